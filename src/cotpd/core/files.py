@@ -1,0 +1,102 @@
+"""Files: written whole or not at all, read line by line with the place of every defect, hashed by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cotpd.core.errors import DataError
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write ``content`` under a temporary name, sync it, and move it to ``path``: readers never see a torn file."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable (a no-op where directories cannot be synced)."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_atomic(path, "".join(json_line(row) for row in rows))
+
+
+def json_line(row: dict[str, Any]) -> str:
+    """One line of JSONL, ended by a line feed."""
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield ``(number, line)`` of a UTF-8 text file, from 1, split at LF or CRLF only and without a BOM.
+
+    Raises `DataError` with file:line for bytes that are not UTF-8, and for a file that cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            for number, raw in enumerate(stream, 1):
+                yield number, _decode(raw, f"{path}:{number}").removeprefix("\ufeff" if number == 1 else "")
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror}); check the path", where=str(path)) from error
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``(file:line, object)`` for every line that is not blank. Raises `DataError` for a line that is no object."""
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"not a JSON object ({error}); each line holds one object", where=where) from error
+        if not isinstance(row, dict):
+            raise DataError(f"a JSON object was expected, found {type(row).__name__}", where=where)
+        yield where, row
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_text(*parts: str) -> str:
+    """The SHA-256 of the parts, each told apart from its neighbours, in hexadecimal."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()
+
+
+def _decode(raw: bytes, where: str) -> str:
+    try:
+        return raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise DataError(f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8", where=where) from error

@@ -1,0 +1,143 @@
+"""The records in which every stage speaks: read this file first.
+
+A corpus is read into `Example`s. Captioning adds a `Caption`, elicitation adds `Knowledge`, the student
+gives `Prediction`s. All are frozen; offsets of a `Span` count words and the end is exclusive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+NO_RELATION = "None"
+"""The label of a pair that holds no relation: trained, and left out of every score (MNRE's own name)."""
+
+
+class Grain(StrEnum):
+    """The three grains of chain-of-thought knowledge (arXiv 2306.14122, section on knowledge)."""
+
+    NOUN = "noun"
+    SENTENCE = "sentence"
+    MULTIMODALITY = "multimodality"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """Words ``start`` to ``end`` of a post, the end exclusive. Raises ValueError when empty or negative."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a span needs 0 <= start < end, not [{self.start}, {self.end})")
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """A named entity: its words and its type.
+
+    ``orphan``: in the corpus it began with an ``I-`` tag; lenient scoring (conlleval) counts it, strict does not.
+    ``score``: the probability of the span under the student, None for gold.
+    """
+
+    span: Span
+    label: str
+    orphan: bool = field(default=False, compare=False)
+    score: float | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A directed relation between two spans; ``label`` may be `NO_RELATION`. ``score``: its probability."""
+
+    head: Span
+    tail: Span
+    label: str
+    score: float | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a captioner (an image-to-text model) said of an image."""
+
+    image_id: str
+    text: str
+    captioner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """One answer of a language model about a post, at one grain, with where it comes from.
+
+    It belongs to an example (``example_id``) or to every example with an image (``image_id``): one of them is set.
+    """
+
+    grain: Grain
+    text: str
+    model: str = ""
+    template: str = ""
+    example_id: str | None = None
+    image_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.example_id is None and self.image_id is None:
+            raise ValueError("knowledge needs an example_id or an image_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a language model may see of an example: never a gold label, by type."""
+
+    id: str
+    text: str
+    caption: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One post: its words, its gold entities and relations, its image, and what is known about it."""
+
+    id: str
+    words: tuple[str, ...]
+    entities: tuple[Entity, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    image_id: str | None = None
+    caption: Caption | None = None
+    knowledge: tuple[Knowledge, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words joined by single spaces."""
+        return " ".join(self.words)
+
+    @property
+    def post(self) -> Post:
+        """This example as a language model may see it."""
+        return Post(self.id, self.text, self.caption.text if self.caption else None)
+
+    def words_of(self, span: Span) -> str:
+        """The words of a span, joined by single spaces."""
+        return " ".join(self.words[span.start : span.end])
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the student says of one post; spans count the words of the example with the same id."""
+
+    id: str
+    words: tuple[str, ...]
+    entities: tuple[Entity, ...] = ()
+    relations: tuple[Relation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An answer that could not be used, with its reason: data, not an error."""
+
+    example_id: str
+    grain: Grain
+    reason: str
+    answer: str
+    model: str = ""
+    template: str = ""
