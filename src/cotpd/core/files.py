@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cotpd.core.errors import DataError
+from cotpd.core.errors import CheckpointError, DataError, UsageError
+
+MANIFEST = "manifest.json"
+"""The file of a directory that holds the SHA-256 of all its other files."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -29,6 +34,39 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
+
+
+@contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Fill a temporary directory that becomes ``path`` whole: a manifest of hashes is written last, then it is moved.
+
+    A process killed at any moment leaves either nothing or a complete directory (and a hidden temporary one, which
+    the next call removes). Raises `UsageError` if ``path`` exists: nothing is overwritten.
+    """
+    if path.exists():
+        raise UsageError(f"{path} exists and is never overwritten; choose another name or remove it")
+    temporary = path.parent / f".{path.name}.writing"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    yield temporary
+    hashes = {file.name: hash_file(file) for file in sorted(temporary.iterdir())}
+    for name in hashes:
+        with (temporary / name).open("rb") as stream:
+            os.fsync(stream.fileno())
+    write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
+    temporary.rename(path)
+    sync_directory(path.parent)
+
+
+def verify_directory(path: Path) -> None:
+    """Raise `CheckpointError` unless every file of the manifest is there with the bytes that were written."""
+    try:
+        hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        damaged = [name for name, sha256 in hashes.items() if hash_file(path / name) != sha256]
+    except (OSError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path}: incomplete or damaged ({error}); use another checkpoint") from error
+    if damaged:
+        raise CheckpointError(f"{path}: {', '.join(damaged)} changed after saving; use another checkpoint")
 
 
 def sync_directory(path: Path) -> None:

@@ -1,0 +1,213 @@
+"""The configuration of an experiment: these models are its only definition, read from TOML."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cotpd.core.errors import UsageError
+from cotpd.core.labels import Repair, Scheme
+
+Part = Literal["caption", "noun", "sentence", "multimodality"]
+"""A part of the knowledge-enhanced view: the caption, or the knowledge of one grain."""
+
+ViewName = Literal["text", "knowledge", "prompt"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class DataConfig(_Section):
+    """Which posts, captions and knowledge are read."""
+
+    path: Path
+    """A corpus directory (train, dev and test files) relative to the working directory."""
+    captioner: str | None = None
+    """Use the captions of this captioner; by default the first one found."""
+    knowledge_model: str | None = None
+    """Use the knowledge of this language model; by default the first one found."""
+    label_map: dict[str, str] = {}
+    """Entity types to rename, for instance OTHER to MISC."""
+    repair: Repair = Repair.CONLLEVAL
+    """What to do with tags that break the scheme."""
+    train_share: float = Field(default=1.0, gt=0.0, le=1.0)
+    """The share of the training posts to train on, drawn by the seed; smaller shares nest in larger ones."""
+
+
+class StudentConfig(_Section):
+    """The network."""
+
+    encoder: str = "bert-base-uncased"
+    """A Hugging Face name, a directory, or `minilm` (the weights of the extra `offline`)."""
+    revision: str | None = None
+    """The revision of a Hugging Face name; pin it to reproduce a run."""
+    dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """Dropout before the head."""
+    scheme: Scheme = "BIO"
+    """The tag scheme of the head."""
+    freeze_embeddings: bool = False
+    """Keep the word embeddings as they were pretrained: less memory, and a cheaper step for small encoders."""
+
+
+class PromptConfig(_Section):
+    """The conditional prompt generator."""
+
+    length: int = Field(default=4, ge=1)
+    """Soft prompt vectors for each post."""
+    layers: int = Field(default=1, ge=1)
+    """Layers of the transformer decoder."""
+    heads: int = Field(default=6, ge=1)
+    """Attention heads of the decoder; a divisor of the encoder's hidden size."""
+    looks_at: Literal["embeddings", "states", "nothing"] = "embeddings"
+    """Where the learned queries look: word embeddings (one encoder pass), encoder states (two), nothing (a control)."""
+
+
+class ViewConfig(_Section):
+    """What the encoder reads."""
+
+    parts: tuple[Part, ...] = ("caption", "noun", "sentence", "multimodality")
+    """The parts of the knowledge-enhanced view, in their order behind the post."""
+    knowledge_pieces: int = Field(default=96, ge=0)
+    """At most so many pieces of knowledge; the rest is cut and counted, the post never."""
+    part_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """In training, the probability that a part is left out of a post's knowledge-enhanced view."""
+
+
+class ObjectiveConfig(_Section):
+    """The losses. `student` and `target` name views; the student's view is the one that ships."""
+
+    student: ViewName = "prompt"
+    """The view that is trained to stand alone."""
+    target: Literal["text", "knowledge", "recorded", "none"] = "knowledge"
+    """The view whose distribution is the target; `recorded` reads it from `target_run`; `none`: one view alone."""
+    target_run: Path | None = None
+    """The finished run whose knowledge-enhanced view gives the recorded targets (two-stage distillation)."""
+    task_loss: Literal["both", "target", "student"] = "both"
+    """The views that learn from the gold labels."""
+    alignment: Literal["marginals", "emissions", "none"] = "marginals"
+    """What is aligned: the CRF's posterior marginals of each word, or the softmax of its emissions."""
+    weight: float = Field(default=1.0, ge=0.0)
+    """Weight of the alignment loss."""
+    warmup_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    """The share of all steps over which the alignment weight grows from zero."""
+    temperature: float = Field(default=1.0, gt=0.0)
+    """Temperature T of both distributions; the loss is scaled by T squared."""
+    detach: bool = True
+    """Whether the target distribution is held fixed in the alignment loss."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.target == "recorded") != (self.target_run is not None):
+            raise ValueError("objective.target = 'recorded' and objective.target_run go together")
+        if self.target == "none" and (self.task_loss != "student" or self.alignment != "none"):
+            raise ValueError("with objective.target = 'none', set task_loss = 'student' and alignment = 'none'")
+        if self.target == "recorded" and self.task_loss != "student":
+            raise ValueError("recorded targets learn nothing: set objective.task_loss = 'student'")
+        return self
+
+
+class OptimisationConfig(_Section):
+    """How the weights are found."""
+
+    epochs: int = Field(default=6, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    """Posts in one update, over all devices."""
+    learning_rate: float = Field(default=2e-4, gt=0.0)
+    """Of the encoder."""
+    head_learning_rate: float = Field(default=1e-3, gt=0.0)
+    """Of the head and the CRF."""
+    generator_learning_rate: float = Field(default=3e-4, gt=0.0)
+    """Of the prompt generator."""
+    weight_decay: float = Field(default=0.01, ge=0.0)
+    warmup: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """The share of all updates over which the learning rates grow; then they fall linearly to zero."""
+    clip: float = Field(default=1.0, gt=0.0)
+    """The largest norm of the gradient."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """bfloat16 autocast; auto takes it where the device has it. The CRF always counts in float32."""
+    patience: int = Field(default=3, ge=1)
+    """Stop after so many epochs without a better dev F1."""
+    checkpoint_steps: int = Field(default=200, ge=1)
+    """Save a checkpoint to resume from after so many updates, and after each epoch."""
+
+
+class ExperimentConfig(_Section):
+    """One experiment, whole."""
+
+    data: DataConfig
+    student: StudentConfig = StudentConfig()
+    prompt: PromptConfig = PromptConfig()
+    views: ViewConfig = ViewConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimisation: OptimisationConfig = OptimisationConfig()
+    seed: int = Field(default=1, ge=0)
+    """Seeds the initial head and generator, the order of the posts and every dropout."""
+    format_version: Literal[1] = 1
+    """The version of this format."""
+
+    @classmethod
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> ExperimentConfig:
+        """Read a TOML file and apply changes such as ``optimisation.epochs=3``.
+
+        Raises `UsageError` for a file that cannot be read, an unknown key (with a suggestion) or a wrong value.
+        """
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
+        for change in changes:
+            _apply(values, change)
+        return cls.of(values, where=str(path))
+
+    @classmethod
+    def of(cls, values: dict[str, Any], *, where: str = "configuration") -> ExperimentConfig:
+        """Check plain values. Raises `UsageError` naming each wrong key."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UsageError(f"{where}: " + "; ".join(_explain(detail) for detail in error.errors())) from error
+
+    def to_toml(self) -> str:
+        """This configuration, resolved, as TOML that reads back the same."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def _apply(values: dict[str, Any], change: str) -> None:
+    name, equals, text = change.partition("=")
+    *sections, key = name.strip().split(".")
+    if not equals or not key:
+        raise UsageError(f"--set {change}: write section.key=value")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise UsageError(f"--set {change}: {section!r} is a value, not a section")
+    values[key] = _value(text.strip())
+
+
+def _value(text: str) -> Any:
+    """TOML or JSON where it parses as such, else the plain text."""
+    for parse in (json.loads, lambda value: tomllib.loads(f"v = {value}")["v"]):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _explain(detail: Any) -> str:
+    place = [str(part) for part in detail["loc"]]
+    if detail["type"] != "extra_forbidden":
+        return f"{'.'.join(place)}: {detail['msg']}".removeprefix(": ")
+    section: Any = ExperimentConfig
+    for part in place[:-1]:
+        section = section.model_fields[part].annotation
+    close = difflib.get_close_matches(place[-1], section.model_fields, n=1)
+    return f"unknown key {'.'.join(place)}" + (f"; did you mean {close[0]}?" if close else "")

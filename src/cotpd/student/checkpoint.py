@@ -1,0 +1,152 @@
+"""A student's directory: config.json, model.safetensors, tokenizer.json, a model card, and their hashes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
+from cotpd.core.errors import CheckpointError
+from cotpd.core.files import new_directory, verify_directory
+from cotpd.core.labels import LabelSet
+from cotpd.core.splitting import Rule
+from cotpd.student.encoder import TextEncoder
+from cotpd.student.student import Design, Student
+from cotpd.views.view import ViewKind
+
+MODEL_TYPE = "cotpd"
+FORMAT_VERSION = 1
+_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+
+
+def save(student: Student, path: Path, *, card: str = "") -> None:
+    """Write the student to a new directory, atomically; ``card`` is the text of the model card below its header."""
+    with new_directory(path) as directory:
+        (directory / "config.json").write_text(json.dumps(describe(student), indent=2) + "\n", encoding="utf-8")
+        (directory / "tokenizer.json").write_text(student.reader.pieces.tokenizer.to_str(), encoding="utf-8")
+        (directory / "README.md").write_text(_header(student) + card, encoding="utf-8")
+        save_file(weights(student), directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def load(path: Path) -> Student:
+    """The student of a directory, ready to predict.
+
+    Raises `CheckpointError` for a directory that is missing, damaged, foreign, from a newer version, a pickle, or
+    whose weights do not fit its config.
+    """
+    if not (path / "config.json").is_file():
+        raise CheckpointError(f"{path}: no model here (config.json is missing); give a directory that CoTPD saved")
+    values = _read_config(path / "config.json")
+    _refuse_pickle(path / "model.safetensors")
+    verify_directory(path)
+    try:
+        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        student = Student(TextEncoder.from_config(values["encoder_config"]), tokenizer, _design(values))
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
+    load_weights(student, path / "model.safetensors")
+    return student.eval()
+
+
+def describe(student: Student) -> dict[str, Any]:
+    """What config.json holds: all that `load` needs besides weights and tokenizer."""
+    design = student.design
+    tags = dict(enumerate(design.label_set.tags))
+    return {
+        "model_type": MODEL_TYPE,
+        "format_version": FORMAT_VERSION,
+        "task": "entities",
+        "types": list(design.label_set.types),
+        "id2label": tags,
+        "label2id": {tag: number for number, tag in tags.items()},
+        "ships": design.ships.value,
+        "splitting": str(design.splitting),
+        "student": design.student.model_dump(mode="json"),
+        "prompt": design.prompt.model_dump(mode="json") if design.prompt else None,
+        "views": design.views.model_dump(mode="json"),
+        "encoder_config": _encoder_config(student),
+    }
+
+
+def weights(student: Student) -> dict[str, Tensor]:
+    """Every weight by name, contiguous and on the CPU."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
+
+
+def load_weights(student: Student, path: Path) -> None:
+    """Read a safetensors file into the student. Raises `CheckpointError` unless names and shapes are the student's."""
+    try:
+        student.load_state_dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:3]]
+        raise CheckpointError(f"{path}: the weights do not fit config.json: {' '.join(lines)}") from error
+
+
+def _encoder_config(student: Student) -> dict[str, Any]:
+    values = student.encoder.config.to_dict()
+    foreign = ("_name_or_path", "transformers_version", "architectures", "torch_dtype", "dtype")
+    return {key: value for key, value in values.items() if key not in foreign}
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: not JSON: {error}") from error
+    if not isinstance(values, dict) or values.get("model_type") != MODEL_TYPE:
+        raise CheckpointError(f"{path}: not a CoTPD model (model_type is not {MODEL_TYPE!r})")
+    if values.get("format_version", 0) > FORMAT_VERSION:
+        raise CheckpointError(f"{path}: saved by a newer CoTPD (format {values['format_version']}); upgrade cotpd")
+    return values
+
+
+def _refuse_pickle(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    if start.startswith(_PICKLE_STARTS):
+        raise CheckpointError(f"{path}: a pickle, which can run code when it is loaded; only safetensors are read")
+
+
+def _design(values: dict[str, Any]) -> Design:
+    student = StudentConfig.model_validate(values["student"])
+    label_set = LabelSet(tuple(values["types"]), student.scheme)
+    if len(values["id2label"]) != len(label_set.tags):
+        raise ValueError(f"{len(values['id2label'])} tags are named, {len(label_set.tags)} follow from the types")
+    return Design(
+        label_set=label_set,
+        student=student,
+        prompt=PromptConfig.model_validate(values["prompt"]) if values["prompt"] else None,
+        views=ViewConfig.model_validate(values["views"]),
+        ships=ViewKind(values["ships"]),
+        splitting=Rule(values["splitting"]),
+    )
+
+
+def _header(student: Student) -> str:
+    return f"""---
+library_name: cotpd
+pipeline_tag: token-classification
+base_model: {student.design.student.encoder}
+tags: [named-entity-recognition, text-only, distillation]
+---
+
+# A text-only extractor of {", ".join(student.label_set.types)}
+
+Made by CoTPD (chain-of-thought prompt distillation, arXiv 2306.14122). It reads text alone: no image and no language
+model is needed. Use it with
+
+    cotpd extract THIS_DIRECTORY "your text"
+
+"""
