@@ -47,6 +47,7 @@ class Student(nn.Module):
         super().__init__()
         self.design = design
         self.encoder = encoder
+        encoder.embeddings.weight.requires_grad_(not design.student.freeze_embeddings)
         self.generator = _generator(encoder, design.prompt) if design.prompt else None
         self.head = TaggingHead(design.label_set, hidden_size=encoder.hidden_size, dropout=design.student.dropout)
         room = design.prompt.length if design.prompt else 0

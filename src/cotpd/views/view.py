@@ -109,7 +109,7 @@ def excerpt(example: Example, span: Span) -> Example:
         return span.start <= other.start and other.end <= span.end
 
     return Example(
-        id=example.id,
+        id=f"{example.id}[{span.start}:{span.end}]",
         words=example.words[span.start : span.end],
         entities=tuple(
             Entity(_moved(entity.span, span), entity.label, entity.orphan)

@@ -1,0 +1,92 @@
+"""The training posts as batches of the views that an objective needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cotpd.core.config import ExperimentConfig, Part
+from cotpd.core.records import Example
+from cotpd.distillation.targets import read_targets
+from cotpd.student.student import Student
+from cotpd.views.batch import Batch, shuffled_batches
+from cotpd.views.view import ViewKind, excerpt
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The input of one update: the ids of its posts, the student's view, and the target."""
+
+    ids: tuple[str, ...]
+    view: Batch
+    target: Batch | Tensor | None
+
+
+class Feed:
+    """Batches that are a pure function of (seed, epoch, number), so that training resumes at any of them.
+
+    Posts longer than the encoder takes are divided into windows first; none is cut.
+    """
+
+    def __init__(self, student: Student, examples: Sequence[Example], config: ExperimentConfig) -> None:
+        self._reader, self._label_set, self._config = student.reader, student.label_set, config
+        self.examples = [window for example in examples for window in self._windows(example)]
+        target_run = config.objective.target_run
+        self._targets = read_targets(target_run, self.examples, self._label_set) if target_run else {}
+        self._lengths = [len(self._reader.read(example, self._longest).ids) for example in self.examples]
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """The posts of each update of an epoch, by index."""
+        size = self._config.optimisation.batch_size
+        return list(shuffled_batches(self._lengths, size, seed=self._config.seed, epoch=epoch))
+
+    def read(self, indices: Sequence[int], *, epoch: int) -> Step:
+        """Read the views of the posts of one update."""
+        examples = [self.examples[index] for index in indices]
+        objective = self._config.objective
+        view = self._batch(examples, ViewKind(objective.student), indices, epoch)
+        if objective.target == "none":
+            target: Batch | Tensor | None = None
+        elif objective.target == "recorded":
+            target = self._recorded(examples, view)
+        else:
+            target = self._batch(examples, ViewKind(objective.target), indices, epoch)
+        return Step(tuple(example.id for example in examples), view, target)
+
+    @property
+    def num_cut(self) -> int:
+        """Posts whose knowledge did not fit and was cut."""
+        return sum(self._reader.read(example, ViewKind.KNOWLEDGE).num_cut > 0 for example in self.examples)
+
+    @property
+    def _longest(self) -> ViewKind:
+        objective = self._config.objective
+        return ViewKind.KNOWLEDGE if "knowledge" in (objective.student, objective.target) else ViewKind.TEXT
+
+    def _windows(self, example: Example) -> Iterator[Example]:
+        spans = list(self._reader.windows(example.words))
+        return iter([example]) if len(spans) == 1 else (excerpt(example, span) for span in spans)
+
+    def _batch(self, examples: Sequence[Example], kind: ViewKind, indices: Sequence[int], epoch: int) -> Batch:
+        views = [
+            self._reader.read(example, kind, without=self._dropped(index, epoch))
+            for example, index in zip(examples, indices, strict=True)
+        ]
+        tags = [self._label_set.encode(example.entities, len(example.words)) for example in examples]
+        return Batch.of(views, pad=self._reader.pieces.pad, tags=tags)
+
+    def _dropped(self, index: int, epoch: int) -> frozenset[Part]:
+        share = self._config.views.part_dropout
+        if not share:
+            return frozenset()
+        draws = np.random.default_rng([self._config.seed, epoch, index]).random(len(self._config.views.parts))
+        return frozenset(part for part, draw in zip(self._config.views.parts, draws, strict=True) if draw < share)
+
+    def _recorded(self, examples: Sequence[Example], view: Batch) -> Tensor:
+        recorded = np.zeros((*view.word_mask.shape, len(self._label_set.tags)), dtype=np.float32)
+        for row, example in enumerate(examples):
+            recorded[row, : len(example.words)] = self._targets[example.id]
+        return torch.from_numpy(recorded)

@@ -1,0 +1,56 @@
+"""How weights move: one AdamW with a learning rate for each part, warm-up and linear decay, all from the step alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from cotpd.core.config import OptimisationConfig
+from cotpd.student.student import Student
+
+
+def build_optimizer(student: Student, config: OptimisationConfig) -> AdamW:
+    """AdamW over encoder, head and generator; biases and norms do not decay; frozen weights stay out."""
+    parts: list[tuple[nn.Module | None, float]] = [
+        (student.encoder, config.learning_rate),
+        (student.head, config.head_learning_rate),
+        (student.generator, config.generator_learning_rate),
+    ]
+    groups = []
+    for module, rate in parts:
+        weights = [weight for weight in module.parameters() if weight.requires_grad] if module else []
+        for decay, chosen in (
+            (config.weight_decay, [weight for weight in weights if weight.ndim > 1]),
+            (0.0, [weight for weight in weights if weight.ndim <= 1]),
+        ):
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "lr": rate, "peak": rate})
+    return AdamW(groups, fused=True)
+
+
+def set_learning_rates(optimizer: Optimizer, config: OptimisationConfig, *, step: int, num_steps: int) -> None:
+    """Give each group its rate for update ``step`` of ``num_steps``, counted from 0."""
+    warmup = int(config.warmup * num_steps)
+    share = (step + 1) / warmup if step < warmup else (num_steps - step) / max(1, num_steps - warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * share
+
+
+def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The optimizer's tensors, by number of weight and name, for safetensors."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": torch.as_tensor(value).detach().cpu().contiguous()
+        for number, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def load_optimizer_state(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put back what `optimizer_state` gave; the groups are rebuilt from the config, never stored."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,121 @@
+"""The recipe: from a corpus with captions and knowledge to an extractor that needs only text."""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import DataError
+from cotpd.core.files import json_line, write_atomic
+from cotpd.core.labels import LabelSet
+from cotpd.core.records import Example, Knowledge
+from cotpd.core.splitting import best_rule
+from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.feed import Feed
+from cotpd.distillation.progress import Listener, Progress
+from cotpd.distillation.run_directory import RunDirectory, State
+from cotpd.distillation.trainer import Trainer
+from cotpd.inference.decoding import decode
+from cotpd.inference.extractor import Extractor
+from cotpd.student import checkpoint
+from cotpd.student.encoder import TextEncoder
+from cotpd.student.student import Design, Student
+from cotpd.views.view import ViewKind
+
+logger = logging.getLogger(__name__)
+
+
+def _silent(_: Progress) -> None:
+    """Watch nothing."""
+
+
+def distill(
+    corpus: Corpus,
+    knowledge: Iterable[Knowledge] = (),
+    *,
+    config: ExperimentConfig,
+    out: Path,
+    resume: bool = False,
+    listener: Listener = _silent,
+) -> Extractor:
+    """Train a student on a corpus and its knowledge, in the run directory ``out``; returns the finished extractor.
+
+    ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Raises
+    `DataError` for a corpus without training or dev posts or entities, `UsageError` for a directory that is taken,
+    `TrainingError` when training cannot go on.
+    """
+    corpus = corpus.with_knowledge(knowledge)
+    train = _share(corpus.train, config)
+    _check(train, corpus.dev, config)
+    run = RunDirectory.open(out, config, resume=resume)
+    student = build_student(train, corpus, config)
+    feed = Feed(student, train, config)
+    if feed.num_cut:
+        logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
+    state = Trainer(student, feed, corpus.dev, config, run).train(listener)
+    _finish(student, corpus, run, _summary(state, feed))
+    return Extractor(student.eval())
+
+
+def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
+    """A student on pretrained weights, its head and generator new and seeded."""
+    ships = ViewKind(config.objective.student)
+    prompt = config.prompt if ships is ViewKind.PROMPT else None
+    label_set = LabelSet.of((entity.label for entity in corpus.entities), config.student.scheme)
+    encoder, tokenizer = TextEncoder.from_pretrained(config.student.encoder, revision=config.student.revision)
+    torch.manual_seed(config.seed)
+    design = Design(label_set, config.student, prompt, config.views, ships, best_rule(train))
+    return Student(encoder, tokenizer, design)
+
+
+def _share(train: Sequence[Example], config: ExperimentConfig) -> tuple[Example, ...]:
+    """The first posts of a seeded order, so that smaller shares are part of larger ones."""
+    order = np.random.default_rng(config.seed).permutation(len(train))
+    kept = sorted(order[: round(len(train) * config.data.train_share)])
+    return tuple(train[index] for index in kept)
+
+
+def _check(train: Sequence[Example], dev: Sequence[Example], config: ExperimentConfig) -> None:
+    if not train or not dev:
+        raise DataError("training needs train and dev posts; see `cotpd check`", where=str(config.data.path))
+    if not any(example.entities for example in train):
+        raise DataError("no training post has an entity; see `cotpd check`", where=str(config.data.path))
+    if config.objective.target == "knowledge" and not any(example.caption or example.knowledge for example in train):
+        raise DataError(
+            "no training post has a caption or knowledge; put captions.jsonl or knowledge.jsonl beside the corpus, "
+            "or set objective.target = 'none'",
+            where=str(config.data.path),
+        )
+
+
+def _summary(state: State, feed: Feed) -> dict[str, Any]:
+    return {
+        **asdict(state),
+        "num_train": len(feed.examples),
+        "num_knowledge_cut": feed.num_cut,
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_device_memory_mib": torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else 0,
+    }
+
+
+def _finish(student: Student, corpus: Corpus, run: RunDirectory, summary: dict[str, Any]) -> None:
+    """Write the dev predictions, the summary and, last, the model; then the checkpoints are not needed any more."""
+    lines = [json_line(asdict(prediction)) for prediction in decode(student, corpus.dev, kind=student.design.ships)]
+    write_atomic(run.path / "predictions.dev.jsonl", "".join(lines))
+    write_atomic(run.path / "summary.json", json.dumps(summary, indent=2) + "\n")
+    checkpoint.save(student, run.model, card=_card(summary))
+    run.finish()
+
+
+def _card(summary: dict[str, Any]) -> str:
+    return f"""Micro F1 on its dev posts, lenient: {100 * summary["best_f1"]:.2f}, after epoch {summary["best_epoch"] + 1}.
+"""

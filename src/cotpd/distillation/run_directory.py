@@ -1,0 +1,143 @@
+"""A run's directory: its configuration, its metrics line by line, and checkpoints to resume from."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import CheckpointError, UsageError
+from cotpd.core.files import json_line, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
+
+_KEPT = 2
+"""Checkpoints of a kind that are kept: the newest, and the one before in case it is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where training stands: all there is besides weights and optimizer, for everything else follows from the step."""
+
+    step: int = 0
+    best_step: int | None = None
+    best_f1: float | None = None
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The files of one run. ``model/`` appears when it is finished."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path, config: ExperimentConfig, *, resume: bool) -> RunDirectory:
+        """Begin a run, or go on with one.
+
+        Raises `UsageError` if it exists and ``resume`` is false, is finished already, or has another configuration.
+        """
+        run, text = cls(path), config.to_toml()
+        config_path = path / "config.toml"
+        if config_path.exists():
+            if run.is_finished:
+                raise UsageError(f"{path}: this run is finished; choose another directory with --out")
+            if not resume:
+                raise UsageError(f"{path}: a run was begun here; go on with --resume, or choose another --out")
+            if config_path.read_text(encoding="utf-8") != text:
+                raise UsageError(f"{path}: begun with another configuration (see config.toml); choose another --out")
+            return run
+        write_atomic(path / "environment.json", json.dumps(_environment(), indent=2) + "\n")
+        write_atomic(config_path, text)
+        return run
+
+    @property
+    def model(self) -> Path:
+        """The finished student."""
+        return self.path / "model"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the student was saved."""
+        return (self.model / "config.json").is_file()
+
+    def checkpoints(self, kind: str) -> list[Path]:
+        """Directories of a kind (``step`` or ``best``), the newest first."""
+        found = (self.path / "checkpoints").glob(f"{kind}-*")
+        return sorted(found, key=lambda directory: int(directory.name.split("-")[1]), reverse=True)
+
+    def save(self, kind: str, step: int) -> Any:
+        """A context that fills one checkpoint, whole or not at all."""
+        return new_directory(self._checkpoint(kind, step))
+
+    def has(self, kind: str, step: int) -> bool:
+        """Whether a checkpoint is there already."""
+        return self._checkpoint(kind, step).exists()
+
+    def newest(self) -> tuple[Path, State] | None:
+        """The newest undamaged checkpoint to resume from; damaged ones are set aside."""
+        for directory in self.checkpoints("step"):
+            try:
+                verify_directory(directory)
+            except CheckpointError:
+                directory.rename(directory.with_name(f"damaged-{directory.name}"))
+                continue
+            return directory, State(**json.loads((directory / "state.json").read_text(encoding="utf-8")))
+        return None
+
+    def best(self, state: State) -> Path:
+        """The directory of the best weights so far."""
+        assert state.best_step is not None
+        return self._checkpoint("best", state.best_step)
+
+    def prune(self) -> None:
+        """Remove all but the newest checkpoints."""
+        for kind in ("step", "best"):
+            for directory in self.checkpoints(kind)[_KEPT:]:
+                shutil.rmtree(directory)
+
+    def log(self, **values: Any) -> None:
+        """Append one line to metrics.jsonl."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json_line(values))
+
+    def rewind_metrics(self, step: int) -> None:
+        """Forget what was logged after ``step``: it will be logged again."""
+        path = self.path / "metrics.jsonl"
+        if path.exists():
+            write_jsonl(path, [row for row in _whole_rows(path) if row["step"] <= step])
+
+    def finish(self) -> None:
+        """Remove the checkpoints of a finished run."""
+        shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
+
+    def _checkpoint(self, kind: str, step: int) -> Path:
+        return self.path / "checkpoints" / f"{kind}-{step}"
+
+
+def state_json(state: State) -> str:
+    """A state as it is stored."""
+    return json.dumps(asdict(state)) + "\n"
+
+
+def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Every row but a last line torn by a kill."""
+    text = path.read_text(encoding="utf-8")
+    if not text.endswith("\n"):
+        write_atomic(path, text[: text.rfind("\n") + 1])
+    yield from (row for _, row in read_jsonl(path))
+
+
+def _environment() -> dict[str, str]:
+    packages = {}
+    for name in ("cotpd", "torch", "transformers", "tokenizers", "accelerate", "numpy", "safetensors"):
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            packages[name] = "not installed"
+    return {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine(), **packages}

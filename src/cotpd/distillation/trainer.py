@@ -1,0 +1,203 @@
+"""The training loop: resumable at any update, bit for bit on a CPU."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import TrainingError
+from cotpd.core.records import Example
+from cotpd.distillation.feed import Feed, Step
+from cotpd.distillation.objective import Losses, Objective
+from cotpd.distillation.optimisation import (
+    build_optimizer,
+    load_optimizer_state,
+    optimizer_state,
+    set_learning_rates,
+)
+from cotpd.distillation.progress import Listener, Progress
+from cotpd.distillation.run_directory import RunDirectory, State, state_json
+from cotpd.evaluation import evaluate
+from cotpd.inference.decoding import decode
+from cotpd.student import checkpoint
+from cotpd.student.student import Student
+
+logger = logging.getLogger(__name__)
+
+_REPORT_STEPS = 10
+
+
+class Trainer:
+    """Trains a student in a run directory.
+
+    Nothing but the number of updates decides what comes next: the order of the posts, the dropout and the learning
+    rates are functions of the seed and that number. A checkpoint is therefore weights, optimizer and a `State`.
+    """
+
+    def __init__(
+        self, student: Student, feed: Feed, dev: Sequence[Example], config: ExperimentConfig, run: RunDirectory
+    ) -> None:
+        self._config, self._run, self._feed, self._dev = config, run, feed, dev
+        self._student = student
+        self._accelerator = Accelerator(mixed_precision="bf16" if _use_bfloat16(config) else "no")
+        objective, optimizer = Objective(student, config.objective), build_optimizer(student, config.optimisation)
+        self._objective, self._optimizer = self._accelerator.prepare(objective, optimizer)
+        self._steps_per_epoch = len(feed.batches(0))
+        self.num_steps = config.optimisation.epochs * self._steps_per_epoch
+        self._state = State()
+
+    def train(self, listener: Listener) -> State:
+        """Train to the end, or until dev F1 has not grown for ``patience`` epochs; the student ends with the best weights.
+
+        Raises `TrainingError` for a loss that is not finite, naming the posts, and when memory runs out.
+        """
+        self._resume()
+        while self._state.step < self.num_steps and not self._has_stalled():
+            self._train_epoch(self._state.step // self._steps_per_epoch, listener)
+        checkpoint.load_weights(self._student, self._run.best(self._state) / "model.safetensors")
+        return self._state
+
+    def _train_epoch(self, epoch: int, listener: Listener) -> None:
+        begun, seconds_before = time.monotonic(), self._state.seconds
+        batches, recent = self._feed.batches(epoch), _Recent()
+        self._objective.train()
+        for indices in batches[self._state.step % self._steps_per_epoch :]:
+            recent.add(self._update(self._feed.read(self._share_of(indices), epoch=epoch)))
+            seconds = seconds_before + time.monotonic() - begun
+            self._state = replace(self._state, step=self._state.step + 1, seconds=seconds)
+            step = self._state.step
+            if step % _REPORT_STEPS == 0 or step % self._steps_per_epoch == 0:
+                self._report(recent, epoch, listener)
+                recent = _Recent()
+            if step % self._steps_per_epoch == 0:
+                self._end_epoch(epoch, listener)
+            elif step % self._config.optimisation.checkpoint_steps == 0:
+                self._save()
+
+    def _update(self, step: Step) -> Losses:
+        done = self._state.step
+        torch.manual_seed(_mixed(self._config.seed, done, self._accelerator.process_index))
+        set_learning_rates(self._optimizer, self._config.optimisation, step=done, num_steps=self.num_steps)
+        target = step.target.to(self._accelerator.device) if isinstance(step.target, Tensor) else step.target
+        try:
+            losses: Losses = self._objective(step.view, target, progress=done / self.num_steps)
+            if not torch.isfinite(losses.total):
+                raise TrainingError(
+                    f"the loss is {losses.total.item()} at update {done + 1}, posts {', '.join(step.ids)}; "
+                    "lower the learning rates, or look at these posts with `cotpd show`"
+                )
+            self._accelerator.backward(losses.total)
+        except torch.OutOfMemoryError as error:
+            raise TrainingError("out of memory; lower optimisation.batch_size or views.knowledge_pieces") from error
+        self._accelerator.clip_grad_norm_(self._objective.parameters(), self._config.optimisation.clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return losses
+
+    def _end_epoch(self, epoch: int, listener: Listener) -> None:
+        f1 = self._dev_f1()
+        if self._state.best_f1 is None or f1 > self._state.best_f1:
+            self._state = replace(self._state, best_f1=f1, best_step=self._state.step, best_epoch=epoch)
+            self._save_best()
+        if self._accelerator.is_main_process:
+            self._run.log(step=self._state.step, epoch=epoch, dev_f1=f1, seconds=round(self._state.seconds, 3))
+        listener(self._progress(epoch, task=float("nan"), alignment=float("nan"), dev_f1=f1))
+        self._save()
+
+    def _dev_f1(self) -> float:
+        """Micro F1 on dev through the shipped decoding; every process counts it alike."""
+        kind = self._student.design.ships
+        predictions = decode(self._student, self._dev, kind=kind)
+        f1 = evaluate(predictions, self._dev, resamples=0).micro.f1
+        self._objective.train()
+        return f1
+
+    def _report(self, recent: "_Recent", epoch: int, listener: Listener) -> None:
+        task, alignment = recent.means()
+        if self._accelerator.is_main_process:
+            rates = {"learning_rate": self._optimizer.param_groups[0]["lr"]}
+            self._run.log(step=self._state.step, epoch=epoch, task_loss=task, alignment_loss=alignment, **rates)
+        listener(self._progress(epoch, task=task, alignment=alignment, dev_f1=None))
+
+    def _progress(self, epoch: int, *, task: float, alignment: float, dev_f1: float | None) -> Progress:
+        return Progress(self._state.step, self.num_steps, epoch, task, alignment, dev_f1, self._state.best_f1)
+
+    def _save(self) -> None:
+        step = self._state.step
+        if not self._accelerator.is_main_process or self._run.has("step", step):
+            return
+        with self._run.save("step", step) as directory:
+            save_file(checkpoint.weights(self._student), directory / "model.safetensors")
+            save_file(optimizer_state(self._optimizer), directory / "optimizer.safetensors")
+            (directory / "state.json").write_text(state_json(self._state), encoding="utf-8")
+        self._run.prune()
+
+    def _save_best(self) -> None:
+        step = self._state.step
+        if self._accelerator.is_main_process and not self._run.has("best", step):
+            with self._run.save("best", step) as directory:
+                save_file(checkpoint.weights(self._student), directory / "model.safetensors")
+
+    def _resume(self) -> None:
+        found = self._run.newest()
+        if found is None:
+            self._run.rewind_metrics(0)
+            return
+        directory, self._state = found
+        checkpoint.load_weights(self._student, directory / "model.safetensors")
+        load_optimizer_state(self._optimizer, load_file(directory / "optimizer.safetensors"))
+        self._run.rewind_metrics(self._state.step)
+        logger.info("resumed at update %d of %d", self._state.step, self.num_steps)
+
+    def _has_stalled(self) -> bool:
+        finished_epochs = self._state.step // self._steps_per_epoch
+        at_boundary = self._state.step % self._steps_per_epoch == 0
+        stalled = finished_epochs - 1 - self._state.best_epoch >= self._config.optimisation.patience
+        return at_boundary and finished_epochs > 0 and stalled
+
+    def _share_of(self, indices: list[int]) -> list[int]:
+        """This process's posts of a batch; a batch smaller than the processes is filled up with its first posts."""
+        processes = self._accelerator.num_processes
+        whole = indices + indices[: -len(indices) % processes]
+        return whole[self._accelerator.process_index :: processes]
+
+
+class _Recent:
+    """The mean losses since the last report."""
+
+    def __init__(self) -> None:
+        self._task, self._alignment, self._count = 0.0, 0.0, 0
+
+    def add(self, losses: Losses) -> None:
+        self._task += float(losses.task.detach())
+        self._alignment += float(losses.alignment.detach())
+        self._count += 1
+
+    def means(self) -> tuple[float, float]:
+        return self._task / self._count, self._alignment / self._count
+
+
+def _use_bfloat16(config: ExperimentConfig) -> bool:
+    precision = config.optimisation.precision
+    if precision != "auto":
+        return precision == "bfloat16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _mixed(*numbers: int) -> int:
+    """One seed of several numbers, so that neighbouring updates share nothing."""
+    value = 0x9E3779B97F4A7C15
+    for number in numbers:
+        value = ((value ^ number) * 0xBF58476D1CE4E5B9) % 2**63
+        value ^= value >> 29
+    return value
