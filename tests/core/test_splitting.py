@@ -1,0 +1,109 @@
+"""Splitting: offsets that are exact in any text, the corpora's own words, and linear time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cotpd.core.records import Example
+from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
+
+ANY_TEXT = st.text(
+    st.characters() | st.sampled_from("\u200d\ufe0f\u0301\u2028\x85\xa0\u200f\u200b\ud83d\udc4d👩🚀 #@'1a,.:/")
+)
+
+
+def words(text: str, rule: Rule) -> list[str]:
+    return [word.text for word in split_words(text, rule)]
+
+
+@given(ANY_TEXT, st.sampled_from(Rule))
+def test_every_word_is_its_slice_and_only_white_space_is_left_out(text: str, rule: Rule) -> None:
+    found, end = split_words(text, rule), 0
+    for word in found:
+        assert word.text == text[word.start : word.end]
+        assert text[end : word.start].strip() == ""
+        assert not any(character.isspace() for character in word.text)
+        end = word.end
+    assert text[end:].strip() == ""
+
+
+@given(ANY_TEXT, st.sampled_from(Rule))
+def test_words_joined_by_spaces_split_no_coarser(text: str, rule: Rule) -> None:
+    """Guards gold words: a space is always a boundary, whatever stands around it."""
+    found = words(text, rule)
+    again = split_words(" ".join(found), rule)
+    starts = {word.start for word in again}
+    place = 0
+    for word in found:
+        assert place in starts
+        place += len(word) + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fine", "coarse"),
+    [
+        ("it's #Glastonbury!!", "it ' s # Glastonbury ! !", "it ' s #Glastonbury ! !"),
+        ("RT @jk_rowling: wow…", "RT @ jk_rowling : wow …", "RT @jk _ rowling : wow…"),
+        ("5th of May 21, 2016", "5 th of May 21, 2016", "5th of May 21 , 2016"),
+        ("$10,000 or 2.50%", "$ 10,000 or 2.50 %", "$ 10 , 000 or 2 . 50 %"),
+        ("all-time w/o 3-1", "all - time w / o 3 - 1", "all-time w/o 3-1"),
+        ("see (http://t.co/aB1?x=2).", "see ( http://t.co/aB1?x=2 ) .", "see ( http://t.co/aB1?x=2 ) ."),
+        ("yay :) :-(", "yay :) :-(", "yay : ) : - ("),
+        ("Messi🔥🔥 wins", "Messi 🔥 🔥 wins", "Messi 🔥🔥 wins"),
+        ("👩\u200d🚀 ⚾\ufe0f", "👩 \u200d 🚀 ⚾ \ufe0f", "👩\u200d🚀 ⚾\ufe0f"),
+        ("Cafe\u0301 हिन्दी می\u200cخواهم", "Cafe\u0301 हिन्दी می\u200cخواهم", "Cafe\u0301 हिन्दी می\u200cخواهم"),
+        ("a\u2028b\x85c\xa0d\u3000e", "a b c d e", "a b c d e"),
+        ("\u200b\u202eHaifa\u202c", "\u200b \u202e Haifa \u202c", "\u200b \u202e Haifa \u202c"),
+        ("\ud83d \ufffd\x00", "\ud83d \ufffd \x00", "\ud83d \ufffd \x00"),
+        ("", "", ""),
+    ],
+)
+def test_natural_text_is_split_as_the_corpora_were(text: str, fine: str, coarse: str) -> None:
+    assert words(text, Rule.FINE) == fine.split(" ") if fine else words(text, Rule.FINE) == []
+    assert words(text, Rule.COARSE) == coarse.split(" ") if coarse else words(text, Rule.COARSE) == []
+
+
+@pytest.mark.parametrize("rule", Rule)
+@pytest.mark.parametrize(
+    "unit", ["http:,", "http:", "a", "1,", "#", "e\u0301", "👩\u200d", "a\u200c", ":-(", " ", "1.", "\ud83d"]
+)
+def test_time_grows_linearly(rule: Rule, unit: str) -> None:
+    """Guards against backtracking: with it, 200,000 characters take minutes."""
+    split_words("warm up", rule)
+    before = time.perf_counter()
+    split_words((unit * 200_000)[:200_000], rule)
+    assert time.perf_counter() - before < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "share"), [("twitter2017", Rule.FINE, 0.998), ("twitter2015", Rule.COARSE, 0.97)]
+)
+def test_the_corpora_keep_their_words(shared: Path, name: str, rule: Rule, share: float) -> None:
+    posts = read_posts(shared / name / "valid.txt")
+    whole = [words(" ".join(post), rule) == list(post) for post in posts]
+    assert len(posts) > 700
+    assert sum(whole) / len(whole) >= share
+    assert best_rule(Example(str(number), post) for number, post in enumerate(posts)) is rule
+
+
+def test_the_best_rule_follows_the_corpus() -> None:
+    fine = Example("1", ("#", "MUFC", "wins", "3", "-", "1", "at", "@", "jk_rowling", "'", "s"))
+    coarse = Example("2", ("#MUFC", "wins", "3-1", "at", "@jk", "_", "rowling", "'", "s"))
+    assert best_rule([fine]) is Rule.FINE
+    assert best_rule([coarse]) is Rule.COARSE
+    assert best_rule([]) is Rule.FINE
+    assert best_rule([Example("3", ("New York ,", "", "\xa0"))]) is Rule.FINE
+
+
+def test_typed_text_has_no_space_that_nobody_types() -> None:
+    assert as_typed(["It", "'", "s", "#", "May", "5", "th", ",", "(", "hot", ")", "!"]) == "It's #May 5th, (hot)!"
+
+
+def read_posts(path: Path) -> list[tuple[str, ...]]:
+    blocks = path.read_text(encoding="utf-8").split("IMGID:")[1:]
+    return [tuple(line.split("\t")[0] for line in block.split("\n")[1:] if line) for block in blocks]
