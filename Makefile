@@ -1,0 +1,48 @@
+# make demo | test | check | fix | bench | docs | build: nothing else to learn. Needs Python 3.11 and a package index.
+
+PYTHON ?= python3.11
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: demo test check fix bench docs build
+.DEFAULT_GOAL := test
+
+demo: .venv/user ## The whole method on the embedded sample, in minutes.
+	$(BIN)/cotpd demo
+
+test: .venv/dev ## Every test.
+	$(BIN)/python -m pytest
+
+check: .venv/dev ## Lint, format, types, import contracts, dependencies.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+fix: .venv/dev ## Mend what a tool can mend.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/dev ## Side-by-side measurements; minutes to an hour.
+	for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+
+docs: .venv/dev ## The generated reference in docs/reference.
+	$(BIN)/python docs/reference.py
+
+build: .venv/dev ## The wheel and the source distribution in dist/.
+	$(BIN)/python -m build
+
+# Each file below says that its packages are installed; a change of the lists installs again.
+.venv/user: pyproject.toml requirements-offline.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install --upgrade pip
+	$(PIP) install "$(TORCH)"
+	$(PIP) install --no-deps --require-hashes -r requirements-offline.txt
+	$(PIP) install -e ".[train]"
+	touch $@
+
+.venv/dev: .venv/user
+	$(PIP) install -e ".[train,llm]" --group dev
+	touch $@

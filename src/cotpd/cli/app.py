@@ -1,0 +1,83 @@
+"""The command ``cotpd``: its verbs, its global options, and how every failure ends.
+
+Results go to stdout, progress and logs to stderr. A known failure is one line and the exit code of its class in
+`cotpd.core.errors`; anything else is a bug of ours and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType, TracebackType
+from typing import Annotated
+
+import typer
+
+import cotpd
+from cotpd.core.errors import CotpdError
+
+app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
+
+_log = logging.getLogger("cotpd")
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 to 6 as in `cotpd.core.errors`, 130 or 143 stopped."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.excepthook = _report_bug
+    try:
+        code = typer.main.get_command(app)(_debug_first(sys.argv[1:]), "cotpd", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (CotpdError, typer.TyperException, OSError) as error:
+        code = _report(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of a failure.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Learn from images and a language model's knowledge; extract entities and relations from text alone."""
+    _log_to_stderr(logging.DEBUG if debug else logging.INFO)
+    if version:
+        print(f"cotpd {cotpd.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def _debug_first(arguments: list[str]) -> list[str]:
+    """Let ``--debug`` stand anywhere, also behind the verb."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return sorted(arguments[:end], key=lambda word: word != "--debug") + arguments[end:]
+
+
+def _log_to_stderr(level: int) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    _log.handlers = [handler]
+    _log.setLevel(level)
+
+
+def _report(error: CotpdError | typer.TyperException | OSError) -> int:
+    _log.debug("", exc_info=error)
+    message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+    print(f"error: {message}", file=sys.stderr)
+    return getattr(error, "exit_code", 1)
+
+
+def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    _log.debug("", exc_info=(kind, error, trace))
+    hint = "please report it with its trace: run `cotpd --debug …`"
+    print(f"error: a bug in cotpd ({kind.__name__}: {error}); {hint}", file=sys.stderr)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
