@@ -24,7 +24,7 @@ _log = logging.getLogger("cotpd")
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 to 6 as in `cotpd.core.errors`, 130 or 143 stopped."""
+    """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 to 6 see `cotpd.core.errors`, 130 or 143 stopped."""
     signal.signal(signal.SIGTERM, _terminate)
     sys.excepthook = _report_bug
     try:
