@@ -1,0 +1,93 @@
+"""Files appear whole or not at all, and damage is seen."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cotpd.core.errors import CheckpointError, DataError, UsageError
+from cotpd.core.files import new_directory, read_jsonl, read_lines, verify_directory, write_atomic
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    write_atomic(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomic(path, "new")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("\ufeffa\u2028b\u0085c\r\nd\x0be".encode())
+    assert list(read_lines(path)) == [(1, "a\u2028b\u0085c"), (2, "d\x0be")]
+
+
+@pytest.mark.parametrize("content", [b'{"a": 1}\n{"a": \n', b'{"a": 1}\n[1]\n', b'{"a": 1}\n\xff\n', b"\n" + b"[" * 100_000])
+def test_a_bad_line_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.jsonl:2"):
+        list(read_jsonl(path))
+
+
+def test_a_directory_is_never_overwritten_and_its_damage_is_seen(tmp_path: Path) -> None:
+    with new_directory(tmp_path / "d") as directory:
+        (directory / "x").write_text("1")
+    verify_directory(tmp_path / "d")
+    with pytest.raises(UsageError, match="never overwritten"), new_directory(tmp_path / "d"):
+        pass
+    (tmp_path / "d" / "x").write_text("2")
+    with pytest.raises(CheckpointError, match="x changed"):
+        verify_directory(tmp_path / "d")
+
+
+def test_a_directory_with_a_foreign_manifest_is_refused(tmp_path: Path) -> None:
+    for content in ("[]", "{", json.dumps({"absent": "0"})):
+        (tmp_path / "manifest.json").write_text(content)
+        with pytest.raises(CheckpointError):
+            verify_directory(tmp_path)
+
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+from cotpd.core.files import new_directory
+with new_directory(Path(sys.argv[1])) as directory:
+    for number in range(100):
+        (directory / f"f{number}").write_bytes(b"x" * 100_000)
+        print(number, flush=True)
+        time.sleep(0.002)
+"""
+
+
+@pytest.mark.parametrize("stop_at", [1, 40, 99])
+def test_a_writer_killed_at_any_moment_leaves_nothing_or_everything(stop_at: int, tmp_path: Path) -> None:
+    """Fault 31: a checkpoint that was half written must not pass for one."""
+    target = tmp_path / "d"
+    process = subprocess.Popen([sys.executable, "-c", _WRITER, str(target)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    for line in process.stdout:
+        if int(line) >= stop_at:
+            break
+    time.sleep(0.003 * (stop_at % 7))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    if target.exists():
+        verify_directory(target)
+    else:
+        with new_directory(target) as directory:
+            (directory / "x").write_text("1")
+        assert sorted(path.name for path in target.iterdir()) == ["manifest.json", "x"]

@@ -1,0 +1,99 @@
+"""Entities and tags say the same, and every broken tag meets its policy."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cotpd.core.errors import DataError
+from cotpd.core.labels import LabelSet, Repair, Scheme, to_entities, to_tags
+from cotpd.core.records import Entity, Span
+
+PREFIXED = [f"{prefix}-{name}" for prefix in "BIESLU" for name in ("PER", "LOC", "geo-loc")]
+
+
+@st.composite
+def posts(draw: st.DrawFn) -> tuple[list[Entity], int]:
+    """Entities that do not overlap, and the number of words."""
+    entities, position = [], 0
+    for gap, length in draw(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), max_size=5)):
+        span = Span(position + gap, position + gap + length)
+        entities.append(Entity(span, draw(st.sampled_from(["PER", "LOC", "geo-loc"]))))
+        position = span.end
+    return entities, position + draw(st.integers(0, 3))
+
+
+@given(posts(), st.sampled_from(["BIO", "BIOES"]))
+def test_tags_give_back_the_entities_they_were_made_of(post: tuple[list[Entity], int], scheme: Scheme) -> None:
+    entities, num_words = post
+    assert list(to_entities(to_tags(entities, num_words, scheme), Repair.STRICT)) == entities
+
+
+@given(st.lists(st.sampled_from(["O", *PREFIXED])))
+def test_any_tags_are_read_and_repair_policies_agree_on_what_is_sound(tags: list[str]) -> None:
+    lenient = to_entities(tags, Repair.CONLLEVAL)
+    assert to_entities(tags, Repair.DROP) == tuple(entity for entity in lenient if not entity.orphan)
+    covered = {word for entity in lenient for word in range(entity.span.start, entity.span.end)}
+    assert covered == {word for word, tag in enumerate(tags) if tag != "O"}, "a tagged word was lost"
+
+
+def test_an_orphan_begins_an_entity_is_dropped_or_is_an_error() -> None:
+    tags = ["O", "I-PER", "I-PER", "B-LOC", "I-PER"]
+    assert [(e.span, e.label, e.orphan) for e in to_entities(tags)] == [
+        (Span(1, 3), "PER", True),
+        (Span(3, 4), "LOC", False),
+        (Span(4, 5), "PER", True),
+    ]
+    with pytest.raises(DataError, match="I-PER at word 2"):
+        to_entities(tags, Repair.STRICT)
+
+
+@pytest.mark.parametrize("tag", ["", "B", "B-", "X-PER", "PER", "o"])
+def test_what_is_no_tag_is_refused(tag: str) -> None:
+    with pytest.raises(DataError, match="is no tag"):
+        to_entities([tag])
+
+
+def test_encoding_refuses_what_it_cannot_hold() -> None:
+    labels = LabelSet.of(["PER"])
+    with pytest.raises(DataError, match="label_map"):
+        labels.encode([Entity(Span(0, 1), "LOC")], 2)
+    with pytest.raises(DataError, match="outside a post"):
+        labels.encode([Entity(Span(1, 3), "PER")], 2)
+    with pytest.raises(DataError, match="overlaps"):
+        labels.encode([Entity(Span(0, 2), "PER"), Entity(Span(1, 3), "PER")], 3)
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
+def test_allowed_transitions_are_those_of_sound_sequences(scheme: Scheme) -> None:
+    """A constraint too many would forbid gold; one too few would let the decoder emit orphans."""
+    labels = LabelSet.of(["A", "B"], scheme)
+    allowed, tags = labels.allowed_transitions(), labels.tags
+    start, end = len(tags), len(tags) + 1
+    for first in range(len(tags)):
+        for second in range(len(tags)):
+            path = allowed[start, first] and allowed[first, second] and allowed[second, end]
+            assert path == _is_sound([tags[first], tags[second]], scheme), (tags[first], tags[second])
+
+
+def _is_sound(tags: list[str], scheme: Scheme) -> bool:
+    try:
+        entities = to_entities(tags, Repair.STRICT)
+        return to_tags(entities, len(tags), scheme) == tags
+    except DataError:
+        return False
+
+
+def test_twitter_2015_counts_its_entities_in_both_modes(shared: Path) -> None:
+    """The published counts of method.md: 6352 lenient and 6166 strict in train."""
+    tags: list[str] = []
+    lenient = strict = 0
+    for line in [*(shared / "twitter2015" / "train.txt").read_text(encoding="utf-8").split("\n"), ""]:
+        if "\t" in line:
+            tags.append(line.split("\t")[1])
+            continue
+        lenient += len(to_entities(tags))
+        strict += len(to_entities(tags, Repair.DROP))
+        tags = []
+    assert (lenient, strict) == (6352, 6166)

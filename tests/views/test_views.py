@@ -1,0 +1,134 @@
+"""What the encoder reads: the post comes first and whole, every word keeps a piece, knowledge is cut and counted."""
+
+import string
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from cotpd.core.config import ViewConfig
+from cotpd.core.errors import DataError
+from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Span
+from cotpd.views.batch import Batch, shuffled_batches
+from cotpd.views.pieces import Pieces
+from cotpd.views.view import ViewKind, ViewReader, excerpt
+
+INVISIBLE = ["\xa0", "\u200d", "\ufe0f", "\ufffd", "\u200b", ""]
+
+
+@pytest.fixture(scope="module")
+def pieces(tiny_encoder: Path) -> Pieces:
+    return Pieces(Tokenizer.from_file(str(tiny_encoder / "tokenizer.json")))
+
+
+def example(*words: str) -> Example:
+    return Example(
+        id="1",
+        words=words,
+        image_id="i",
+        caption=Caption("i", "a cup"),
+        knowledge=(Knowledge(Grain.SENTENCE, "late", example_id="1"), Knowledge(Grain.NOUN, "who", example_id="1")),
+    )
+
+
+def text_of(pieces: Pieces, ids: object) -> str:
+    return str(pieces.tokenizer.decode(list(ids), skip_special_tokens=False)).replace(" ##", "")  # type: ignore[call-overload]
+
+
+def test_the_knowledge_enhanced_view_has_the_published_order(pieces: Pieces) -> None:
+    view = ViewReader(pieces, ViewConfig(), 512).read(example("hi", "you"), ViewKind.KNOWLEDGE)
+    assert text_of(pieces, view.ids) == "[CLS] hi you [SEP] a cup [SEP] who [SEP] late [SEP]"
+
+
+def test_order_and_choice_of_parts_are_settings(pieces: Pieces) -> None:
+    reader = ViewReader(pieces, ViewConfig(parts=("sentence", "caption")), 512)
+    assert text_of(pieces, reader.read(example("hi"), ViewKind.KNOWLEDGE).ids) == "[CLS] hi [SEP] late [SEP] a cup [SEP]"
+    without = reader.read(example("hi"), ViewKind.KNOWLEDGE, without={"sentence"})
+    assert text_of(pieces, without.ids) == "[CLS] hi [SEP] a cup [SEP]"
+
+
+def test_a_post_without_knowledge_reads_as_its_text(pieces: Pieces) -> None:
+    reader = ViewReader(pieces, ViewConfig(), 512)
+    bare = Example(id="1", words=("hi",))
+    assert reader.read(bare, ViewKind.KNOWLEDGE).ids == reader.read(bare, ViewKind.TEXT).ids
+
+
+@given(st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=6), min_size=1, max_size=12), st.integers(0, 30))
+def test_knowledge_is_cut_and_counted_and_the_post_never(pieces: Pieces, words: list[str], limit: int) -> None:
+    reader = ViewReader(pieces, ViewConfig(knowledge_pieces=limit), 90)
+    whole = ViewReader(pieces, ViewConfig(knowledge_pieces=10_000), 10_000)
+    post = example(*words)
+    text, view = reader.read(post, ViewKind.TEXT), reader.read(post, ViewKind.KNOWLEDGE)
+    complete = whole.read(post, ViewKind.KNOWLEDGE)
+    assert list(view.ids[: len(text.ids) - 1]) == list(text.ids[:-1]), "the post was cut"
+    assert view.first_pieces == text.first_pieces
+    assert len(view.ids) <= 90
+    assert view.num_cut == len(complete.ids) - len(view.ids)
+
+
+def test_words_without_pieces_are_read_as_unknown_and_shift_nothing(pieces: Pieces) -> None:
+    """WordPiece gives U+200D no piece: a reader that skips it gives its tag to the next word."""
+    words = [*INVISIBLE, "ab"]
+    found = pieces.of(words)
+    assert all(found)
+    view = ViewReader(pieces, ViewConfig(), 512).read(Example("1", tuple(words)), ViewKind.TEXT)
+    assert len(view.first_pieces) == len(words)
+    assert view.ids[view.first_pieces[-1]] == pieces.tokenizer.token_to_id("a")
+
+
+@given(st.lists(st.text(max_size=5), max_size=8))
+@settings(max_examples=200)
+def test_every_word_of_any_text_keeps_its_first_piece(pieces: Pieces, words: list[str]) -> None:
+    view = ViewReader(pieces, ViewConfig(), 10_000).read(Example("1", tuple(words)), ViewKind.TEXT)
+    assert [view.ids[place] for place in view.first_pieces] == [word[0] for word in pieces.of(words)]
+
+
+def test_a_post_longer_than_the_encoder_is_refused_not_cut(pieces: Pieces) -> None:
+    reader = ViewReader(pieces, ViewConfig(), 10)
+    with pytest.raises(DataError, match="12 pieces and the encoder takes 8"):
+        reader.read(example("abcdefghijkl"), ViewKind.TEXT)
+
+
+@given(st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=8), max_size=40), st.integers(0, 3))
+def test_windows_cover_every_word_and_fit(pieces: Pieces, words: list[str], overlap: int) -> None:
+    reader = ViewReader(pieces, ViewConfig(), 14)
+    windows = list(reader.windows(words, overlap=overlap))
+    assert {word for span in windows for word in range(span.start, span.end)} == set(range(len(words)))
+    for span in windows:
+        reader.read(Example("1", tuple(words[span.start : span.end])), ViewKind.TEXT)
+
+
+def test_an_excerpt_moves_its_entities() -> None:
+    post = Example("1", ("a", "b", "c", "d"), (Entity(Span(1, 2), "PER"), Entity(Span(2, 4), "LOC")))
+    part = excerpt(post, Span(1, 3))
+    assert part.words == ("b", "c")
+    assert part.entities == (Entity(Span(0, 1), "PER"),)
+    assert part.id != post.id
+
+
+def test_batches_pad_on_the_right(pieces: Pieces) -> None:
+    reader = ViewReader(pieces, ViewConfig(), 512)
+    views = [reader.read(Example("1", words), ViewKind.TEXT) for words in (("a",), ("a", "bc"))]
+    batch = Batch.of(views, pad=7, tags=[np.array([1]), np.array([2, 3])])
+    assert batch.ids[0].tolist()[-2:] == [7, 7]
+    assert batch.mask.sum(1).tolist() == [3, 5]
+    assert batch.word_mask.tolist() == [[True, False], [True, True]]
+    assert batch.tags is not None
+    assert batch.tags.tolist() == [[1, 0], [2, 3]]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 5))
+def test_an_epoch_holds_every_post_once_and_depends_on_nothing_else(lengths: list[int], size: int, epoch: int) -> None:
+    batches = list(shuffled_batches(lengths, size, seed=1, epoch=epoch))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert batches == list(shuffled_batches(lengths, size, seed=1, epoch=epoch))
+    assert len(batches) == len(list(shuffled_batches(lengths, size, seed=2, epoch=epoch + 1)))
+
+
+def test_batches_hold_posts_of_like_length() -> None:
+    lengths = list(np.random.default_rng(1).integers(5, 60, size=2000))
+    padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in shuffled_batches(lengths, 16, seed=1, epoch=0))
+    assert padded < 1.08 * sum(lengths), "padding grew: batches are not bucketed by length"
