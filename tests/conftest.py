@@ -68,7 +68,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        BertModel(config, add_pooling_layer=False).save_pretrained(path)
+        BertModel(config).save_pretrained(path)
     return path
 
 
