@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from cotpd.core.errors import CheckpointError, DataError, UsageError
 
 MANIFEST = "manifest.json"
 """The file of a directory that holds the SHA-256 of all its other files."""
+
+_BOM = b"\xef\xbb\xbf"
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -90,32 +92,46 @@ def json_line(row: dict[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def raise_defect(defect: DataError) -> None:
+    """Stop at the first defect: how files are read unless the caller collects defects."""
+    raise defect
+
+
+def read_lines(path: Path, *, on_defect: Callable[[DataError], None] = raise_defect) -> Iterator[tuple[int, str]]:
     """Yield ``(number, line)`` of a UTF-8 text file, from 1, split at LF or CRLF only and without a BOM.
 
-    Raises `DataError` with file:line for bytes that are not UTF-8, and for a file that cannot be read.
+    Bytes that are not UTF-8 go to ``on_defect`` as a `DataError` with file:line; where it returns, they are read as
+    U+FFFD. Raises `DataError` for a file that cannot be read.
     """
     try:
         with path.open("rb") as stream:
             for number, raw in enumerate(stream, 1):
-                yield number, _decode(raw, f"{path}:{number}").removeprefix("\ufeff" if number == 1 else "")
+                line = _decode(raw.removeprefix(_BOM) if number == 1 else raw, f"{path}:{number}", on_defect)
+                yield number, line.removesuffix("\n").removesuffix("\r")
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror}); check the path", where=str(path)) from error
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield ``(file:line, object)`` for every line that is not blank. Raises `DataError` for a line that is no object."""
-    for number, line in read_lines(path):
+def read_jsonl(
+    path: Path, *, on_defect: Callable[[DataError], None] = raise_defect
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``(file:line, object)`` for every line that is not blank.
+
+    A line that is no JSON object goes to ``on_defect`` as a `DataError`; where it returns, the line is left out.
+    """
+    for number, line in read_lines(path, on_defect=on_defect):
         if not line.strip():
             continue
         where = f"{path}:{number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"not a JSON object ({error}); each line holds one object", where=where) from error
-        if not isinstance(row, dict):
-            raise DataError(f"a JSON object was expected, found {type(row).__name__}", where=where)
-        yield where, row
+            on_defect(DataError(f"not a JSON object ({error}); each line holds one object", where=where))
+            continue
+        if isinstance(row, dict):
+            yield where, row
+        else:
+            on_defect(DataError(f"a JSON object was expected, found {type(row).__name__}", where=where))
 
 
 def hash_file(path: Path) -> str:
@@ -133,8 +149,9 @@ def hash_text(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def _decode(raw: bytes, where: str) -> str:
+def _decode(raw: bytes, where: str, on_defect: Callable[[DataError], None]) -> str:
     try:
-        return raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8", where=where) from error
+        on_defect(DataError(f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8", where=where))
+        return raw.decode("utf-8", "replace")

@@ -1,0 +1,48 @@
+"""What is wrong or worth knowing in a corpus: one record for all of it, and what readers do when they meet one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cotpd.core.errors import DataError
+
+
+class Severity(StrEnum):
+    """``error``: the file breaks its format, and loading stops. ``warning``: it can be read; results may suffer."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One defect: what kind, where (``file:line`` or ``file``), and what to know or do about it."""
+
+    kind: str
+    where: str
+    message: str
+    severity: Severity = Severity.WARNING
+
+    @classmethod
+    def of(cls, error: DataError, kind: str = "unreadable") -> Defect:
+        """The defect that an error of a file is."""
+        return cls(kind, error.where, str(error).removeprefix(f"{error.where}: "), Severity.ERROR)
+
+
+Report = Callable[[Defect], None]
+"""What a reader tells each defect to: `list.append` goes on, `Strict` stops at the first error."""
+
+
+class Strict:
+    """Keep warnings in ``warnings`` and raise `DataError` for the first error."""
+
+    def __init__(self) -> None:
+        self.warnings: list[Defect] = []
+
+    def __call__(self, defect: Defect) -> None:
+        """Keep or raise."""
+        if defect.severity is Severity.ERROR:
+            raise DataError(defect.message, where=defect.where)
+        self.warnings.append(defect)

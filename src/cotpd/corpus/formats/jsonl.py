@@ -1,0 +1,178 @@
+"""Our own format: JSON lines ``{id, words | text, entities, relations, image, split}``.
+
+Offsets count words, the end exclusive; with ``text`` in place of ``words`` they count its characters (code points).
+The head and the tail of a relation are ``[start, end]``, ``{"start", "end"}`` or the index of an entity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from cotpd.core.files import write_jsonl
+from cotpd.core.records import Entity, Example, Relation, Span
+from cotpd.core.splitting import Word, split_words
+from cotpd.corpus.formats.row import Reading, Row, distinct_ids
+
+
+def read(path: Path, reading: Reading) -> Iterator[Row]:
+    """Read the posts of a file in order.
+
+    A post without id is called ``<file name>:<line>``; where both are given, ``words`` count and ``text`` does not.
+    Errors reported: a line that is no such object (left out), an empty word, a span outside its post or that overlaps
+    another entity (the entity or relation is left out). Offsets that cut a word are widened to it and reported.
+    """
+    return distinct_ids(_rows(path, reading), reading)
+
+
+def write(path: Path, examples: Iterable[Example], *, split: str | None = None) -> None:
+    """Write a file that reads back the same, without captions, knowledge and scores, which live beside it."""
+    write_jsonl(path, (_to_row(example, split) for example in examples))
+
+
+class _Offsets(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    start: int
+    end: int
+
+
+class _Entity(_Offsets):
+    label: str
+    orphan: bool = False
+
+
+class _Relation(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    head: int | list[int] | _Offsets
+    tail: int | list[int] | _Offsets
+    label: str
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    id: str | int | None = None
+    words: list[str] | None = None
+    text: str | None = None
+    entities: list[_Entity] = []
+    relations: list[_Relation] = []
+    image: str | None = None
+    split: str | None = None
+
+
+def _rows(path: Path, reading: Reading) -> Iterator[Row]:
+    for where, line in reading.json_rows(path, _Line):
+        if line.words is None and line.text is None:
+            reading.fail("bad-row", where, "neither words nor text; give one of them")
+            continue
+        if line.model_extra:
+            reading.warn("unknown-key", where, f"not read: {', '.join(sorted(line.model_extra))}")
+        example = _Resolver(line, where, reading).example(f"{path.stem}:{where.rpartition(':')[2]}")
+        if example.words:
+            yield Row(example, where, line.split)
+        else:
+            reading.warn("empty-post", where, "a post without words; it is left out")
+
+
+class _Resolver:
+    """One line and its words: offsets of either kind to spans of words, with every defect reported."""
+
+    def __init__(self, line: _Line, where: str, reading: Reading) -> None:
+        self.line, self.where, self.reading = line, where, reading
+        self.pieces: list[Word] = [] if line.words is not None else split_words(line.text or "")
+        self.words = tuple(line.words if line.words is not None else (piece.text for piece in self.pieces))
+
+    def example(self, name: str) -> Example:
+        line = self.line
+        self._check_words()
+        spans = [self._span(entity.start, entity.end, "entity") for entity in line.entities]
+        return Example(
+            id=name if line.id is None else str(line.id),
+            words=self.words,
+            entities=self._entities(spans),
+            relations=tuple(found for relation in line.relations if (found := self._relation(relation, spans))),
+            image_id=line.image,
+        )
+
+    def _check_words(self) -> None:
+        for number, word in enumerate(self.words, 1):
+            if not word:
+                self.reading.fail("empty-word", self.where, f"word {number} is empty; remove it or give the word")
+            elif set(word) & set(" \t\n\r"):
+                self.reading.warn("space-in-word", self.where, f"word {number} holds white space: {word!r}")
+
+    def _entities(self, spans: list[Span | None]) -> tuple[Entity, ...]:
+        kept: list[Entity] = []
+        taken = [False] * len(self.words)
+        for entity, span in zip(self.line.entities, spans, strict=True):
+            if span is None:
+                continue
+            if any(taken[span.start : span.end]):
+                message = f"the {entity.label} at [{entity.start}, {entity.end}) overlaps another entity; keep one"
+                self.reading.fail("overlap", self.where, message)
+                continue
+            taken[span.start : span.end] = [True] * (span.end - span.start)
+            kept.append(Entity(span, self.reading.label(entity.label), orphan=entity.orphan))
+        return tuple(kept)
+
+    def _relation(self, relation: _Relation, spans: list[Span | None]) -> Relation | None:
+        head, tail = self._argument(relation.head, spans), self._argument(relation.tail, spans)
+        return Relation(head, tail, relation.label) if head and tail else None
+
+    def _argument(self, place: int | list[int] | _Offsets, spans: list[Span | None]) -> Span | None:
+        if isinstance(place, int):
+            if 0 <= place < len(spans):
+                return spans[place]
+            self.reading.fail("bad-span", self.where, f"a relation names entity {place} of {len(spans)}, from 0")
+            return None
+        offsets = [place.start, place.end] if isinstance(place, _Offsets) else place
+        if len(offsets) != 2:
+            self.reading.fail("bad-span", self.where, f"a relation's argument {offsets} is no [start, end]")
+            return None
+        return self._span(offsets[0], offsets[1], "argument")
+
+    def _span(self, start: int, end: int, what: str) -> Span | None:
+        by_characters = self.line.words is None
+        size = len(self.line.text or "") if by_characters else len(self.words)
+        span = self._covering(start, end) if by_characters else Span(start, end) if 0 <= start < end else None
+        if span is None or not 0 <= start < end <= size:
+            unit = "characters" if by_characters else "words"
+            message = f"the {what} [{start}, {end}) does not lie in a post of {size} {unit} (the end is exclusive)"
+            self.reading.fail("bad-span", self.where, message)
+            return None
+        return span
+
+    def _covering(self, start: int, end: int) -> Span | None:
+        inside = [number for number, piece in enumerate(self.pieces) if piece.end > start and piece.start < end]
+        if not inside:
+            return None
+        first, last = self.pieces[inside[0]], self.pieces[inside[-1]]
+        if (first.start, last.end) != (start, end):
+            message = f"[{start}, {end}) cuts a word; it is widened to [{first.start}, {last.end})"
+            self.reading.warn("offsets-cut-word", self.where, message)
+        return Span(inside[0], inside[-1] + 1)
+
+
+def _to_row(example: Example, split: str | None) -> dict[str, Any]:
+    row = {
+        "id": example.id,
+        "words": list(example.words),
+        "entities": [_to_entity(entity) for entity in example.entities],
+        "relations": [
+            {"head": [r.head.start, r.head.end], "tail": [r.tail.start, r.tail.end], "label": r.label}
+            for r in example.relations
+        ],
+        "image": example.image_id,
+        "split": split,
+    }
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _to_entity(entity: Entity) -> dict[str, Any]:
+    row: dict[str, Any] = {"start": entity.span.start, "end": entity.span.end, "label": entity.label}
+    return {**row, "orphan": True} if entity.orphan else row

@@ -1,0 +1,110 @@
+"""What a reader of any format gives: an example, where it stands, and the split it names; and how it shall read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from cotpd.core.files import read_jsonl
+from cotpd.core.labels import Repair, to_entities
+from cotpd.core.records import Entity, Example
+from cotpd.corpus.defects import Defect, Report, Severity
+
+Model = TypeVar("Model", bound=BaseModel)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One example of a file; ``where`` is its ``file:line``, ``split`` the value that the row itself gives."""
+
+    example: Example
+    where: str
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How files are read: the repair of broken tags, types to rename, and what hears of defects."""
+
+    report: Report
+    repair: Repair = Repair.CONLLEVAL
+    label_map: Mapping[str, str] = field(default_factory=dict)
+
+    def warn(self, kind: str, where: str, message: str) -> None:
+        """Report something that can be read all the same."""
+        self.report(Defect(kind, where, message))
+
+    def fail(self, kind: str, where: str, message: str) -> None:
+        """Report something that breaks the format; returns only when defects are collected."""
+        self.report(Defect(kind, where, message, Severity.ERROR))
+
+    def label(self, label: str) -> str:
+        """The type under which a type of the file is known."""
+        return self.label_map.get(label, label)
+
+    def entities(self, tags: Sequence[str], places: Sequence[str]) -> tuple[Entity, ...]:
+        """The entities of well-formed tags, renamed and repaired; every orphan is reported at its word's place."""
+        kept = []
+        for entity in to_entities(tags):
+            if entity.orphan and not self._keeps(tags[entity.span.start], places[entity.span.start]):
+                continue
+            kept.append(replace(entity, label=self.label(entity.label)))
+        return tuple(kept)
+
+    def json_rows(self, path: Path, model: type[Model]) -> Iterator[tuple[str, Model]]:
+        """``(file:line, row)`` of a JSONL file; a line that does not fit the model is reported and left out.
+
+        Lone surrogates, which no file can hold, become U+FFFD and are reported.
+        """
+        for where, values in read_jsonl(path, on_defect=lambda error: self.report(Defect.of(error))):
+            try:
+                yield where, model.model_validate(self._encodable(values, where))
+            except ValidationError as error:
+                self.fail("bad-row", where, f"{_explain(error)}; see docs/corpora.md for the format")
+
+    def _encodable(self, values: dict[str, Any], where: str) -> dict[str, Any]:
+        text = json.dumps(values, ensure_ascii=False)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            self.warn("lone-surrogate", where, "half of a surrogate pair; it is replaced by U+FFFD")
+            return dict(json.loads(_SURROGATE.sub("\ufffd", text)))
+        return values
+
+    def _keeps(self, tag: str, where: str) -> bool:
+        if self.repair is Repair.STRICT:
+            self.fail("orphan-tag", where, f"{tag} continues nothing; choose the repair conlleval or drop")
+        elif self.repair is Repair.DROP:
+            self.warn("orphan-tag", where, f"{tag} continues nothing: the entity is left out")
+        else:
+            self.warn("orphan-tag", where, f"{tag} continues nothing: an entity begins here (strict scoring has none)")
+        return self.repair is not Repair.DROP
+
+
+def distinct_ids(rows: Iterable[Row], reading: Reading) -> Iterator[Row]:
+    """The rows with ids that differ: the second ``x`` becomes ``x#2``, and is reported."""
+    seen: set[str] = set()
+    repeats: Counter[str] = Counter()
+    for row in rows:
+        given = name = row.example.id
+        while name in seen:
+            repeats[given] += 1
+            name = f"{given}#{repeats[given] + 1}"
+        seen.add(name)
+        if name != given:
+            reading.warn("repeated-id", row.where, f"the id {given} occurs before; this post is called {name}")
+            row = replace(row, example=replace(row.example, id=name))
+        yield row
+
+
+def _explain(error: ValidationError) -> str:
+    details = error.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details[:3])

@@ -1,0 +1,156 @@
+"""The format of Twitter-2015, Twitter-2017 and SNAP.
+
+A post is a line ``IMGID:<id>`` and one ``word<tab>tag`` a line; a blank line ends it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cotpd.core.errors import DataError
+from cotpd.core.files import read_lines, write_atomic
+from cotpd.core.labels import OUTSIDE, split_tag, to_tags
+from cotpd.core.records import Example
+from cotpd.corpus.defects import Defect
+from cotpd.corpus.formats.row import Reading, Row, distinct_ids
+
+_IMAGE = "IMGID:"
+
+
+def read(path: Path, reading: Reading) -> Iterator[Row]:
+    """Read the posts of a file in order.
+
+    A post's id is its image id (``x#2`` when it occurs again), or ``<file name>:<line>`` where it has none. Errors
+    reported: a line without tab, with two, an empty word, a tag that is none. Posts without words are left out and
+    reported.
+    """
+    return distinct_ids(_rows(path, reading), reading)
+
+
+def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
+    """Write a file that reads back the same, orphans included; returns how many values the format cannot hold.
+
+    Raises `DataError` for a word or image id that is empty or holds a tab or a line break, and for entities that
+    overlap.
+    """
+    losses: Counter[str] = Counter()
+    blocks = []
+    for example in examples:
+        blocks.append(_block(example))
+        losses["relations"] += len(example.relations)
+        losses["ids"] += example.id != example.image_id and not example.id.startswith(f"{example.image_id}#")
+    write_atomic(path, "\n".join(blocks))
+    return +losses
+
+
+@dataclass(slots=True)
+class _Block:
+    """The lines of one post: its image and its words with their tags and places."""
+
+    where: str
+    image_id: str | None = None
+    words: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+
+
+def _rows(path: Path, reading: Reading) -> Iterator[Row]:
+    for block in _blocks(path, reading):
+        if not block.words:
+            reading.warn("empty-post", block.where, "a post without words; it is left out")
+            continue
+        name = block.image_id or f"{path.stem}:{block.where.rpartition(':')[2]}"
+        entities = reading.entities(block.tags, block.places)
+        yield Row(Example(name, tuple(block.words), entities, image_id=block.image_id), block.where)
+
+
+def _blocks(path: Path, reading: Reading) -> Iterator[_Block]:
+    block: _Block | None = None
+    for number, line in read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))):
+        where = f"{path}:{number}"
+        begins = line.startswith(_IMAGE) and "\t" not in line
+        if begins and block is not None:
+            reading.warn("missing-blank-line", where, "a new post begins without a blank line before it")
+        if block is not None and (begins or not line.strip(" \t")):
+            yield block
+            block = None
+        if begins:
+            block = _Block(where, line.removeprefix(_IMAGE).strip() or None)
+        elif line.strip(" \t"):
+            block = block or _headless(where, reading)
+            _add_word(block, line, where, reading)
+    if block is not None:
+        yield block
+
+
+def _headless(where: str, reading: Reading) -> _Block:
+    reading.warn("missing-image-id", where, f"a post without an {_IMAGE} line; it has no image")
+    return _Block(where)
+
+
+def _add_word(block: _Block, line: str, where: str, reading: Reading) -> None:
+    word, tab, tag = line.rpartition("\t")
+    tag = tag.strip(" ")
+    if not tab:
+        word, tag = _untabbed(line, where, reading)
+    elif "\t" in word:
+        reading.fail("tab-in-word", where, f"two tabs in {line!r}; one word, one tab, one tag are expected")
+        word = word.replace("\t", " ")
+    if not word:
+        reading.fail("empty-word", where, "the word before the tab is empty; remove the line or give the word")
+    block.words.append(word)
+    block.tags.append(_checked(tag, where, reading))
+    block.places.append(where)
+
+
+def _untabbed(line: str, where: str, reading: Reading) -> tuple[str, str]:
+    word, space, tag = line.rpartition(" ")
+    if space and _is_tag(tag):
+        reading.fail("spaces-for-tab", where, f"a space, not a tab, stands between word and tag in {line!r}")
+        return word.rstrip(" "), tag
+    reading.fail("missing-tag", where, f"no tag behind the word {line!r}; write word, tab, tag (O for no entity)")
+    return line, OUTSIDE
+
+
+def _checked(tag: str, where: str, reading: Reading) -> str:
+    try:
+        split_tag(tag)
+    except DataError as error:
+        reading.fail("unknown-tag", where, str(error))
+        return OUTSIDE
+    return tag
+
+
+def _is_tag(tag: str) -> bool:
+    try:
+        split_tag(tag)
+    except DataError:
+        return False
+    return True
+
+
+def _block(example: Example) -> str:
+    lines = [] if example.image_id is None else [f"{_IMAGE}{_writable(example.image_id.strip(), example.id)}"]
+    for word, tag in zip(example.words, _tags(example), strict=True):
+        lines.append(f"{_writable(word, example.id)}\t{tag}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _writable(text: str, where: str) -> str:
+    if not text or set(text) & set("\t\n\r"):
+        raise DataError(f"{text!r} cannot be written in this format: empty, or with a tab or a line break", where=where)
+    return text
+
+
+def _tags(example: Example) -> list[str]:
+    """BIO tags, an orphan's first one being the ``I-`` that it was."""
+    tags = to_tags(example.entities, len(example.words))
+    for entity in example.entities:
+        start, label = entity.span.start, entity.label
+        follows_own_type = start > 0 and tags[start - 1][2:] == label
+        if entity.orphan and not follows_own_type:
+            tags[start] = f"I-{label}"
+    return tags

@@ -1,0 +1,62 @@
+"""Which files of a directory hold which split: told by their names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cotpd.core.errors import DataError
+from cotpd.corpus.formats import SUFFIXES
+
+SPLITS = ("train", "dev", "test")
+UNSPLIT = "unsplit"
+"""Where posts go whose split nothing tells."""
+
+CAPTIONS, KNOWLEDGE = "captions.jsonl", "knowledge.jsonl"
+_NAMES = {"train": "train", "dev": "dev", "valid": "dev", "val": "dev", "validation": "dev", "test": "test"}
+
+
+def named_split(name: str | None) -> str | None:
+    """The split that a name tells: ``mnre_val .txt`` and ``valid`` are dev; None where it tells none or several."""
+    found = {_NAMES[part] for part in re.split(r"[^a-z]+", (name or "").lower()) if part in _NAMES}
+    return found.pop() if len(found) == 1 else None
+
+
+def split_files(path: Path) -> dict[str, Path]:
+    """The files of a corpus by split: of a directory those that name one, or its only file.
+
+    Raises `DataError` for a path that is missing, a directory without corpus files, or two files of one split.
+    """
+    if path.is_file():
+        return {named_split(path.name) or UNSPLIT: path}
+    if not path.is_dir():
+        raise DataError("no such file or directory; check the path", where=str(path))
+    candidates = sorted(file for file in path.iterdir() if _may_be_corpus(file))
+    found = {split: _only(files, split) for split in SPLITS if (files := _naming(split, candidates))}
+    if found:
+        return found
+    if len(candidates) == 1:
+        return {UNSPLIT: candidates[0]}
+    raise DataError(f"no train, dev or test file ({', '.join(SUFFIXES)}) in this directory", where=str(path))
+
+
+def companion(path: Path, name: str) -> Path:
+    """Where the captions or the knowledge of a corpus lie: in its directory, or beside its file."""
+    return (path if path.is_dir() else path.parent) / name
+
+
+def _may_be_corpus(file: Path) -> bool:
+    return file.is_file() and file.suffix in SUFFIXES and file.name not in (CAPTIONS, KNOWLEDGE)
+
+
+def _naming(split: str, candidates: list[Path]) -> list[Path]:
+    """The files that name a split: those that are called by it alone, else all."""
+    files = [file for file in candidates if named_split(file.name) == split]
+    return [file for file in files if file.stem.strip().lower() in _NAMES] or files
+
+
+def _only(files: list[Path], split: str) -> Path:
+    if len(files) > 1:
+        names = " and ".join(file.name for file in files)
+        raise DataError(f"{names} are both {split}; keep one or name the file", where=str(files[0].parent))
+    return files[0]
