@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,7 @@ MANIFEST = "manifest.json"
 """The file of a directory that holds the SHA-256 of all its other files."""
 
 _BOM = b"\xef\xbb\xbf"
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -88,8 +90,9 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def json_line(row: dict[str, Any]) -> str:
-    """One line of JSONL, ended by a line feed."""
-    return json.dumps(row, ensure_ascii=False) + "\n"
+    """One line of JSONL, ended by a line feed; with halves of characters in it, which UTF-8 cannot hold, all escaped."""
+    line = json.dumps(row, ensure_ascii=False)
+    return (json.dumps(row) if _HALVES.search(line) else line) + "\n"
 
 
 def raise_defect(defect: DataError) -> None:
