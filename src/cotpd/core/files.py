@@ -90,7 +90,7 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def json_line(row: dict[str, Any]) -> str:
-    """One line of JSONL, ended by a line feed; with halves of characters in it, which UTF-8 cannot hold, all escaped."""
+    """One line of JSONL, ended by a line feed. Halves of characters, which UTF-8 cannot hold, are escaped."""
     line = json.dumps(row, ensure_ascii=False)
     return (json.dumps(row) if _HALVES.search(line) else line) + "\n"
 
