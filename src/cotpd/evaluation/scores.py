@@ -53,7 +53,8 @@ class Scores:
     """Scores with the counts they come from, so that intervals and comparisons need nothing else.
 
     ``correct``, ``predicted``, ``gold``: ``[posts, types]`` int64, rows as in ``ids``, columns as in ``types`` (every
-    type that is gold or predicted, sorted). ``resamples`` and ``seed`` make `interval`. `str` gives the table.
+    type that is gold or predicted, sorted). ``resamples`` (0: no interval) and ``seed`` make `interval`. `str` gives
+    the table.
     """
 
     task: Task
@@ -105,8 +106,10 @@ class Scores:
         return np.stack([self.correct.sum(1), self.predicted.sum(1), self.gold.sum(1)], axis=1)
 
     @cached_property
-    def interval(self) -> Interval:
-        """The 95 % percentile bootstrap interval of `micro_f1` over posts."""
+    def interval(self) -> Interval | None:
+        """The 95 % percentile bootstrap interval of `micro_f1` over posts; None if no resamples were wanted."""
+        if not self.resamples:
+            return None
         sums = bootstrapped_sums(self.per_post, self.resamples, np.random.default_rng(self.seed))
         return percentile_interval(f1(*sums.T))
 
@@ -120,16 +123,11 @@ class Scores:
             "micro": self.total.to_dict(),
             "macro": self.macro._asdict(),
             "types": {name: counts.to_dict() for name, counts in self.by_type.items()},
-            "interval": {**self.interval._asdict(), "level": LEVEL, "resamples": self.resamples, "seed": self.seed},
+            "interval": self._interval_dict(),
         }
 
     def __str__(self) -> str:
-        low, high = self.interval
-        return (
-            f"{self.heading}\n\n{self._table()}\n\n"
-            f"micro F1 {percent(self.micro_f1)}, 95 % interval {percent(low)} to {percent(high)} "
-            f"(bootstrap over posts, {self.resamples:,} resamples, seed {self.seed})"
-        )
+        return f"{self.heading}\n\n{self._table()}\n\nmicro F1 {percent(self.micro_f1)}{self._interval_text()}"
 
     @property
     def heading(self) -> str:
@@ -142,6 +140,18 @@ class Scores:
         header = ("type", "precision", "recall", "F1", "support", "predicted", "correct")
         rows = [_row(name, counts.rates, counts) for name, counts in self.by_type.items()]
         return aligned(header, [*rows, _row("micro", self.micro, self.total), _row("macro", self.macro)])
+
+    def _interval_dict(self) -> dict[str, float] | None:
+        if self.interval is None:
+            return None
+        return {**self.interval._asdict(), "level": LEVEL, "resamples": self.resamples, "seed": self.seed}
+
+    def _interval_text(self) -> str:
+        if self.interval is None:
+            return ""
+        low, high = map(percent, self.interval)
+        how = f"bootstrap over posts, {self.resamples:,} resamples, seed {self.seed}"
+        return f", 95 % interval {low} to {high} ({how})"
 
 
 def _row(name: str, rates: Rates, counts: TypeScores | None = None) -> Sequence[str]:
