@@ -9,7 +9,6 @@ import string
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from cotpd.cli.app import main
+from cotpd.corpus.corpus import Corpus
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,9 +37,9 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample() -> Path:
-    """The directory of the embedded sample corpus."""
-    return Path(str(files("cotpd") / "sample"))
+def sample() -> Corpus:
+    """The embedded sample corpus."""
+    return Corpus.sample()
 
 
 @pytest.fixture(scope="session")

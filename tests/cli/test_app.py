@@ -63,6 +63,13 @@ def test_a_bug_is_one_line_that_tells_how_to_see_more() -> None:
     assert ended.stderr.count("\n") == 1
 
 
+def test_a_missing_extra_is_named() -> None:
+    program = "import sys; sys.modules['torch'] = None\nfrom cotpd.cli.app import main\nmain()"
+    ended = subprocess.run([sys.executable, "-c", program, "extract", "m", "x"], capture_output=True, text=True)
+    assert ended.returncode == 6
+    assert ended.stderr == "error: torch is not installed; run: pip install 'cotpd[train]'\n"
+
+
 @pytest.mark.parametrize("arguments", [("--debug", "fail", "bug"), ("fail", "data", "--debug")])
 def test_debug_shows_the_trace_wherever_it_stands(arguments: tuple[str, ...]) -> None:
     ended = run(*arguments)

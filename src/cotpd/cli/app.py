@@ -16,11 +16,22 @@ from typing import Annotated
 import typer
 
 import cotpd
-from cotpd.core.errors import CotpdError
+from cotpd.cli.distill import distill
+from cotpd.cli.evaluate import evaluate
+from cotpd.cli.extract import extract
+from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
+for verb in (distill, evaluate, extract):
+    app.command()(verb)
 
 _log = logging.getLogger("cotpd")
+
+_EXTRAS = {
+    **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
+    **dict.fromkeys(("openai", "xllamacpp"), "llm"),
+}
+"""The packages that an extra brings."""
 
 
 def main() -> None:
@@ -33,6 +44,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except ModuleNotFoundError as error:
+        code = _report(_missing_extra(error))
     except (CotpdError, typer.TyperException, OSError) as error:
         code = _report(error)
     sys.exit(code if isinstance(code, int) else 0)
@@ -71,6 +84,14 @@ def _report(error: CotpdError | typer.TyperException | OSError) -> int:
     message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
     print(f"error: {message}", file=sys.stderr)
     return getattr(error, "exit_code", 1)
+
+
+def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRAS:
+        raise error
+    missing = MissingExtraError(f"{package} is not installed; run: pip install 'cotpd[{_EXTRAS[package]}]'")
+    return missing.with_traceback(error.__traceback__)
 
 
 def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
