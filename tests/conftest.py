@@ -53,7 +53,7 @@ def minilm() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BERT of 2 layers and 32 hidden units, whose uncased WordPiece knows single characters only."""
+    """A random BERT of 2 layers and 48 hidden units, whose uncased WordPiece knows single characters only."""
     import torch
     from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -64,7 +64,7 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wordpiece = BertWordPieceTokenizer({piece: number for number, piece in enumerate(pieces)}, lowercase=True)
     BertTokenizerFast(tokenizer_object=wordpiece._tokenizer, model_max_length=512).save_pretrained(path)
     config = BertConfig(
-        vocab_size=len(pieces), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+        vocab_size=len(pieces), hidden_size=48, num_hidden_layers=2, num_attention_heads=2, intermediate_size=96
     )
     with torch.random.fork_rng():
         torch.manual_seed(1)

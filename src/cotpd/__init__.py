@@ -9,34 +9,60 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cotpd.core.config import ExperimentConfig
     from cotpd.core.errors import CotpdError
     from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Prediction, Relation, Span
+    from cotpd.corpus.corpus import Corpus
+    from cotpd.distillation.recipe import distill
+    from cotpd.evaluation import compare, evaluate
+    from cotpd.inference.extractor import Extractor
+    from cotpd.knowledge.elicitation import elicit
+    from cotpd.llm.chat_model import ChatModel
+    from cotpd.llm.local_model import LocalModel
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Caption",
+    "ChatModel",
+    "Corpus",
     "CotpdError",
     "Entity",
     "Example",
+    "ExperimentConfig",
+    "Extractor",
     "Grain",
     "Knowledge",
+    "LocalModel",
     "Prediction",
     "Relation",
     "Span",
+    "compare",
+    "distill",
+    "elicit",
+    "evaluate",
 ]
 
 _RECORDS = "cotpd.core.records"
 _HOMES = {
     "Caption": _RECORDS,
+    "ChatModel": "cotpd.llm.chat_model",
+    "Corpus": "cotpd.corpus.corpus",
     "CotpdError": "cotpd.core.errors",
     "Entity": _RECORDS,
     "Example": _RECORDS,
+    "ExperimentConfig": "cotpd.core.config",
+    "Extractor": "cotpd.inference.extractor",
     "Grain": _RECORDS,
     "Knowledge": _RECORDS,
+    "LocalModel": "cotpd.llm.local_model",
     "Prediction": _RECORDS,
     "Relation": _RECORDS,
     "Span": _RECORDS,
+    "compare": "cotpd.evaluation",
+    "distill": "cotpd.distillation.recipe",
+    "elicit": "cotpd.knowledge.elicitation",
+    "evaluate": "cotpd.evaluation",
 }
 
 
