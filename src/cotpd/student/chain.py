@@ -1,0 +1,147 @@
+"""The recursions over a linear chain of tags, in log space: partition, marginals, divergence, best paths."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+IMPOSSIBLE = -1e30
+"""The log-weight of what cannot be: far below any score, yet finite, so that no difference of two is NaN."""
+
+FLOOR = -1e4
+"""The least log-marginal that is told apart from impossible."""
+
+
+class Chain(NamedTuple):
+    """The log-weights of a batch of chains, all of one floating type; a path's score is the sum along it.
+
+    ``emissions [batch, words, tags]`` are finite, on padding too; ``transitions [tags, tags]`` from row to column;
+    ``start``, ``end [tags]``; ``mask [batch, words]``, true on words, which stand left of the padding.
+    """
+
+    emissions: Tensor
+    transitions: Tensor
+    start: Tensor
+    end: Tensor
+    mask: Tensor
+
+
+def score(chain: Chain, tags: Tensor) -> Tensor:
+    """The score of each path ``tags [batch, words]``, ``[batch]``; what stands on padding is not read."""
+    mask, tags = chain.mask, tags.masked_fill(~chain.mask, 0)
+    emissions = chain.emissions.gather(-1, tags.unsqueeze(-1)).squeeze(-1)
+    steps = chain.transitions[tags[:, :-1], tags[:, 1:]]
+    along = emissions.masked_fill(~mask, 0.0).sum(1) + steps.masked_fill(~mask[:, 1:], 0.0).sum(1)
+    total: Tensor = along + chain.start[tags[:, 0]] + chain.end[tags.gather(1, _last(mask)).squeeze(1)]
+    return total
+
+
+def log_partition(chain: Chain) -> Tensor:
+    """The log of the summed weights of all paths, ``[batch]``."""
+    return (_forward(chain)[-1] + chain.end).logsumexp(-1)
+
+
+def log_marginals(chain: Chain) -> Tensor:
+    """The log of each word's posterior over tags, ``[batch, words, tags]``, at least `FLOOR`; uniform on padding."""
+    forward, backward = torch.stack(_forward(chain), 1), torch.stack(_backward(chain), 1)
+    marginals = (forward + backward).log_softmax(-1).clamp(min=FLOOR)
+    return marginals.masked_fill(~chain.mask.unsqueeze(-1), -math.log(chain.start.shape[0]))
+
+
+def divergence(p: Chain, q: Chain) -> Tensor:
+    """KL(p ‖ q) over whole paths, ``[batch]``, of two chains with one mask.
+
+        KL = log Z_q − log Z_p + E_p[s_p − s_q],   s: the score of a path
+
+    The expectation runs along with p's forward recursion: over the beginnings of a path that end in a tag it is the
+    mean over the tag before (Li and Eisner 2009, the expectation semiring). O(words · tags²).
+    """
+    gaps, first_gap, last_gap = p.emissions - q.emissions, p.start - q.start, p.end - q.end
+    state, expected = p.start + p.emissions[:, 0], first_gap + gaps[:, 0]
+    for word in range(1, p.mask.shape[1]):
+        joint = state.unsqueeze(-1) + p.transitions
+        longer = (joint.softmax(1) * (expected.unsqueeze(-1) + (p.transitions - q.transitions))).sum(1)
+        real = p.mask[:, word, None]
+        state = torch.where(real, joint.logsumexp(1) + p.emissions[:, word], state)
+        expected = torch.where(real, longer + gaps[:, word], expected)
+    last = state + p.end
+    gained = (last.softmax(-1) * (expected + last_gap)).sum(-1)
+    return log_partition(q) - last.logsumexp(-1) + gained
+
+
+def best_path(chain: Chain) -> Tensor:
+    """The path of highest score, ``[batch, words]`` int64; 0 on padding. Ties go to the lower tag, last word first.
+
+    Only scores are kept on the way there; on the way back each chosen tag's best predecessor is found again.
+    """
+    emissions, into = chain.emissions.transpose(0, 1), chain.transitions.T.contiguous()
+    states = [chain.start + emissions[0]]
+    for emission in emissions[1:]:
+        states.append((states[-1].unsqueeze(1) + into).amax(-1) + emission)
+    goes_on = functional.pad(chain.mask[:, 1:], (0, 1)).unsqueeze(-1).unbind(1)
+    path = [chain.mask.new_zeros(len(chain.mask), dtype=torch.long)]
+    for state, onward in zip(reversed(states), reversed(goes_on), strict=True):
+        path.append((state + torch.where(onward, into[path[-1]], chain.end)).argmax(-1))
+    return torch.stack(path[:0:-1], 1).masked_fill(~chain.mask, 0)
+
+
+def best_paths(chain: Chain, k: int) -> tuple[Tensor, Tensor]:
+    """The ``k`` paths of highest score, best first: ``[batch, k, words]`` int64, 0 on padding, and ``[batch, k]``.
+
+    Where fewer paths are possible, the rest have score −inf and tag 0 throughout.
+    """
+    num_rows, num_words, num_tags = chain.emissions.shape
+    first = chain.start + chain.emissions[:, 0]
+    state = functional.pad(first.unsqueeze(-1), (0, k - 1), value=IMPOSSIBLE)  # [batch, tags, k]
+    stay = torch.arange(num_tags * k, device=first.device).view(1, num_tags, k).expand(num_rows, -1, -1)
+    pointers = []
+    for word in range(1, num_words):
+        joint = state.reshape(num_rows, -1, 1) + chain.transitions.repeat_interleave(k, 0)
+        scores, came = _top(joint.transpose(1, 2), k)
+        real = chain.mask[:, word, None, None]
+        state = torch.where(real, scores + chain.emissions[:, word].unsqueeze(-1), state)
+        pointers.append(torch.where(real, came, stay))
+    scores, slot = _top((state + chain.end.unsqueeze(-1)).flatten(1), k)
+    path = [slot]
+    for came in reversed(pointers):
+        path.append(came.flatten(1).gather(1, path[-1]))
+    possible = scores > IMPOSSIBLE / 2
+    keep = possible.unsqueeze(-1) & chain.mask.unsqueeze(1)
+    paths = torch.div(torch.stack(path[::-1], -1), k, rounding_mode="floor").masked_fill(~keep, 0)
+    return paths, scores.masked_fill(~possible, -math.inf)
+
+
+def _last(mask: Tensor) -> Tensor:
+    """The index of each row's last word, ``[batch, 1]``."""
+    return mask.sum(1, keepdim=True) - 1
+
+
+def _forward(chain: Chain) -> list[Tensor]:
+    """Of each word, the log-weight of the paths up to it by its tag, ``[batch, tags]``; on padding, the last word's."""
+    emissions, mask = chain.emissions.unbind(1), chain.mask.unsqueeze(-1).unbind(1)
+    states = [chain.start + emissions[0]]
+    for emission, real in zip(emissions[1:], mask[1:], strict=True):
+        state = (states[-1].unsqueeze(-1) + chain.transitions).logsumexp(1) + emission
+        states.append(torch.where(real, state, states[-1]))
+    return states
+
+
+def _backward(chain: Chain) -> list[Tensor]:
+    """Of each word, the log-weight of the paths behind it by its tag, ``[batch, tags]``; on padding, that of none."""
+    emissions, mask = chain.emissions.unbind(1), chain.mask.unsqueeze(-1).unbind(1)
+    states = [chain.end.expand_as(emissions[0])]
+    for emission, real in zip(emissions[:0:-1], mask[:0:-1], strict=True):
+        state = ((states[-1] + emission).unsqueeze(1) + chain.transitions).logsumexp(-1)
+        states.append(torch.where(real, state, states[-1]))
+    return states[::-1]
+
+
+def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The ``k`` highest along the last dimension, padded with `IMPOSSIBLE`, and where they stood; ties in order."""
+    scores = functional.pad(scores, (0, max(0, k - scores.shape[-1])), value=IMPOSSIBLE)
+    values, places = scores.sort(dim=-1, descending=True, stable=True)
+    return values[..., :k], places[..., :k]

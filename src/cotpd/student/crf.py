@@ -1,0 +1,141 @@
+"""The conditional random field over the tags of a post's words: likelihood, marginals, divergence, best paths."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cotpd.student import chain as chains
+from cotpd.student.chain import IMPOSSIBLE, Chain
+
+_SPREAD = 0.1
+_PENALTY = -1e4
+"""What a gold path pays for each transition that the scheme forbids, so that its likelihood stays finite."""
+
+
+class LinearChainCRF(nn.Module):
+    """A linear-chain CRF (Lafferty et al. 2001) whose scheme's forbidden transitions cannot happen.
+
+        p(y | x) = exp(s(y)) / Z,   s(y) = start[y₁] + Σ emissions[t, yₜ] + Σ transitions[yₜ₋₁, yₜ] + end[yₙ]
+
+    ``allowed [tags + 2, tags + 2]`` bool: may column follow row, the last two standing for start and end
+    (`LabelSet.allowed_transitions`). Every method takes ``emissions [batch, words, tags]`` of any floating type and
+    ``mask [batch, words]`` bool, true on words; what stands on padding is not read. All sums run in float64 (float32
+    where a device has no float64) whatever autocast says; results are float32, or float64 for float64 emissions.
+
+    Raises ValueError for shapes that do not fit and for a mask with a row without words or with holes; while
+    compiling or exporting the mask is not looked at.
+    """
+
+    allowed: Tensor
+
+    def __init__(self, allowed: np.ndarray) -> None:
+        super().__init__()
+        num_tags = len(allowed) - 2
+        self.transitions = nn.Parameter(torch.empty(num_tags, num_tags))
+        self.start = nn.Parameter(torch.empty(num_tags))
+        self.end = nn.Parameter(torch.empty(num_tags))
+        self.register_buffer("allowed", torch.from_numpy(allowed.astype(bool)), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw small weights, uniform."""
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -_SPREAD, _SPREAD)
+
+    def log_partition(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """log Z, ``[batch]``."""
+        return _like(emissions, chains.log_partition(self._chain(emissions, mask)))
+
+    def constrained_log_partition(self, emissions: Tensor, mask: Tensor, allowed_tags: Tensor) -> Tensor:
+        """log Z over the paths that keep to ``allowed_tags [batch, words, tags]`` bool, ``[batch]``.
+
+        Minus `log_partition` it is the log-probability that the constraint holds, of a span, a segment, a type.
+        """
+        return self.log_partition(constrain(emissions, allowed_tags), mask)
+
+    def score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        """s(y) of the paths ``tags [batch, words]``, ``[batch]``; a forbidden transition costs 10,000."""
+        chain = self._chain(emissions, mask, forbidden=_PENALTY)
+        return _like(emissions, chains.score(chain, tags))
+
+    def nll(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
+        """−log p(tags | x), ``[batch]``; a forbidden transition costs 10,000."""
+        partition = chains.log_partition(self._chain(emissions, mask))
+        gold = chains.score(self._chain(emissions, mask, forbidden=_PENALTY), tags)
+        return _like(emissions, partition - gold)
+
+    def log_marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """log p(yₜ | x) of every word and tag, ``[batch, words, tags]``, differentiable.
+
+        At least −10,000, where it is constant; on padding that of a uniform distribution, so that exp() of any row
+        sums to 1 and the divergence between two paddings is 0.
+        """
+        return _like(emissions, chains.log_marginals(self._chain(emissions, mask)))
+
+    def kl(self, p_emissions: Tensor, q_emissions: Tensor, mask: Tensor, p_crf: LinearChainCRF | None = None) -> Tensor:
+        """KL(p ‖ q) between two distributions over whole paths, ``[batch]``, differentiable in both.
+
+        q has this CRF's weights, p those of ``p_crf`` or the same. About 1e30 where q cannot do what p may.
+        """
+        p = (p_crf or self)._chain(p_emissions, mask)
+        return _like(q_emissions, chains.divergence(p, self._chain(q_emissions, mask)))
+
+    @torch.no_grad()
+    def viterbi(self, emissions: Tensor, mask: Tensor) -> Tensor:
+        """The likeliest path, ``[batch, words]`` int64; 0 on padding. Ties go to the lower tag, last word first."""
+        return chains.best_path(self._chain(emissions, mask))
+
+    @torch.no_grad()
+    def k_best(self, emissions: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """The ``k`` likeliest paths, best first: ``[batch, k, words]`` int64, 0 on padding, and scores ``[batch, k]``.
+
+        Where fewer than ``k`` paths are possible the rest have score −inf. Raises ValueError for ``k`` below 1.
+        """
+        if k < 1:
+            raise ValueError(f"k must be at least 1, not {k}")
+        paths, scores = chains.best_paths(self._chain(emissions, mask), k)
+        return paths, _like(emissions, scores)
+
+    def extra_repr(self) -> str:
+        """The number of tags."""
+        return f"tags={len(self.start)}"
+
+    def _chain(self, emissions: Tensor, mask: Tensor, *, forbidden: float = IMPOSSIBLE) -> Chain:
+        """The log-weights as the recursions take them."""
+        _check(emissions, mask, num_tags=len(self.start))
+        dtype = torch.float32 if emissions.device.type == "mps" else torch.float64
+        start, end = self.allowed[-2, :-2], self.allowed[:-2, -1]
+        return Chain(
+            emissions.to(dtype).masked_fill(~mask.unsqueeze(-1), 0.0),
+            self.transitions.to(dtype).masked_fill(~self.allowed[:-2, :-2], forbidden),
+            self.start.to(dtype).masked_fill(~start, forbidden),
+            self.end.to(dtype).masked_fill(~end, forbidden),
+            mask,
+        )
+
+
+def constrain(emissions: Tensor, allowed_tags: Tensor) -> Tensor:
+    """Emissions under which only ``allowed_tags [batch, words, tags]`` can happen, for any method of a CRF.
+
+    float32 at least; a word without an allowed tag makes every path of its row impossible.
+    """
+    exact = emissions if emissions.dtype == torch.float64 else emissions.float()
+    return exact.masked_fill(~allowed_tags, IMPOSSIBLE)
+
+
+def _like(emissions: Tensor, result: Tensor) -> Tensor:
+    return result if emissions.dtype == torch.float64 else result.float()
+
+
+def _check(emissions: Tensor, mask: Tensor, *, num_tags: int) -> None:
+    """Raise ValueError where the shapes do not fit or the mask has a row without words or with a hole."""
+    if emissions.dim() != 3 or emissions.shape[-1] != num_tags or mask.shape != emissions.shape[:2]:
+        raise ValueError(f"emissions {list(emissions.shape)} and mask {list(mask.shape)} do not fit {num_tags} tags")
+    if mask.dtype != torch.bool or not mask.shape[1]:
+        raise ValueError("the mask must be bool and hold at least one word")
+    if torch.compiler.is_compiling():
+        return
+    if not mask[:, 0].all() or (mask[:, 1:] & ~mask[:, :-1]).any():
+        raise ValueError("the mask must be true on each row's first words and false behind them, without holes")
