@@ -16,13 +16,14 @@ from typing import Annotated
 import typer
 
 import cotpd
+from cotpd.cli.check import check
 from cotpd.cli.distill import distill
 from cotpd.cli.evaluate import evaluate
 from cotpd.cli.extract import extract
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (distill, evaluate, extract):
+for verb in (check, distill, evaluate, extract):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")

@@ -29,8 +29,8 @@ from cotpd.corpus.statistics import Statistics, count
 class Corpus:
     """The posts of each split; ``unsplit`` holds those whose split nothing tells.
 
-    ``places`` are the ``file:line`` of each split's examples, ``defects`` the warnings met while reading; both are
-    empty of a corpus that was not read from files.
+    ``files`` are those it was read from, by the split they name; ``places`` the ``file:line`` of each split's examples;
+    ``defects`` the warnings met while reading. All three are empty of a corpus that was made in memory.
     """
 
     train: tuple[Example, ...] = ()
@@ -39,7 +39,7 @@ class Corpus:
     unsplit: tuple[Example, ...] = ()
     captions: Companion[Caption] | None = field(default=None, repr=False)
     knowledge: Companion[Knowledge] | None = field(default=None, repr=False)
-    files: tuple[Path, ...] = ()
+    files: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     defects: tuple[Defect, ...] = field(default=(), repr=False, compare=False)
 
@@ -72,7 +72,10 @@ class Corpus:
         sources = split_files(path)
         splits: dict[str, list[Row]] = {split: [] for split in (*SPLITS, UNSPLIT)}
         for split, file in sources.items():
-            for row in read_rows(file, reading):
+            rows = list(read_rows(file, reading))
+            if not rows:
+                reading.warn("empty-file", str(file), f"no post in the file of {split}")
+            for row in rows:
                 splits[_split_of(row, split, reading)].append(row)
         if not any(splits.values()):
             raise DataError("no post in this corpus; check the path and the format", where=str(path))
@@ -82,7 +85,7 @@ class Corpus:
             posts["dev"],
             posts["test"],
             posts[UNSPLIT],
-            files=tuple(sources.values()),
+            files=sources,
             places={split: tuple(row.where for row in rows) for split, rows in splits.items()},
         )
         return corpus._with_companions(path, reading, captioner, knowledge_model)

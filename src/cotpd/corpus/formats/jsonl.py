@@ -100,6 +100,7 @@ class _Resolver:
         )
 
     def _check_words(self) -> None:
+        self.reading.check_words(self.words, [self.where] * len(self.words))
         for number, word in enumerate(self.words, 1):
             if not word:
                 self.reading.fail("empty-word", self.where, f"word {number} is empty; remove it or give the word")

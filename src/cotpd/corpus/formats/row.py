@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,9 @@ from cotpd.core.records import Entity, Example
 from cotpd.corpus.defects import Defect, Report, Severity
 
 Model = TypeVar("Model", bound=BaseModel)
+_INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
+_CONTROLS = {"Cc", "Zl", "Zp"}
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -58,6 +62,19 @@ class Reading:
                 continue
             kept.append(replace(entity, label=self.label(entity.label)))
         return tuple(kept)
+
+    def check_words(self, words: Sequence[str], places: Sequence[str]) -> None:
+        """Report words that nobody sees, U+FFFD, and control or bidi characters, each at its place."""
+        for word, where in zip(words, places, strict=True):
+            if not word or word.isalnum():
+                continue
+            categories = {unicodedata.category(character) for character in word}
+            if categories <= _INVISIBLE:
+                self.warn("invisible-word", where, f"the word {word!a} has no visible character")
+            elif "\ufffd" in word:
+                self.warn("replacement-character", where, f"U+FFFD in {word!r}: a character was lost before")
+            elif categories & _CONTROLS or _BIDI.search(word):
+                self.warn("control-character", where, f"a control character in {word!a}")
 
     def json_rows(self, path: Path, model: type[Model]) -> Iterator[tuple[str, Model]]:
         """``(file:line, row)`` of a JSONL file; a line that does not fit the model is reported and left out.

@@ -62,6 +62,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
         if not block.words:
             reading.warn("empty-post", block.where, "a post without words; it is left out")
             continue
+        reading.check_words(block.words, block.places)
         name = block.image_id or f"{path.stem}:{block.where.rpartition(':')[2]}"
         entities = reading.entities(block.tags, block.places)
         yield Row(Example(name, tuple(block.words), entities, image_id=block.image_id), block.where)

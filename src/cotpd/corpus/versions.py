@@ -1,0 +1,39 @@
+"""Files of published corpora that are known by their SHA-256, whatever they are called here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cotpd.core.files import hash_file
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published file: the corpus, its split, and which of the versions in circulation it is."""
+
+    corpus: str
+    split: str
+    edition: str
+
+    def __str__(self) -> str:
+        return f"{self.corpus} {self.split} ({self.edition})"
+
+
+_UMT, _MNRE = "as in jefferyYu/UMT", "as in thecharm/MNRE"
+
+KNOWN = {
+    "a6246e37aa1c8acd738747fa8257e01775f2a1cc0d4f36f82f9d41d6246ad6fa": Version("Twitter-2015", "train", _UMT),
+    "9dcc7f9df7331de3c9cdf67a3450e041c41c6254b5e43925c576e2dfaaabe2ad": Version("Twitter-2015", "dev", _UMT),
+    "801e149e8635b19d66b4ec1212c329be340ada501b35c5fa55455fb6f53633be": Version("Twitter-2017", "train", _UMT),
+    "41b5db90cb32059c14c2c3ccd50845fb77f1e3d3e4f7d0c210a61bc507d8a73e": Version("Twitter-2017", "dev", _UMT),
+    "a7d9e172ae85bd3e35276eb2b01ce223321bdc92a47b234e24305d72e7a05243": Version("Twitter-2017", "test", _UMT),
+    "1cc34438a00e2a2db73e4eba297820f926f62abd1fddc693caa13c58b62428b7": Version("MNRE", "train", _MNRE),
+    "c76865179b5678167b164c21fd25ed31f9a1416da393ac93ce70f32b00352b75": Version("MNRE", "dev", _MNRE),
+}
+"""Known files by the SHA-256 of their bytes."""
+
+
+def recognise(path: Path) -> Version | None:
+    """The published version that a file is, byte for byte; None for any other."""
+    return KNOWN.get(hash_file(path))
