@@ -1,0 +1,168 @@
+"""Decoding: the one way from examples, read in any view, to predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cotpd.core.labels import LabelSet, split_tag
+from cotpd.core.records import Entity, Example, Prediction, Span
+from cotpd.student.crf import LinearChainCRF
+from cotpd.student.student import Student
+from cotpd.views.batch import Batch
+from cotpd.views.view import View, ViewKind, excerpt
+
+_POOL = 32
+"""Batches whose posts are sorted together by length: little padding, and yet a stream flows."""
+_OVERLAP = 32
+"""Words that the windows of a long post share, so that an entity at an edge is seen with words on both sides."""
+
+_Integers = npt.NDArray[np.int64]
+
+
+def decode(
+    student: Student, examples: Iterable[Example], *, kind: ViewKind, batch_size: int = 32
+) -> Iterator[Prediction]:
+    """One prediction for each example, in their order, from one view of each.
+
+    Examples are taken from the iterable in pools of 32 batches (one by one if ``batch_size`` is 1), so any stream can
+    be decoded. A post longer than the encoder takes is read in overlapping windows of words; an entity counts in the
+    window where it is more central. The score of an entity is the exact probability, under the CRF, that just these
+    words are one entity of its type.
+    """
+    num_pooled = batch_size * _POOL if batch_size > 1 else 1
+    source = iter(examples)
+    while pool := list(islice(source, num_pooled)):
+        with _evaluating(student), torch.inference_mode():
+            predictions = _decode_pool(student, pool, kind, batch_size)
+        yield from predictions
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Some words of a post of the pool: ``span`` is read, and no other window sees ``core`` better."""
+
+    post: int
+    span: Span
+    core: range
+    view: View
+
+
+def _decode_pool(student: Student, pool: Sequence[Example], kind: ViewKind, batch_size: int) -> list[Prediction]:
+    windows = [window for post, example in enumerate(pool) for window in _windows(student, post, example, kind)]
+    windows.sort(key=lambda window: len(window.view.ids))
+    entities: list[list[Entity]] = [[] for _ in pool]
+    tags = _Tags.of(student.label_set)
+    for start in range(0, len(windows), batch_size):
+        batch = windows[start : start + batch_size]
+        for row, entity in _entities(student, tags, [window.view for window in batch]):
+            if moved := _in_post(entity, batch[row]):
+                entities[batch[row].post].append(moved)
+    return [Prediction(example.id, example.words, _apart(found)) for example, found in zip(pool, entities, strict=True)]
+
+
+def _windows(student: Student, post: int, example: Example, kind: ViewKind) -> Iterator[_Window]:
+    spans = list(student.reader.windows(example.words, overlap=_OVERLAP))
+    middles = [(after.start + before.end) // 2 for before, after in pairwise(spans)]
+    edges = [0, *middles, len(example.words)]
+    for number, span in enumerate(spans):
+        part = example if len(spans) == 1 else excerpt(example, span)
+        yield _Window(post, span, range(edges[number], edges[number + 1]), student.reader.read(part, kind))
+
+
+def _in_post(entity: Entity, window: _Window) -> Entity | None:
+    """The entity of a window's words among the post's words; None if its middle lies outside the window's core."""
+    offset, core = window.span.start, window.core
+    span = Span(entity.span.start + offset, entity.span.end + offset)
+    inside = core.start <= (span.start + span.end - 1) / 2 < core.stop
+    return Entity(span, entity.label, score=entity.score) if inside else None
+
+
+def _apart(entities: Iterable[Entity]) -> tuple[Entity, ...]:
+    """The entities in order; where those of two windows overlap, the more probable one."""
+    kept: list[Entity] = []
+    for entity in sorted(entities, key=lambda entity: entity.span):
+        if not kept or kept[-1].span.end <= entity.span.start:
+            kept.append(entity)
+        elif (entity.score or 0.0) > (kept[-1].score or 0.0):
+            kept[-1] = entity
+    return tuple(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tags:
+    """What each tag means: does it begin an entity, does it continue one, which type; arrays ``[tags]``."""
+
+    begins: npt.NDArray[np.bool_]
+    continues: npt.NDArray[np.bool_]
+    types: tuple[str, ...]
+
+    @classmethod
+    def of(cls, label_set: LabelSet) -> _Tags:
+        types = tuple(split_tag(tag)[1] for tag in label_set.tags)
+        may_open = label_set.allowed_transitions()[-2, :-2]
+        return cls(np.array([bool(name) for name in types]) & may_open, ~may_open, types)
+
+
+def _entities(student: Student, tags: _Tags, views: Sequence[View]) -> Iterator[tuple[int, Entity]]:
+    """The entities of a batch of views with their row; spans count the words of the view."""
+    batch = Batch.of(views, pad=student.reader.pieces.pad)
+    emissions, mask = student(batch), student.tensor(batch.word_mask)
+    paths: Tensor = student.crf.viterbi(emissions, mask)
+    path = paths.cpu().numpy()
+    rows, starts, ends = _spans(path, tags)
+    if not len(rows):
+        return
+    allowed = student.tensor(_allowed(path, tags, rows, starts, ends))
+    scores = _probabilities(student.crf, emissions, mask, allowed=allowed, rows=student.tensor(rows))
+    columns = [array.tolist() for array in (rows, starts, ends, path[rows, starts])]
+    for row, start, end, tag, score in zip(*columns, scores, strict=True):
+        yield row, Entity(Span(start, end), tags.types[tag], score=score)
+
+
+def _spans(path: _Integers, tags: _Tags) -> tuple[_Integers, _Integers, _Integers]:
+    """Row, first word and end of every entity that ``path [batch, words]`` marks, row by row and word by word."""
+    rows, starts = np.nonzero(tags.begins[path])
+    width = path.shape[1] + 1
+    breaks = np.flatnonzero(~np.pad(tags.continues[path], ((0, 0), (0, 1))))
+    ends = breaks[np.searchsorted(breaks, rows * width + starts, side="right")] - rows * width
+    return rows, starts, ends
+
+
+def _allowed(
+    path: _Integers, tags: _Tags, rows: _Integers, starts: _Integers, ends: _Integers
+) -> npt.NDArray[np.bool_]:
+    """The tags under which each entity is found, ``[entities, words, tags]``: its own, then none that goes on."""
+    words = np.arange(path.shape[1])
+    inside = ((words >= starts[:, None]) & (words < ends[:, None]))[:, :, None]
+    others = path[rows][:, :, None] != np.arange(len(tags.types))
+    behind = (words == ends[:, None])[:, :, None]
+    allowed: npt.NDArray[np.bool_] = ~(inside & others) & ~(behind & tags.continues)
+    return allowed
+
+
+def _probabilities(
+    crf: LinearChainCRF, emissions: Tensor, mask: Tensor, *, allowed: Tensor, rows: Tensor
+) -> list[float]:
+    """The share of all paths' weight that keeps to each entity's allowed tags, ``[entities]``."""
+    kept = crf.constrained_log_partition(emissions[rows], mask[rows], allowed)
+    scores: list[float] = (kept - crf.log_partition(emissions, mask)[rows]).clamp(max=0.0).exp().tolist()
+    return scores
+
+
+@contextmanager
+def _evaluating(student: Student) -> Iterator[None]:
+    """Evaluation mode, and afterwards the mode there was."""
+    was_training = student.training
+    student.eval()
+    try:
+        yield
+    finally:
+        student.train(was_training)

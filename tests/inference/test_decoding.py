@@ -1,0 +1,180 @@
+"""Decoding: order, windows, scores and modes, checked against the slow and plain way."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cotpd.core.errors import UsageError
+from cotpd.core.labels import LabelSet, to_entities
+from cotpd.core.records import Caption, Entity, Example, Span
+from cotpd.inference import decoding
+from cotpd.inference.decoding import decode
+from cotpd.student.student import Student
+from cotpd.views.batch import Batch
+from cotpd.views.view import ViewKind
+
+
+def post(length: int, seed: int = 0) -> Example:
+    letters = random.Random(f"{length} {seed}")
+    return Example(f"{length}-{seed}", tuple("".join(letters.choices("abcdefgh", k=3)) for _ in range(length)))
+
+
+def alone(student: Student, example: Example, kind: ViewKind) -> tuple[Entity, ...]:
+    """The plain way: one post, the tags of the best path, the entities they mark."""
+    batch = Batch.of([student.reader.read(example, kind)], pad=student.reader.pieces.pad)
+    with torch.inference_mode():
+        [path] = student.crf.viterbi(student(batch), student.tensor(batch.word_mask)).tolist()
+    return student.label_set.decode(path)
+
+
+@pytest.mark.parametrize("kind", ViewKind)
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_every_post_is_predicted_in_its_place_as_if_alone(student: Student, kind: ViewKind, batch_size: int) -> None:
+    """Guards against results that sorting swapped, and against padding that leaks into neighbours."""
+    examples = [post(length, seed) for seed in range(4) for length in (5, 1, 0, 30, 2, 12)]
+    found = list(decode(student, examples, kind=kind, batch_size=batch_size))
+    assert [(prediction.id, prediction.words) for prediction in found] == [(each.id, each.words) for each in examples]
+    assert any(prediction.entities for prediction in found)
+    for prediction, example in zip(found, examples, strict=True):
+        assert prediction.entities == (alone(student, example, kind) if example.words else ())
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
+def test_scores_are_the_probability_of_the_entity(make_loud_student: Callable[..., Student], scheme: str) -> None:
+    """Brute force: the weight of all tag sequences that mark the entity, over the weight of all that are allowed."""
+    student = make_loud_student(ViewKind.TEXT, scheme=scheme)
+    checked = 0
+    for seed in range(8):
+        example = post(4, seed)
+        batch = Batch.of([student.reader.read(example, ViewKind.TEXT)], pad=student.reader.pieces.pad)
+        paths = torch.cartesian_prod(*[torch.arange(len(student.label_set.tags))] * 4)
+        with torch.inference_mode():
+            emissions = student(batch).double().expand(len(paths), -1, -1)
+            shares = student.crf.score(emissions, paths, torch.ones_like(paths, dtype=torch.bool)).softmax(0)
+        likely = [(path, share) for path, share in zip(paths.tolist(), shares.tolist(), strict=True) if share > 1e-9]
+        [prediction] = decode(student, [example], kind=ViewKind.TEXT)
+        for entity in prediction.entities:
+            marking = sum(share for path, share in likely if entity in student.label_set.decode(path))
+            assert entity.score == pytest.approx(marking, abs=1e-4)
+            checked += 1
+    assert checked > 3
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=8), min_size=1, max_size=5))
+def test_spans_are_those_of_the_tags(rows: list[list[int]]) -> None:
+    """The vectorised way finds what `to_entities` finds on every path that the scheme allows."""
+    label_set = LabelSet.of(["A", "B", "C"])
+    tags = label_set.tags
+    width = max(map(len, rows))
+    legal = [list(_repaired(row, tags)) + [0] * (width - len(row)) for row in rows]
+    path = np.array(legal, dtype=np.int64).reshape(len(rows), width)
+    found, starts, ends = decoding._spans(path, decoding._Tags.of(label_set))
+    plain = [
+        (row, e.span.start, e.span.end) for row, ids in enumerate(legal) for e in to_entities([tags[i] for i in ids])
+    ]
+    assert list(zip(found.tolist(), starts.tolist(), ends.tolist(), strict=True)) == plain
+
+
+def _repaired(row: list[int], tags: tuple[str, ...]) -> Iterator[int]:
+    before = "O"
+    for index in row:
+        tag = tags[index]
+        if tag.startswith("I") and before[1:] != tag[1:]:
+            tag = "B" + tag[1:]
+        before = tag
+        yield tags.index(tag)
+
+
+@pytest.mark.parametrize("kind", [ViewKind.TEXT, ViewKind.PROMPT, ViewKind.KNOWLEDGE])
+def test_a_long_post_is_read_to_its_end(student: Student, kind: ViewKind) -> None:
+    """Guards against silent truncation: an encoder takes 512 pieces, these posts have thousands."""
+    long = post(2_000)
+    example = Example(long.id, long.words, caption=Caption("i", "a beach"))
+    [prediction] = decode(student, [example], kind=kind)
+    assert prediction.words == example.words
+    starts = [entity.span.start for entity in prediction.entities]
+    assert starts == sorted(starts)
+    assert starts[-1] > 1_900
+    assert all(before.span.end <= after.span.start for before, after in pairwise(prediction.entities))
+
+
+def test_an_entity_at_an_edge_is_read_where_it_is_more_central(
+    student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each window marks its outermost words; what the middle of another window covers must be left to that one."""
+    seen: list[int] = []
+
+    def marked(student: Student, tags: object, views: list[object]) -> Iterator[tuple[int, Entity]]:
+        for row, view in enumerate(views):
+            last = len(view.first_pieces)  # type: ignore[attr-defined]
+            seen.append(last)
+            yield row, Entity(Span(0, 1), "PER", score=0.5)
+            yield row, Entity(Span(last // 2, last // 2 + 1), "LOC", score=0.5)
+            yield row, Entity(Span(last - 1, last), "ORG", score=0.5)
+
+    monkeypatch.setattr(decoding, "_entities", marked)
+    [prediction] = decode(student, [post(400)], kind=ViewKind.TEXT)
+    labels = [entity.label for entity in prediction.entities]
+    assert len(seen) > 2
+    assert labels == ["PER", *["LOC"] * len(seen), "ORG"]
+
+
+def test_of_two_windows_entities_that_overlap_the_more_probable_stays() -> None:
+    doubtful, sure = Entity(Span(3, 6), "PER", score=0.4), Entity(Span(5, 7), "LOC", score=0.9)
+    assert decoding._apart([sure, Entity(Span(0, 2), "ORG", score=0.1), doubtful]) == (Entity(Span(0, 2), "ORG"), sure)
+
+
+def test_a_stream_is_never_read_far_ahead(student: Student) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Example]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield post(3, taken)
+
+    found = decode(student, endless(), kind=ViewKind.TEXT, batch_size=2)
+    for _ in range(100):
+        next(found)
+    assert taken <= 100 + 2 * decoding._POOL
+    taken = 0
+    one_by_one = decode(student, endless(), kind=ViewKind.TEXT, batch_size=1)
+    next(one_by_one)
+    assert taken == 1
+
+
+def test_the_mode_of_the_student_is_as_before(make_loud_student: Callable[..., Student]) -> None:
+    """A dev score in mid-training must neither be noisy with dropout nor switch dropout off for what follows."""
+    student = make_loud_student()
+    student.train()
+    twice = [next(decode(student, [post(20)], kind=ViewKind.PROMPT)).entities for _ in range(2)]
+    scores = [[entity.score for entity in entities] for entities in twice]
+    assert student.training
+    assert scores[0] == scores[1]
+    found = decode(student.eval(), [post(2), post(3)], kind=ViewKind.PROMPT, batch_size=1)
+    next(found)
+    assert not student.training
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_a_view_that_the_student_cannot_read_is_a_usage_error(make_loud_student: Callable[..., Student]) -> None:
+    student = make_loud_student(ViewKind.TEXT)
+    with pytest.raises(UsageError, match="without prompts"):
+        list(decode(student, [post(3)], kind=ViewKind.PROMPT))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.text(min_size=1, max_size=4), max_size=8))
+def test_any_words_are_predicted(student: Student, words: list[str]) -> None:
+    """Guards words without pieces: U+200D, U+FE0F, no-break space, controls."""
+    [prediction] = decode(student, [Example("x", tuple(words))], kind=ViewKind.PROMPT)
+    assert all(entity.span.end <= len(words) for entity in prediction.entities)
+    assert all(0.0 <= (entity.score or 0.0) <= 1.0 for entity in prediction.entities)

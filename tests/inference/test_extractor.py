@@ -1,0 +1,183 @@
+"""The extractor: text in, exact offsets out, from a directory and with nothing but text."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cotpd.core.errors import CheckpointError, MissingExtraError, UsageError
+from cotpd.core.records import Example
+from cotpd.inference import extractor as module
+from cotpd.inference.extractor import Extraction, Extractor, Mention
+from cotpd.student.student import Student
+
+TEXTS = [
+    "RT @jk_rowling: it's #Glastonbury!!",
+    "",
+    "   ",
+    "Cafe\u0301 in Zu\u0308rich 👩\u200d🚀 ⚾\ufe0f no\xa0break\u2028line",
+    "a",
+]
+
+
+@pytest.fixture(scope="module")
+def model(student: Student, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "model"
+    Extractor(student).save_pretrained(path)
+    return path
+
+
+def test_mentions_are_slices_of_the_text(student: Student) -> None:
+    found = Extractor(student)(TEXTS)
+    assert [extraction.text for extraction in found] == TEXTS
+    mentions = [(extraction, mention) for extraction in found for mention in extraction.entities]
+    assert len(mentions) > 3
+    for extraction, mention in mentions:
+        assert mention.word == extraction.text[mention.start : mention.end]
+        assert mention.word == mention.word.strip() != ""
+        assert 0.0 < mention.score <= 1.0
+        assert mention.entity_group in ("LOC", "ORG", "PER")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(st.characters() | st.sampled_from("\ud83d\udc4d\u200d\ufe0f\u0301\x00"), max_size=40))
+def test_any_string_is_text(student: Student, text: str) -> None:
+    """Guards lone surrogates, NUL, controls and bidi marks, which tokenizers refuse or drop."""
+    extraction = Extractor(student)(text)
+    assert extraction.text == text
+    for mention in extraction.entities:
+        assert mention.word == text[mention.start : mention.end]
+    json.dumps(extraction.to_dict())
+
+
+def test_the_output_has_the_pipeline_schema() -> None:
+    mention = Mention("PER", 0.9, "Messi", 0, 5)
+    assert Extraction("Messi!", (mention,)).to_dict() == {
+        "text": "Messi!",
+        "entities": [{"entity_group": "PER", "score": 0.9, "word": "Messi", "start": 0, "end": 5}],
+    }
+
+
+def test_scores_are_python_floats(student: Student) -> None:
+    assert all(type(mention.score) is float for mention in Extractor(student)(TEXTS[0]).entities)
+
+
+def test_one_text_gives_one_extraction_and_several_a_list(student: Student) -> None:
+    extractor = Extractor(student, batch_size=2)
+    together = extractor(TEXTS)
+    assert list(extractor.stream(iter(TEXTS))) == together
+    assert [rounded(extractor(text)) for text in TEXTS] == [rounded(extraction) for extraction in together]
+    assert extractor([]) == []
+
+
+def rounded(extraction: Extraction) -> list[tuple[str, int, int, float]]:
+    """The entities with scores as exact as sums in another order allow."""
+    return [(each.entity_group, each.start, each.end, round(each.score, 4)) for each in extraction.entities]
+
+
+def test_long_text_is_never_cut(student: Student) -> None:
+    text = "lorem ipsum dolor " * 1_000
+    assert Extractor(student)(text).entities[-1].end > 17_000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [b"bytes", 1, None, {"text": "a"}, ["a", b"b"], [1], Example("1", ("a",)), [Example("1", ("a",))], iter("ab")],
+)
+def test_nothing_but_text_is_accepted(student: Student, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="text is extracted from"):
+        Extractor(student)(wrong)
+
+
+def test_a_model_comes_back_as_it_was(student: Student, model: Path) -> None:
+    expected = Extractor(student)(TEXTS)
+    assert Extractor.from_pretrained(model, device="cpu")(TEXTS) == expected
+    assert Extractor.from_pretrained(str(model.parent), device="cpu")(TEXTS) == expected
+    with pytest.raises(UsageError, match="never overwritten"):
+        Extractor(student).save_pretrained(model)
+
+
+def test_a_path_without_a_model_says_what_is_there(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nothing", "no-such-run", "./a/b", "a/b/c"):
+        with pytest.raises(CheckpointError, match="no model here"):
+            Extractor.from_pretrained(path)
+    (tmp_path / "config.toml").write_text("seed = 1\n")
+    with pytest.raises(CheckpointError, match="not finished"):
+        Extractor.from_pretrained(tmp_path)
+
+
+def test_a_hub_name_is_downloaded(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def snapshot_download(name: str, **options: Any) -> str:
+        asked.update(options, name=name)
+        return str(model)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    extractor = Extractor.from_pretrained("someone/ner", revision="v1", token="t", cache_dir=tmp_path)
+    assert isinstance(extractor, Extractor)
+    assert (asked["name"], asked["revision"], asked["token"], asked["cache_dir"]) == (
+        "someone/ner",
+        "v1",
+        "t",
+        tmp_path,
+    )
+    assert "*.bin" not in asked["allow_patterns"]
+    assert asked["local_files_only"] is False
+
+
+def test_a_hub_that_cannot_be_had_is_a_missing_extra(tmp_path: Path) -> None:
+    with pytest.raises(MissingExtraError, match="nobody/nothing: neither a directory nor to be had from the hub"):
+        Extractor.from_pretrained("nobody/nothing", cache_dir=tmp_path, local_files_only=True)
+
+
+def test_a_missing_device_says_so(model: Path) -> None:
+    with pytest.raises(MissingExtraError, match="the device 'nonsense' cannot be used"):
+        Extractor.from_pretrained(model, device="nonsense")
+
+
+def test_examples_are_predicted_by_their_own_words(student: Student) -> None:
+    examples = [Example("1", ("new york", "is", "big")), Example("2", ())]
+    found: Iterator[Any] = Extractor(student).predict(examples)
+    assert [(prediction.id, prediction.words) for prediction in found] == [("1", ("new york", "is", "big")), ("2", ())]
+
+
+ALONE = """
+import socket, sys
+
+class Refused(OSError): pass
+
+class NoSocket(socket.socket):
+    def __init__(self, *_, **__): raise Refused("a socket was opened")
+
+for name in ("PIL", "openai", "accelerate", "cotpd.knowledge", "cotpd.llm", "cotpd.captions"):
+    sys.modules[name] = None
+socket.socket = NoSocket
+
+from cotpd.inference.extractor import Extractor
+print(Extractor.from_pretrained(sys.argv[1], device="cpu")("Messi lifts the cup in Lusail").to_dict())
+"""
+
+
+def test_text_is_all_that_is_needed(student: Student, model: Path) -> None:
+    """The paper's promise: no network, no image library, no language model."""
+    ended = subprocess.run([sys.executable, "-c", ALONE, str(model)], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == str(Extractor(student)("Messi lifts the cup in Lusail").to_dict())
+
+
+def test_the_gpu_is_used_where_there_is_one(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(module, "_on_device", lambda student, device: asked.append(device) or student)
+    Extractor.from_pretrained(model)
+    assert asked == [None]
