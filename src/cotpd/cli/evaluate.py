@@ -44,15 +44,16 @@ def evaluate(
 
         cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --view knowledge --against runs/text-seed1 --json
     """
+    from cotpd.cli.terminal import printable
     from cotpd.core.files import write_atomic
 
     scored = _predict(run, data, split, view)
     other = _predict(against, data, split, None) if against else None
     report = _report(scored, other, mode)
-    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2)
+    text = json.dumps(report.to_dict(), indent=2)
     if out:
         write_atomic(out, text + "\n")
-    typer.echo(text if as_json else str(report))
+    typer.echo(text if as_json else printable(str(report)))
 
 
 class _Predicted(NamedTuple):
@@ -113,7 +114,7 @@ def _chosen(corpus: Corpus, data: Path, split: Split | None) -> tuple[str, tuple
     from cotpd.core.errors import DataError
 
     splits = corpus.splits
-    wanted = split or (next(iter(splits)) if len(splits) == 1 else "test")
+    wanted: str = split or (next(iter(splits)) if len(splits) == 1 else "test")
     if wanted not in splits:
         raise DataError(f"no {wanted} posts; there are {', '.join(splits)}: choose with --split", where=str(data))
     return wanted, splits[wanted]

@@ -1,0 +1,245 @@
+"""Scores agree with what others count and with counts by hand; no post is lost, doubled or misaligned on the way."""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from nervaluate import Evaluator
+from nervaluate.entities import EvaluationResult
+from seqeval.metrics import sequence_labeling, v1
+from seqeval.scheme import IOB2
+
+from cotpd.core.errors import DataError, UsageError
+from cotpd.core.labels import to_entities, to_tags
+from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Relation, Span
+from cotpd.corpus.corpus import Corpus
+from cotpd.evaluation import Predictor, Scores, evaluate
+from cotpd.evaluation.matching import (
+    Boundaries,
+    ExactEntities,
+    ExactRelations,
+    MatchingRule,
+    Mode,
+    Overlap,
+    SeenEntities,
+    surfaces_of,
+)
+
+Tags = list[str]
+TYPES = ("PER", "LOC", "geo-loc")
+EXACT = ExactEntities()
+TAGS = ("O", *(f"{prefix}-{name}" for prefix in "BI" for name in TYPES))
+
+always_alike = settings(deadline=None, derandomize=True)
+
+
+@st.composite
+def tagged_posts(draw: st.DrawFn, tags: tuple[str, ...] = TAGS) -> tuple[list[Tags], list[Tags]]:
+    """Gold and predicted tags of a few posts, often alike, often broken."""
+    gold = draw(st.lists(st.lists(st.sampled_from(tags), min_size=1, max_size=8), min_size=1, max_size=4))
+    change = st.one_of(st.none(), st.sampled_from(tags))
+    predicted = [[draw(change) or tag for tag in post] for post in gold]
+    return gold, predicted
+
+
+def score(gold: list[Tags], predicted: list[Tags], mode: Mode = "conlleval", rule: MatchingRule = EXACT) -> Scores:
+    examples = [Example(str(i), tuple("w" * len(t)), to_entities(t)) for i, t in enumerate(gold)]
+    predictions = [Prediction(str(i), tuple("w" * len(t)), to_entities(t)) for i, t in enumerate(predicted)]
+    return evaluate(predictions, examples, mode=mode, rule=rule, resamples=0)
+
+
+@always_alike
+@given(tagged_posts(), st.sampled_from(["conlleval", "strict"]))
+def test_exact_scores_agree_with_seqeval(posts: tuple[list[Tags], list[Tags]], mode: Mode) -> None:
+    gold, predicted = posts
+    scores = score(gold, predicted, mode)
+    assume(scores.types)
+    count, options = (v1, {"scheme": IOB2}) if mode == "strict" else (sequence_labeling, {})
+    seqeval = partial(count.precision_recall_fscore_support, gold, predicted, zero_division=0, **options)
+    per_type = seqeval(average=None)
+    for number, counts in enumerate(scores.by_type.values()):
+        assert counts.rates == pytest.approx([column[number] for column in per_type[:3]])
+        assert counts.support == per_type[3][number]
+    for average, rates in (("micro", scores.micro), ("macro", scores.macro)):
+        assert rates == pytest.approx(seqeval(average=average)[:3])
+
+
+def nervaluated(gold: list[Tags], predicted: list[Tags], strategy: str) -> EvaluationResult:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Evaluator(gold, predicted, tags=list(TYPES), loader="list").evaluate()["overall"][strategy]
+
+
+@always_alike
+@given(tagged_posts())
+def test_exact_and_boundary_scores_agree_with_nervaluate(posts: tuple[list[Tags], list[Tags]]) -> None:
+    gold, predicted = posts
+    for rule, strategy in ((EXACT, "strict"), (Boundaries(), "exact")):
+        theirs, ours = nervaluated(gold, predicted, strategy), score(gold, predicted, rule=rule)
+        assert ours.total == (theirs.correct, theirs.actual, theirs.possible)
+        assert ours.micro == pytest.approx((theirs.precision, theirs.recall, theirs.f1))
+
+
+@always_alike
+@given(tagged_posts())
+def test_overlap_scores_are_never_below_nervaluate_and_equal_where_nothing_is_ambiguous(
+    posts: tuple[list[Tags], list[Tags]],
+) -> None:
+    gold, predicted = posts
+    theirs, ours = nervaluated(gold, predicted, "ent_type"), score(gold, predicted, rule=Overlap())
+    assert ours.total[1:] == (theirs.actual, theirs.possible)
+    assert ours.total.correct >= theirs.correct
+    if all(_unambiguous(to_entities(one), to_entities(other)) for one, other in zip(gold, predicted, strict=True)):
+        assert ours.total.correct == theirs.correct
+
+
+def _unambiguous(gold: Iterable[Entity], predicted: Iterable[Entity]) -> bool:
+    pairs = [(e, p) for e in gold for p in predicted if e.span.start < p.span.end and p.span.start < e.span.end]
+    return all(len({pair[side] for pair in pairs}) == len(pairs) for side in (0, 1))
+
+
+@always_alike
+@given(st.lists(st.sampled_from(TAGS), max_size=10), st.lists(st.sampled_from(TAGS), max_size=10))
+def test_overlap_pairs_as_many_as_possible(one: Tags, other: Tags) -> None:
+    length = max(len(one), len(other), 1)
+    gold, predicted = ([*tags, *["O"] * (length - len(tags))] for tags in (one, other))
+    assert score([gold], [predicted], rule=Overlap()).total.correct == _most_pairs(
+        to_entities(gold), to_entities(predicted)
+    )
+
+
+def _most_pairs(gold: tuple[Entity, ...], predicted: tuple[Entity, ...]) -> int:
+    if not gold:
+        return 0
+    first, rest = gold[0], gold[1:]
+    partners = [
+        entity
+        for entity in predicted
+        if entity.label == first.label and entity.span.start < first.span.end and first.span.start < entity.span.end
+    ]
+    taken = (1 + _most_pairs(rest, tuple(e for e in predicted if e is not partner)) for partner in partners)
+    return max([_most_pairs(rest, predicted), *taken])
+
+
+def test_known_counts_by_hand() -> None:
+    gold = [["B-PER", "I-PER", "O", "B-LOC"], ["O", "B-PER", "O"]]
+    predicted = [["B-PER", "I-PER", "O", "B-PER"], ["B-LOC", "B-PER", "O"]]
+    scores = score(gold, predicted)
+    assert scores.by_type == {"LOC": (0, 1, 1), "PER": (2, 3, 2)}
+    assert scores.micro == pytest.approx((2 / 4, 2 / 3, 4 / 7))
+    assert scores.macro == pytest.approx((1 / 3, 1 / 2, 0.4))
+    assert scores.per_post.tolist() == [[1, 2, 2], [1, 2, 1]]
+    assert score(gold, predicted, rule=Boundaries()).total == (3, 4, 3)
+
+
+def test_strict_mode_leaves_out_what_began_with_an_i_tag_on_both_sides() -> None:
+    gold, predicted = [["I-PER", "O", "B-LOC", "I-PER"]], [["I-PER", "O", "B-LOC", "O"]]
+    assert score(gold, predicted).total == (2, 2, 3)
+    assert score(gold, predicted, "strict").total == (1, 1, 1)
+
+
+def test_real_orphans_are_counted_as_published(shared: Path) -> None:
+    dev = Corpus.from_path(shared / "twitter2015").dev
+    perfect = [Prediction(example.id, example.words, example.entities) for example in dev]
+    assert [evaluate(perfect, dev, mode=mode).total for mode in ("conlleval", "strict")] == [(1594,) * 3, (1541,) * 3]
+    reread = [Prediction(e.id, e.words, to_entities(to_tags(e.entities, len(e.words)))) for e in dev]
+    assert evaluate(reread, dev, mode="strict").total == (1541, 1594, 1541), "53 gold orphans, predicted well-formed"
+
+
+def test_a_doubled_prediction_is_right_once() -> None:
+    entity = Entity(Span(0, 1), "PER")
+    example, prediction = Example("a", ("x",), (entity,)), Prediction("a", ("x",), (entity, entity))
+    rules: list[MatchingRule] = [EXACT, Boundaries(), Overlap()]
+    assert [evaluate([prediction], [example], rule=rule).total for rule in rules] == [(1, 2, 1)] * 3
+
+
+def test_relations_leave_pairs_without_relation_out_of_every_count() -> None:
+    words, spans = tuple("abcd"), [Span(i, i + 1) for i in range(4)]
+
+    def relation(head: int, tail: int, label: str) -> Relation:
+        return Relation(spans[head], spans[tail], label)
+
+    gold = [
+        Example("1", words, relations=(relation(0, 1, "peer"), relation(1, 2, NO_RELATION))),
+        Example("2", words, relations=(relation(0, 1, "member_of"),)),
+        Example("3", words, relations=(relation(0, 1, NO_RELATION),)),
+    ]
+    predicted = [
+        Prediction("1", words, relations=(relation(0, 1, "peer"), relation(1, 2, "peer"))),
+        Prediction("2", words, relations=(relation(1, 0, "member_of"),)),
+        Prediction("3", words, relations=(relation(0, 1, NO_RELATION),)),
+    ]
+    scores = evaluate(predicted, gold, rule=ExactRelations())
+    assert (scores.task, scores.by_type) == ("relations", {"member_of": (0, 1, 1), "peer": (1, 2, 1)})
+    assert scores.total == (1, 3, 2)
+    assert "mode" not in scores.heading
+
+
+def test_seen_and_unseen_entities_share_out_the_exact_counts() -> None:
+    train = [Example("t", ("Old", "Trafford"), (Entity(Span(0, 2), "LOC"),))]
+    words = ("old", "trafford", "and", "Messi")
+    gold = [Example("a", words, (Entity(Span(0, 2), "ORG"), Entity(Span(3, 4), "PER")))]
+    predicted = [Prediction("a", words, (Entity(Span(0, 2), "LOC"), Entity(Span(3, 4), "PER")))]
+    scores = evaluate(predicted, gold, rule=SeenEntities(surfaces_of(train)))
+    assert scores.by_type == {"seen": (0, 1, 1), "unseen": (1, 1, 1)}
+    assert scores.total == evaluate(predicted, gold).total
+
+
+EXAMPLES = [Example(name, ("x", "y"), (Entity(Span(0, 1), "PER"),)) for name in ("a", "b")]
+PERFECT = [Prediction(example.id, example.words, example.entities) for example in EXAMPLES]
+LONG = Span(1, 3)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "message"),
+    [
+        (PERFECT[:1], "b: not predicted"),
+        ([*PERFECT, PERFECT[0]], "a: predicted twice"),
+        ([*PERFECT, Prediction("c", ("x",))], "c: predicted, but not among"),
+        ([PERFECT[0], Prediction("b", ("x", "z"))], "b: predicted for other words"),
+        ([PERFECT[0], Prediction("b", ("x", "y"), (Entity(LONG, "PER"),))], r"b: the predicted span \[1, 3\)"),
+        ([PERFECT[0], Prediction("b", ("x", "y"), (), (Relation(Span(0, 1), LONG, "peer"),))], r"b: .* \[1, 3\)"),
+    ],
+)
+def test_what_does_not_fit_the_gold_is_named(predicted: list[Prediction], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        evaluate(predicted, EXAMPLES)
+
+
+def test_gold_must_be_there_once_and_the_mode_known() -> None:
+    with pytest.raises(DataError, match="a: gold twice"):
+        evaluate(PERFECT, [*EXAMPLES, EXAMPLES[0]])
+    with pytest.raises(DataError, match="nothing to score"):
+        evaluate([], [])
+    with pytest.raises(UsageError, match="'lenient'; choose conlleval or strict"):
+        evaluate(PERFECT, EXAMPLES, mode="lenient")  # type: ignore[arg-type]
+
+
+def test_the_order_of_predictions_does_not_matter() -> None:
+    scores = evaluate(reversed(PERFECT), iter(EXAMPLES))
+    assert scores.ids == ("a", "b")
+    assert scores.micro_f1 == 1.0
+
+
+class Oracle:
+    """A predictor that knows the gold."""
+
+    def predict(self, examples: Iterable[Example]) -> Iterator[Prediction]:
+        for example in examples:
+            yield Prediction(example.id, example.words, example.entities)
+
+
+def test_a_predictor_is_asked_for_its_predictions() -> None:
+    assert isinstance(Oracle(), Predictor)
+    assert evaluate(Oracle(), iter(EXAMPLES)).micro_f1 == 1.0
+
+
+def test_nothing_gold_and_nothing_predicted_is_zero_not_an_error() -> None:
+    scores = evaluate([Prediction("a", ("x",))], [Example("a", ("x",))])
+    assert scores.micro == scores.macro == (0, 0, 0)
+    assert scores.interval == (0, 0)
+    assert "micro" in str(scores)

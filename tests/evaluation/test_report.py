@@ -1,0 +1,53 @@
+"""A report shows the primary scores first, then what else was counted, then the comparison."""
+
+from cotpd.core.records import Entity, Example, Prediction, Span
+from cotpd.evaluation import compare, evaluate
+from cotpd.evaluation.report import Report, secondary_scores
+from cotpd.evaluation.table import aligned
+
+WORDS = ("Messi", "in", "Lusail")
+MESSI, LUSAIL = Entity(Span(0, 1), "PER"), Entity(Span(2, 3), "LOC")
+GOLD = [Example("a", WORDS, (MESSI, LUSAIL)), Example("b", WORDS, (MESSI,))]
+PREDICTED = [Prediction("a", WORDS, (MESSI, Entity(Span(1, 3), "LOC"))), Prediction("b", WORDS, (MESSI,))]
+NOTHING = [Prediction("a", WORDS), Prediction("b", WORDS)]
+TRAIN = [Example("t", ("messi",), (Entity(Span(0, 1), "PER"),))]
+
+
+def report() -> Report:
+    scores = evaluate(PREDICTED, GOLD)
+    return Report(
+        scores,
+        secondary_scores(PREDICTED, GOLD, train=TRAIN),
+        facts={"run": "runs/one", "view": "prompt"},
+        against={"run": "runs/two", "view": "text"},
+        comparison=compare(scores, evaluate(NOTHING, GOLD)),
+    )
+
+
+def test_a_report_reads_from_facts_to_comparison() -> None:
+    text = str(report())
+    places = [text.index(part) for part in ("run   runs/one\nview  prompt", "mode conlleval", "micro F1 66.67")]
+    places += [text.index(part) for part in ("right words, any type", "against runs/two text", "difference +66.67")]
+    assert places == sorted(places)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "right type, a word in common 100.00 100.00 100.00 3" in lines
+    assert "seen as an entity in training 100.00 100.00 100.00 2" in lines
+    assert "unseen as an entity in training 0.00 0.00 0.00 1" in lines
+
+
+def test_a_report_as_json_holds_the_same() -> None:
+    values = report().to_dict()
+    assert (values["run"], values["micro"]["correct"]) == ("runs/one", 2)
+    assert values["secondary"]["exact, by training surface"]["types"]["seen"]["correct"] == 2
+    assert values["secondary"]["overlap"]["micro"]["f1"] == 1.0
+    assert (values["against"]["run"], values["against"]["second"]) == ("runs/two", 0.0)
+
+
+def test_without_training_posts_nothing_is_called_unseen() -> None:
+    plain = Report(evaluate(PREDICTED, GOLD), secondary_scores(PREDICTED, GOLD))
+    assert "seen" not in str(plain)
+    assert "against" not in plain.to_dict()
+
+
+def test_columns_are_aligned_and_short_rows_end_early() -> None:
+    assert aligned(("a", "bb"), [("ccc", "d"), ("e",)]) == "a    bb\nccc   d\ne"
