@@ -13,7 +13,7 @@ IMPOSSIBLE = -1e30
 """The log-weight of what cannot be: far below any score, yet finite, so that no difference of two is NaN."""
 
 FLOOR = -1e4
-"""The least log-marginal that is told apart from impossible."""
+"""The least log-marginal that is told apart from impossible, and what a given path pays for an impossible step."""
 
 
 class Chain(NamedTuple):
@@ -21,6 +21,9 @@ class Chain(NamedTuple):
 
     ``emissions [batch, words, tags]`` are finite, on padding too; ``transitions [tags, tags]`` from row to column;
     ``start``, ``end [tags]``; ``mask [batch, words]``, true on words, which stand left of the padding.
+
+    ``reach``: in so many steps any tag can follow any other. ``step``: nats that a word and a transition may make
+    between two paths, at most. Either is infinite where it is not known.
     """
 
     emissions: Tensor
@@ -28,16 +31,22 @@ class Chain(NamedTuple):
     start: Tensor
     end: Tensor
     mask: Tensor
+    reach: float
+    step: float
 
 
 def score(chain: Chain, tags: Tensor) -> Tensor:
-    """The score of each path ``tags [batch, words]``, ``[batch]``; what stands on padding is not read."""
+    """The score of each path ``tags [batch, words]``, ``[batch]``; what stands on padding is not read.
+
+    An impossible transition costs `FLOOR`, so that no loss becomes infinite.
+    """
     mask, tags = chain.mask, tags.masked_fill(~chain.mask, 0)
+    transitions, start, end = (weights.clamp(min=FLOOR) for weights in chain[1:4])
     emissions = chain.emissions.gather(-1, tags.unsqueeze(-1)).squeeze(-1)
-    steps = chain.transitions[tags[:, :-1], tags[:, 1:]]
+    steps = transitions[tags[:, :-1], tags[:, 1:]]
+    last = tags.gather(1, mask.sum(1, keepdim=True) - 1).squeeze(1)
     along = emissions.masked_fill(~mask, 0.0).sum(1) + steps.masked_fill(~mask[:, 1:], 0.0).sum(1)
-    total: Tensor = along + chain.start[tags[:, 0]] + chain.end[tags.gather(1, _last(mask)).squeeze(1)]
-    return total
+    return along + start[tags[:, 0]] + end[last]
 
 
 def log_partition(chain: Chain) -> Tensor:
@@ -113,11 +122,6 @@ def best_paths(chain: Chain, k: int) -> tuple[Tensor, Tensor]:
     keep = possible.unsqueeze(-1) & chain.mask.unsqueeze(1)
     paths = torch.div(torch.stack(path[::-1], -1), k, rounding_mode="floor").masked_fill(~keep, 0)
     return paths, scores.masked_fill(~possible, -math.inf)
-
-
-def _last(mask: Tensor) -> Tensor:
-    """The index of each row's last word, ``[batch, 1]``."""
-    return mask.sum(1, keepdim=True) - 1
 
 
 def _forward(chain: Chain) -> list[Tensor]:

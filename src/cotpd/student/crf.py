@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cotpd.student import chain as chains
+from cotpd.student import scaled
 from cotpd.student.chain import IMPOSSIBLE, Chain
 
 _SPREAD = 0.1
-_PENALTY = -1e4
-"""What a gold path pays for each transition that the scheme forbids, so that its likelihood stays finite."""
+"""Initial weights are drawn between minus and plus this."""
 
 
 class LinearChainCRF(nn.Module):
@@ -37,6 +39,7 @@ class LinearChainCRF(nn.Module):
         self.start = nn.Parameter(torch.empty(num_tags))
         self.end = nn.Parameter(torch.empty(num_tags))
         self.register_buffer("allowed", torch.from_numpy(allowed.astype(bool)), persistent=False)
+        self._reach = _reach(allowed[:num_tags, :num_tags].astype(bool))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -46,7 +49,7 @@ class LinearChainCRF(nn.Module):
 
     def log_partition(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """log Z, ``[batch]``."""
-        return _like(emissions, chains.log_partition(self._chain(emissions, mask)))
+        return _like(emissions, _log_partition(self._chain(emissions, mask)))
 
     def constrained_log_partition(self, emissions: Tensor, mask: Tensor, allowed_tags: Tensor) -> Tensor:
         """log Z over the paths that keep to ``allowed_tags [batch, words, tags]`` bool, ``[batch]``.
@@ -57,14 +60,12 @@ class LinearChainCRF(nn.Module):
 
     def score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """s(y) of the paths ``tags [batch, words]``, ``[batch]``; a forbidden transition costs 10,000."""
-        chain = self._chain(emissions, mask, forbidden=_PENALTY)
-        return _like(emissions, chains.score(chain, tags))
+        return _like(emissions, chains.score(self._chain(emissions, mask), tags))
 
     def nll(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """−log p(tags | x), ``[batch]``; a forbidden transition costs 10,000."""
-        partition = chains.log_partition(self._chain(emissions, mask))
-        gold = chains.score(self._chain(emissions, mask, forbidden=_PENALTY), tags)
-        return _like(emissions, partition - gold)
+        chain = self._chain(emissions, mask)
+        return _like(emissions, _log_partition(chain) - chains.score(chain, tags))
 
     def log_marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """log p(yₜ | x) of every word and tag, ``[batch, words, tags]``, differentiable.
@@ -72,7 +73,7 @@ class LinearChainCRF(nn.Module):
         At least −10,000, where it is constant; on padding that of a uniform distribution, so that exp() of any row
         sums to 1 and the divergence between two paddings is 0.
         """
-        return _like(emissions, chains.log_marginals(self._chain(emissions, mask)))
+        return _like(emissions, _log_marginals(self._chain(emissions, mask)))
 
     def kl(self, p_emissions: Tensor, q_emissions: Tensor, mask: Tensor, p_crf: LinearChainCRF | None = None) -> Tensor:
         """KL(p ‖ q) between two distributions over whole paths, ``[batch]``, differentiable in both.
@@ -102,18 +103,30 @@ class LinearChainCRF(nn.Module):
         """The number of tags."""
         return f"tags={len(self.start)}"
 
-    def _chain(self, emissions: Tensor, mask: Tensor, *, forbidden: float = IMPOSSIBLE) -> Chain:
-        """The log-weights as the recursions take them."""
+    def _chain(self, emissions: Tensor, mask: Tensor) -> Chain:
+        """The log-weights as the recursions take them. Raises ValueError where emissions and mask do not fit."""
         _check(emissions, mask, num_tags=len(self.start))
         dtype = torch.float32 if emissions.device.type == "mps" else torch.float64
-        start, end = self.allowed[-2, :-2], self.allowed[:-2, -1]
+        exact = emissions.to(dtype).masked_fill(~mask.unsqueeze(-1), 0.0).clamp(min=IMPOSSIBLE)
         return Chain(
-            emissions.to(dtype).masked_fill(~mask.unsqueeze(-1), 0.0),
-            self.transitions.to(dtype).masked_fill(~self.allowed[:-2, :-2], forbidden),
-            self.start.to(dtype).masked_fill(~start, forbidden),
-            self.end.to(dtype).masked_fill(~end, forbidden),
+            exact,
+            self.transitions.to(dtype).masked_fill(~self.allowed[:-2, :-2], IMPOSSIBLE),
+            self.start.to(dtype).masked_fill(~self.allowed[-2, :-2], IMPOSSIBLE),
+            self.end.to(dtype).masked_fill(~self.allowed[:-2, -1], IMPOSSIBLE),
             mask,
+            self._reach,
+            math.inf if torch.compiler.is_compiling() else self._step(exact.detach(), mask),
         )
+
+    def _step(self, emissions: Tensor, mask: Tensor) -> float:
+        """The `Chain`'s step; ValueError for a mask that cannot be. The one place where a value is waited for."""
+        wrong = ~mask[:, 0].all() | (mask[:, 1:] & ~mask[:, :-1]).any()
+        spread = (emissions.amax(-1) - emissions.amin(-1)).amax()
+        largest = torch.cat([weights.detach().flatten() for weights in self.parameters()]).abs().amax()
+        is_wrong, step = torch.stack([wrong.to(spread), spread + 2 * largest]).tolist()
+        if is_wrong:
+            raise ValueError("the mask must be true on each row's first words and false behind them, without holes")
+        return float(step)
 
 
 def constrain(emissions: Tensor, allowed_tags: Tensor) -> Tensor:
@@ -125,17 +138,31 @@ def constrain(emissions: Tensor, allowed_tags: Tensor) -> Tensor:
     return exact.masked_fill(~allowed_tags, IMPOSSIBLE)
 
 
-def _like(emissions: Tensor, result: Tensor) -> Tensor:
-    return result if emissions.dtype == torch.float64 else result.float()
+def _reach(allowed: np.ndarray) -> float:
+    """In how many steps, at least one, any tag can follow any other; infinite if there is no such number."""
+    steps = np.eye(len(allowed), dtype=bool)
+    for length in range(1, len(allowed) ** 2 + 1):
+        steps = steps @ allowed
+        if steps.all():
+            return length
+    return math.inf
+
+
+def _log_partition(chain: Chain) -> Tensor:
+    return scaled.log_partition(chain) if scaled.fits(chain) else chains.log_partition(chain)
+
+
+def _log_marginals(chain: Chain) -> Tensor:
+    return scaled.log_marginals(chain) if scaled.fits(chain) else chains.log_marginals(chain)
 
 
 def _check(emissions: Tensor, mask: Tensor, *, num_tags: int) -> None:
-    """Raise ValueError where the shapes do not fit or the mask has a row without words or with a hole."""
+    """Raise ValueError where shapes or types do not fit."""
     if emissions.dim() != 3 or emissions.shape[-1] != num_tags or mask.shape != emissions.shape[:2]:
         raise ValueError(f"emissions {list(emissions.shape)} and mask {list(mask.shape)} do not fit {num_tags} tags")
-    if mask.dtype != torch.bool or not mask.shape[1]:
+    if mask.dtype != torch.bool or not mask.numel():
         raise ValueError("the mask must be bool and hold at least one word")
-    if torch.compiler.is_compiling():
-        return
-    if not mask[:, 0].all() or (mask[:, 1:] & ~mask[:, :-1]).any():
-        raise ValueError("the mask must be true on each row's first words and false behind them, without holes")
+
+
+def _like(emissions: Tensor, result: Tensor) -> Tensor:
+    return result if emissions.dtype == torch.float64 else result.float()
