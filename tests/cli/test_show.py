@@ -1,0 +1,107 @@
+"""`cotpd show`: one post whole, in words or in the pieces of a run, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cotpd.inference.extractor import Extractor
+
+Cotpd = Callable[..., Any]
+
+POSTS = [
+    {
+        "id": "p1",
+        "words": ["Messi", "lifts", "the", "[cup]", "in", "Lusail", "\x1b[31m"],
+        "entities": [{"start": 0, "end": 1, "label": "PER"}, {"start": 5, "end": 6, "label": "MISC"}],
+        "relations": [{"head": 0, "tail": 1, "label": "present in"}],
+        "image": "i1",
+    },
+    {"id": "p2", "words": ["lorem"] * 900, "image": "i2"},
+]
+KNOWLEDGE = [
+    {"image_id": "i1", "grain": "noun", "model": "m", "template": "noun.v1", "text": "Lusail is a city"},
+    {"image_id": "i1", "grain": "sentence", "model": "m", "template": "sentence.v1", "text": "a final was won " * 20},
+]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(post) + "\n" for post in POSTS))
+    (tmp_path / "knowledge.jsonl").write_text("".join(json.dumps(row) + "\n" for row in KNOWLEDGE))
+    (tmp_path / "captions.jsonl").write_text(
+        json.dumps({"image_id": "i1", "captioner": "c", "text": "a man, a cup"}) + "\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("id", ["p1", "i1"])
+def test_all_that_is_known_is_shown(id: str, corpus: Path, cotpd: Cotpd) -> None:
+    outcome = cotpd("show", corpus, id)
+    assert (outcome.code, outcome.err) == (0, "")
+    for part in (
+        "p1",
+        "train.jsonl:1",
+        "i1",
+        "a man, a cup",
+        "(c)",
+        "Lusail is a city",
+        "m noun.v1",
+        "[cup]",
+        "[0, 1)",
+    ):
+        assert part in outcome.out
+    assert outcome.out.index("noun") < outcome.out.index("sentence") < outcome.out.index("text view")
+    assert "\x1b" not in outcome.out
+
+
+def test_json_holds_the_same(corpus: Path, cotpd: Cotpd) -> None:
+    page = json.loads(cotpd("show", corpus, "p1", "--json").out)
+    assert (page["id"], page["split"], page["words"]) == ("p1", "train", POSTS[0]["words"])
+    assert [known["grain"] for known in page["knowledge"]] == ["noun", "sentence"]
+    assert page["caption"]["text"] == "a man, a cup"
+    assert list(page["views"]) == ["text", "prompt", "knowledge"]
+    assert page["views"]["knowledge"]["windows"][0][7:14] == ["[SEP]", "a", "man,", "a", "cup", "[SEP]", "Lusail"]
+    assert [entity["label"] for entity in page["gold"]["entities"]] == ["PER", "MISC"]
+    assert page["gold"]["relations"][0]["tail"] == {"start": 5, "end": 6, "words": "Lusail"}
+    assert page["predicted"] == {}
+
+
+def test_a_run_shows_its_pieces_and_predictions(finished_run: Path, corpus: Path, cotpd: Cotpd) -> None:
+    page = json.loads(cotpd("show", corpus, "p1", "--run", finished_run, "--json").out)
+    assert list(page["views"]) == list(page["predicted"]) == ["prompt", "text", "knowledge"]
+    assert page["views"]["prompt"]["windows"][0][:6] == ["[CLS]", "m", "##e", "##s", "##s", "##i"]
+    assert page["views"]["prompt"]["windows"][0][-4:] == ["[SEP]", "[P1]", "[P2]", "[P3]"]
+    assert page["views"]["knowledge"]["num_cut"] > 0
+    assert [entity["label"] for entity in page["gold"]["entities"]] == ["PER", "ORG"], "the run's label map is not used"
+    words = page["words"]
+    found = {(e["label"], e["words"]) for e in page["predicted"]["prompt"]["entities"]}
+    example = Extractor.from_pretrained(finished_run, device="cpu")
+    assert found
+    assert all(text in " ".join(words) for _, text in found)
+    assert {mention.entity_group for mention in example(" ".join(words)).entities} <= {"LOC", "ORG", "PER"}
+
+
+def test_gold_and_predictions_stand_side_by_side(finished_run: Path, corpus: Path, cotpd: Cotpd) -> None:
+    outcome = cotpd("show", corpus, "p1", "--run", finished_run)
+    table = outcome.out.splitlines()[-12:]
+    header = next(line for line in table if "gold" in line)
+    assert header.split() == ["gold", "prompt", "text", "knowledge"]
+    assert any("Messi [0, 1) → Lusail [5, 6)" in line and "present in" in line for line in table)
+    assert "pieces of knowledge cut" in outcome.out.replace("\n", " ")
+
+
+def test_a_long_post_is_shown_in_all_its_windows(finished_run: Path, corpus: Path, cotpd: Cotpd) -> None:
+    page = json.loads(cotpd("show", corpus, "p2", "--run", finished_run, "--json").out)
+    assert len(page["views"]["text"]["windows"]) > 8
+    assert "window 2 of" in cotpd("show", corpus, "p2", "--run", finished_run).out
+
+
+def test_an_unknown_id_is_a_usage_error_with_a_hint(corpus: Path, cotpd: Cotpd) -> None:
+    outcome = cotpd("show", corpus, "p4")
+    assert outcome.code == 2
+    assert "no post has the id 'p4'" in outcome.err
