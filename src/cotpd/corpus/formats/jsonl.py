@@ -140,13 +140,12 @@ class _Resolver:
     def _span(self, start: int, end: int, what: str) -> Span | None:
         by_characters = self.line.words is None
         size = len(self.line.text or "") if by_characters else len(self.words)
-        span = self._covering(start, end) if by_characters else Span(start, end) if 0 <= start < end else None
-        if span is None or not 0 <= start < end <= size:
-            unit = "characters" if by_characters else "words"
-            message = f"the {what} [{start}, {end}) does not lie in a post of {size} {unit} (the end is exclusive)"
-            self.reading.fail("bad-span", self.where, message)
-            return None
-        return span
+        if 0 <= start < end <= size and (span := self._covering(start, end) if by_characters else Span(start, end)):
+            return span
+        unit = "characters" if by_characters else "words"
+        message = f"the {what} [{start}, {end}) does not lie in a post of {size} {unit} (the end is exclusive)"
+        self.reading.fail("bad-span", self.where, message)
+        return None
 
     def _covering(self, start: int, end: int) -> Span | None:
         inside = [number for number, piece in enumerate(self.pieces) if piece.end > start and piece.start < end]

@@ -1,0 +1,204 @@
+"""A corpus is found by its path, with its splits, captions and knowledge; what is missing is one clear error."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cotpd.core.errors import DataError, UsageError
+from cotpd.core.labels import Repair
+from cotpd.core.records import Grain, Knowledge
+from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.splits import named_split
+
+POST = "IMGID:{0}\nword\tO\n{0}\tB-PER\n\n"
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """A directory of the files given by name; a list is written as JSON lines."""
+
+    def write(**files: str | list[dict[str, object]]) -> Path:
+        for name, content in files.items():
+            suffix = ".txt" if isinstance(content, str) else ".jsonl"
+            text = content if isinstance(content, str) else "".join(json.dumps(row) + "\n" for row in content)
+            (tmp_path / f"{name}{suffix}").write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+def post(name: str) -> str:
+    return POST.format(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train.txt", "train"),
+        ("valid.txt", "dev"),
+        ("val.jsonl", "dev"),
+        ("dev.conll", "dev"),
+        ("validation.txt", "dev"),
+        ("mnre_val .txt", "dev"),
+        ("Twitter2015-TEST.txt", "test"),
+        ("contest.txt", None),
+        ("train_test.txt", None),
+        ("posts.txt", None),
+    ],
+)
+def test_a_name_tells_its_split_as_a_word_of_its_own(name: str, split: str | None) -> None:
+    assert named_split(name) == split
+
+
+def test_a_directory_has_its_splits_whatever_else_lies_there(make: Make) -> None:
+    path = make(train=post("1") + post("2"), valid=post("3"), test=post("4"), train_notes="no corpus", LICENSE="…")
+    corpus = Corpus.from_path(path)
+    assert [[example.id for example in posts] for posts in corpus.splits.values()] == [["1", "2"], ["3"], ["4"]]
+    assert [example.id for example in corpus.examples] == ["1", "2", "3", "4"]
+    assert corpus.label_set.types == ("PER",)
+    assert corpus.places["train"][1] == f"{path / 'train.txt'}:5"
+
+
+def test_one_file_is_a_corpus(make: Make) -> None:
+    path = make(
+        valid=post("1"), posts=[{"words": ["a"], "split": "val"}, {"words": ["b"], "split": "test"}, {"words": ["c"]}]
+    )
+    assert Corpus.from_path(path / "valid.txt").dev[0].id == "1"
+    corpus = Corpus.from_path(str(path / "posts.jsonl"))
+    assert [len(corpus.dev), len(corpus.test), len(corpus.unsplit)] == [1, 1, 1]
+
+
+def test_the_only_file_of_a_directory_needs_no_name(make: Make) -> None:
+    assert len(Corpus.from_path(make(posts=post("1"), captions=[])).unsplit) == 1
+
+
+def test_the_name_of_a_file_goes_before_the_split_of_a_row(make: Make) -> None:
+    corpus = Corpus.from_path(make(train=[{"words": ["a"], "split": "test"}, {"words": ["b"], "split": "fold3"}]))
+    assert len(corpus.train) == 2
+    assert [defect.kind for defect in corpus.defects] == ["split-differs", "unknown-split"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({}, "no train, dev or test file"),
+        ({"a": "x\tO\n", "b": "y\tO\n"}, "no train, dev or test file"),
+        ({"train": post("1"), "dev": post("2"), "valid": post("3")}, "dev.txt and valid.txt are both dev"),
+        ({"train": ""}, "no post in this corpus"),
+        ({"train": "IMGID:1\n\n"}, "no post in this corpus"),
+        ({"train": "{'token': ['a'], 'h': {}}\n"}, "a format that is not known"),
+        ({"train": post("1"), "dev": "IMGID:1\nword O\n"}, "dev.txt:2: a space, not a tab"),
+        ({"train": [{"words": ["a"]}, {"word": "a"}]}, "train.jsonl:2: neither words nor text"),
+        ({"train": post("1"), "captions": [{"text": "a dog"}]}, "captions.jsonl:1: neither image_id nor example_id"),
+        (
+            {"train": post("1"), "knowledge": [{"image_id": "1", "grain": "verb", "text": "x"}]},
+            "knowledge.jsonl:1: grain",
+        ),
+        ({"train": post("1"), "captions": [{"image_id": "1"}]}, "captions.jsonl:1: text: Field required"),
+    ],
+)
+def test_bad_data_is_one_clear_error(make: Make, files: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError) as raised:
+        Corpus.from_path(make(**files))
+    assert message in str(raised.value)
+    assert raised.value.exit_code == 5
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere: no such file or directory"):
+        Corpus.from_path(tmp_path / "nowhere")
+
+
+def test_types_are_renamed_and_tags_repaired(make: Make) -> None:
+    path = make(train="IMGID:1\na\tB-OTHER\nb\tO\nc\tI-OTHER\n")
+    corpus = Corpus.from_path(path, label_map={"OTHER": "MISC"}, repair=Repair.DROP)
+    assert [entity.label for entity in corpus.train[0].entities] == ["MISC"]
+    assert [defect.kind for defect in corpus.defects] == ["orphan-tag"]
+    with pytest.raises(DataError, match=r"train\.txt:4: I-OTHER continues nothing"):
+        Corpus.from_path(path, repair=Repair.STRICT)
+
+
+def captions(*rows: tuple[str, str, str]) -> list[dict[str, object]]:
+    return [{"image_id": image, "captioner": name, "text": text} for image, name, text in rows]
+
+
+def test_captions_are_those_of_one_captioner(make: Make) -> None:
+    rows = captions(
+        ("1", "blip", "a dog"),
+        ("1", "llava", "a hound"),
+        ("2", "llava", "a cat"),
+        ("2", "blip", " "),
+        ("9", "blip", "?"),
+    )
+    path = make(train=post("1") + post("2"), captions=rows)
+    corpus = Corpus.from_path(path)
+    assert [example.caption and example.caption.text for example in corpus.train] == ["a dog", None]
+    counts = corpus.statistics().captions
+    assert counts is not None
+    assert (dict(counts.rows), counts.chosen) == ({"blip": 3, "llava": 2}, "blip")
+    assert (counts.blank, counts.repeated, counts.unmatched) == (1, 0, 1)
+    chosen = Corpus.from_path(path, captioner="llava")
+    assert [example.caption and example.caption.text for example in chosen.train] == ["a hound", "a cat"]
+
+
+@pytest.mark.parametrize("option", ["captioner", "knowledge_model"])
+def test_a_captioner_or_model_without_rows_is_a_usage_error(make: Make, option: str) -> None:
+    rows = [{"image_id": "1", "captioner": "blip", "grain": "noun", "model": "gpt", "text": "x"}]
+    path = make(train=post("1"))
+    with pytest.raises(UsageError, match="no such file"):
+        Corpus.from_path(path, **{option: "nobody"})
+    make(captions=rows, knowledge=rows)
+    with pytest.raises(UsageError, match=r"nothing is by 'nobody'; there is (blip|gpt)"):
+        Corpus.from_path(path, **{option: "nobody"})
+
+
+def test_knowledge_comes_by_grain_and_a_post_goes_before_its_image(make: Make) -> None:
+    rows = [
+        {"image_id": "1", "grain": "sentence", "model": "m", "template": "sentence.v1", "text": "of the image"},
+        {"image_id": "1", "grain": "noun", "model": "m", "text": "first"},
+        {"image_id": "1", "grain": "noun", "model": "m", "text": "second"},
+        {"example_id": "1#2", "grain": "sentence", "model": "m", "text": "of the post", "question": "abc"},
+        {"example_id": "7", "grain": "sentence", "model": "m", "text": "of nobody"},
+    ]
+    corpus = Corpus.from_path(make(train=post("1") + post("1"), knowledge=rows))
+    first, second = corpus.train
+    assert [(row.grain, row.text) for row in first.knowledge] == [
+        (Grain.NOUN, "first"),
+        (Grain.SENTENCE, "of the image"),
+    ]
+    assert [row.text for row in second.knowledge] == ["first", "of the post"]
+    counts = corpus.statistics().knowledge
+    assert counts is not None
+    assert (counts.repeated, counts.unmatched) == (1, 1)
+
+
+def test_knowledge_can_be_given_in_memory(make: Make) -> None:
+    path = make(train=post("1"), knowledge=[{"image_id": "1", "grain": "noun", "text": "old"}])
+    rows = [Knowledge(Grain.NOUN, "new", example_id="1"), Knowledge(Grain.SENTENCE, "more", image_id="1")]
+    [example] = Corpus.from_path(path).with_knowledge(rows).train
+    assert [row.text for row in example.knowledge] == ["new", "more"]
+
+
+def test_statistics_count_both_ways_of_reading_orphans(make: Make) -> None:
+    counts = (
+        Corpus.from_path(make(train="IMGID:1\na\tB-PER\nb\tI-LOC\nc\tO\n\nIMGID:2\nd\tO\n"))
+        .statistics()
+        .splits["train"]
+    )
+    assert (counts.posts, counts.words, counts.longest, counts.images, counts.without_entities) == (2, 4, 3, 2, 1)
+    assert (counts.entities, counts.num_entities, counts.strict_entities) == ({"LOC": 1, "PER": 1}, 2, 1)
+
+
+def test_the_sample_is_whole() -> None:
+    """The embedded corpus keeps what its README says: 336 posts, no defect, every relation seen in training."""
+    corpus = Corpus.sample()
+    assert [len(corpus.train), len(corpus.dev), len(corpus.test)] == [180, 50, 106]
+    assert corpus.label_set.types == ("LOC", "MISC", "ORG", "PER")
+    assert corpus.defects == ()
+    assert all(example.caption for example in corpus.examples)
+    trained = {relation.label for example in corpus.train for relation in example.relations}
+    assert {relation.label for example in corpus.examples for relation in example.relations} == trained
