@@ -21,7 +21,6 @@ from cotpd.cli.distill import distill
 from cotpd.cli.evaluate import evaluate
 from cotpd.cli.extract import extract
 from cotpd.cli.show import show
-from cotpd.cli.show import show
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
