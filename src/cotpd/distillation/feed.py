@@ -58,8 +58,8 @@ class Feed:
 
     @property
     def num_cut(self) -> int:
-        """Posts whose knowledge did not fit and was cut."""
-        return sum(self._reader.read(example, ViewKind.KNOWLEDGE).num_cut > 0 for example in self.examples)
+        """Posts whose knowledge is read, did not fit and was cut."""
+        return sum(self._reader.read(example, self._longest).num_cut > 0 for example in self.examples)
 
     @property
     def _longest(self) -> ViewKind:

@@ -70,7 +70,7 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
     """A student on pretrained weights, its head and generator new and seeded."""
     ships = ViewKind(config.objective.student)
     prompt = config.prompt if ships is ViewKind.PROMPT else None
-    label_set = LabelSet.of((entity.label for entity in corpus.entities), config.student.scheme)
+    label_set = LabelSet(corpus.label_set.types, config.student.scheme)
     encoder, tokenizer = TextEncoder.from_pretrained(config.student.encoder, revision=config.student.revision)
     torch.manual_seed(config.seed)
     design = Design(label_set, config.student, prompt, config.views, ships, best_rule(train))

@@ -1,0 +1,50 @@
+"""A small corpus and configuration for training in seconds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.feed import Feed
+from cotpd.distillation.recipe import build_student
+from cotpd.student.student import Student
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Corpus:
+    """A part of the sample corpus."""
+    sample = Corpus.sample()
+    return Corpus(train=sample.train[:24], dev=sample.dev[:10])
+
+
+@pytest.fixture(scope="session")
+def configure(tiny_encoder: Path) -> Callable[..., ExperimentConfig]:
+    """A configuration of the tiny encoder; keyword arguments change sections."""
+
+    def make(**sections: dict[str, Any]) -> ExperimentConfig:
+        values: dict[str, dict[str, Any]] = {
+            "data": {"path": "sample"},
+            "student": {"encoder": str(tiny_encoder)},
+            "prompt": {"heads": 2, "length": 2},
+            "optimisation": {"epochs": 2, "batch_size": 8, "precision": "float32", "checkpoint_steps": 2},
+        }
+        for name, section in sections.items():
+            values[name] = {**values.get(name, {}), **section}
+        return ExperimentConfig.of(values)
+
+    return make
+
+
+@pytest.fixture
+def make_feed(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> Callable[..., tuple[Student, Feed]]:
+    """A student and the feed of its training posts."""
+
+    def make(**sections: dict[str, Any]) -> tuple[Student, Feed]:
+        config = configure(**sections)
+        student = build_student(corpus.train, corpus, config)
+        return student, Feed(student, corpus.train, config)
+
+    return make

@@ -1,0 +1,123 @@
+"""The losses are what their equations say, and gradients flow where the method lets them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.distillation.feed import Feed
+from cotpd.distillation.losses import alignment_loss
+from cotpd.distillation.objective import Losses, Objective
+from cotpd.student.student import Student
+
+TEXT_ONLY = {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"}
+
+
+def test_the_alignment_loss_is_the_published_sum() -> None:
+    """Sum over words and tags, mean over posts, T squared, padding left out: counted by hand, in loops."""
+    torch.manual_seed(1)
+    target, student = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    mask = torch.tensor([[True, True, True], [True, False, False]])
+    expected = 0.0
+    for post in range(2):
+        for word in range(3):
+            if mask[post, word]:
+                p = torch.softmax(target[post, word] / 2, -1)
+                q = torch.softmax(student[post, word] / 2, -1)
+                expected += float((p * (p / q).log()).sum()) * 4 / 2
+    assert float(alignment_loss(target, student, mask, temperature=2.0)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_equal_distributions_cost_nothing_and_padding_cannot_poison() -> None:
+    scores = torch.randn(1, 2, 3)
+    spoiled = scores.clone()
+    spoiled[0, 1] = torch.tensor([1e4, -1e4, 0.0])
+    mask = torch.tensor([[True, False]])
+    assert float(alignment_loss(scores, spoiled, mask)) == pytest.approx(0.0, abs=1e-6)
+
+
+def losses(student: Student, feed: Feed, config: ExperimentConfig, progress: float = 1.0) -> Losses:
+    step = feed.read(feed.batches(0)[0], epoch=0)
+    torch.manual_seed(1)
+    return Objective(student.eval(), config.objective)(step.view, step.target, progress=progress)
+
+
+def gradient(student: Student, loss: Tensor) -> Tensor:
+    student.zero_grad()
+    loss.backward()
+    gradient = student.encoder.embeddings.weight.grad
+    assert gradient is not None
+    return gradient.clone()
+
+
+@pytest.mark.parametrize("alignment", ["marginals", "emissions"])
+def test_both_views_learn_and_are_aligned(
+    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
+) -> None:
+    student, feed = make_feed()
+    config = configure(objective={"alignment": alignment, "weight": 0.5})
+    found = losses(student, feed, config)
+    assert float(found.alignment.detach()) > 0
+    torch.testing.assert_close(found.total, found.task + 0.5 * found.alignment)
+    assert student.generator is not None
+    gradient(student, found.total)
+    assert all(weight.grad is not None for weight in student.parameters())
+
+
+@pytest.mark.parametrize("alignment", ["marginals", "emissions"])
+def test_a_detached_target_does_not_learn_from_the_student(
+    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
+) -> None:
+    student, feed = make_feed()
+    objective = {"alignment": alignment, "task_loss": "target"}
+    held = gradient(student, losses(student, feed, configure(objective={**objective, "detach": True})).alignment)
+    free = gradient(student, losses(student, feed, configure(objective={**objective, "detach": False})).alignment)
+    assert not torch.allclose(held, free)
+
+
+@pytest.mark.parametrize(("task_loss", "views"), [("both", 2), ("target", 1), ("student", 1)])
+def test_the_task_loss_is_the_mean_over_the_learning_views(
+    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig], task_loss: str, views: int
+) -> None:
+    student, feed = make_feed()
+    step = feed.read(feed.batches(0)[0], epoch=0)
+    tags, mask = torch.from_numpy(step.view.tags), torch.from_numpy(step.view.word_mask)
+    chosen = {"both": (step.view, step.target), "target": (step.target,), "student": (step.view,)}[task_loss]
+    assert len(chosen) == views
+    student.eval()
+    expected = sum(student.crf.nll(student(view), tags, mask).mean() for view in chosen) / views
+    found = losses(student, feed, configure(objective={"task_loss": task_loss}))
+    torch.testing.assert_close(found.task, expected)
+
+
+def test_the_alignment_weight_grows(make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig]) -> None:
+    student, feed = make_feed()
+    config = configure(objective={"warmup_share": 0.5, "weight": 2.0})
+    for progress, weight in ((0.0, 0.0), (0.25, 1.0), (0.5, 2.0), (1.0, 2.0)):
+        found = losses(student, feed, config, progress)
+        torch.testing.assert_close(found.total, found.task + weight * found.alignment)
+
+
+def test_the_text_only_baseline_is_the_same_code(
+    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig]
+) -> None:
+    student, feed = make_feed(objective=TEXT_ONLY)
+    found = losses(student, feed, configure(objective=TEXT_ONLY))
+    assert student.generator is None
+    assert float(found.alignment) == 0.0
+    torch.testing.assert_close(found.total, found.task)
+
+
+def test_parts_are_dropped_in_training_at_the_rate_that_is_set(make_feed: Callable[..., Any]) -> None:
+    _, whole = make_feed()
+    _, thinned = make_feed(views={"part_dropout": 0.5})
+    everything = list(range(len(whole.examples)))
+    full = whole.read(everything, epoch=0).target.mask.sum()
+    assert 0.3 < thinned.read(everything, epoch=0).target.mask.sum() / full < 0.95
+    first, again, next_epoch = (thinned.read(everything, epoch=epoch).target.ids for epoch in (0, 0, 1))
+    assert first.shape == again.shape
+    assert (first == again).all()
+    assert first.shape != next_epoch.shape or (first != next_epoch).any()

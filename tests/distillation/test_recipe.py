@@ -1,0 +1,222 @@
+"""A run trains, can be killed anywhere and goes on bit for bit, and refuses what it cannot use."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import DataError, TrainingError, UsageError
+from cotpd.core.records import Entity, Example, Span
+from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.progress import Progress
+from cotpd.distillation.recipe import distill
+from cotpd.student.student import Student
+
+RECORDED = {"student": "text", "target": "recorded", "task_loss": "student"}
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "model" / "model.safetensors")
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    kept = ("step", "epoch", "task_loss", "alignment_loss", "dev_f1", "learning_rate")
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [{key: value for key, value in json.loads(line).items() if key in kept} for line in lines]
+
+
+def test_a_run_explains_itself(corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    extractor = distill(corpus, config=configure(), out=tmp_path / "run", listener=seen.append)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "config.toml",
+        "environment.json",
+        "metrics.jsonl",
+        "model",
+        "predictions.dev.jsonl",
+        "summary.json",
+    }
+    assert ExperimentConfig.read(tmp_path / "run" / "config.toml") == configure()
+    assert len([progress for progress in seen if progress.dev_f1 is not None]) == 2
+    losses = [row for row in rows(tmp_path / "run") if "task_loss" in row]
+    assert losses[-1]["task_loss"] < losses[0]["task_loss"]
+    assert all(row["alignment_loss"] > 0 for row in losses)
+    assert [p.id for p in extractor.predict(corpus.dev)] == [example.id for example in corpus.dev]
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cotpd.core import files
+from cotpd.core.config import ExperimentConfig
+from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.recipe import distill
+
+config, out, when, seen = ExperimentConfig.read(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], 0
+sample = Corpus.sample()
+corpus = Corpus(train=sample.train[:24], dev=sample.dev[:10])
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if when.startswith("save-"):
+    real = files.hash_file
+    def hash_file(path):
+        global seen
+        seen += 1
+        return die() if seen == int(when[5:]) else real(path)
+    files.hash_file = hash_file
+
+from cotpd.distillation.trainer import Trainer
+real_update = Trainer._update
+def update(self, step):
+    if when == f"update-{self._state.step}":
+        die()
+    return real_update(self, step)
+Trainer._update = update
+distill(corpus, config=config, out=out, resume=True)
+"""
+
+
+def test_a_run_killed_anywhere_ends_with_the_same_bits(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    """Faults 31 and 32: killed between updates and in the middle of saving, again and again, in one run."""
+    config = configure(views={"part_dropout": 0.3})
+    distill(corpus, config=config, out=tmp_path / "whole")
+    (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
+    script = [sys.executable, "-c", _KILLED, str(tmp_path / "c.toml"), str(tmp_path / "killed")]
+    for when in ("update-1", "save-2", "update-3", "save-5", "update-5"):
+        done = subprocess.run([*script, when], capture_output=True, text=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    done = subprocess.run([*script, "never"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    expected, found = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert expected.keys() == found.keys()
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    assert rows(tmp_path / "whole") == rows(tmp_path / "killed")
+
+
+def test_a_damaged_checkpoint_is_set_aside(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    def stop(progress: Progress) -> None:
+        if progress.step == 6 and progress.dev_f1 is not None:
+            raise KeyboardInterrupt
+
+    distill(corpus, config=configure(), out=tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        distill(corpus, config=configure(), out=tmp_path / "run", listener=stop)
+    newest = max((tmp_path / "run" / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:]))
+    (newest / "model.safetensors").write_bytes(b"damaged")
+    distill(corpus, config=configure(), out=tmp_path / "run", resume=True)
+    expected, found = weights(tmp_path / "whole"), weights(tmp_path / "run")
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_taken_directory_is_refused(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    def stop(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distill(corpus, config=configure(), out=tmp_path, listener=stop)
+    with pytest.raises(UsageError, match="--resume"):
+        distill(corpus, config=configure(), out=tmp_path)
+    with pytest.raises(UsageError, match="another configuration"):
+        distill(corpus, config=configure(prompt={"length": 3}), out=tmp_path, resume=True)
+    distill(corpus, config=configure(), out=tmp_path, resume=True)
+    with pytest.raises(UsageError, match="finished"):
+        distill(corpus, config=configure(), out=tmp_path, resume=True)
+
+
+def test_early_stopping_keeps_the_best_epoch(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.2, 0.5, 0.4, 0.3, 0.9])
+    monkeypatch.setattr("cotpd.distillation.trainer.Trainer._dev_f1", lambda _: next(scores))
+    distill(corpus, config=configure(optimisation={"epochs": 5, "patience": 2}), out=tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["best_epoch"], summary["best_f1"], summary["step"]) == (1, 0.5, 12)
+
+
+def test_a_loss_that_is_not_finite_names_its_posts(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 33."""
+    real = Student.forward
+    monkeypatch.setattr(Student, "forward", lambda self, batch: real(self, batch) * math.nan)
+    with pytest.raises(TrainingError, match=r"nan at update 1, posts .*train-"):
+        distill(corpus, config=configure(), out=tmp_path)
+
+
+def test_running_out_of_memory_says_which_size_to_lower(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 34."""
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Student, "forward", full)
+    with pytest.raises(TrainingError, match=r"optimisation\.batch_size"):
+        distill(corpus, config=configure(), out=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train": ()}, "train and dev posts"),
+        ({"dev": ()}, "train and dev posts"),
+        ({"train": (Example("1", ("a",)),)}, "no training post has an entity"),
+        ({"train": (Example("1", ("a",), (Entity(Span(0, 1), "PER"),)),)}, r"captions\.jsonl"),
+    ],
+)
+def test_a_corpus_that_cannot_be_learnt_is_refused(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        distill(replace(corpus, **change), config=configure(), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_stages_train_against_recorded_marginals(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    """Two-stage distillation: the target is recorded once, hashed, and used again."""
+    alone = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
+    distill(corpus, config=configure(objective=alone), out=tmp_path / "first")
+    objective = {**RECORDED, "target_run": str(tmp_path / "first")}
+    for number in (1, 2):
+        distill(corpus, config=configure(objective=objective), out=tmp_path / f"second-{number}")
+    (recorded,) = (tmp_path / "first").glob("targets-*")
+    marginals = load_file(recorded / "targets.safetensors")
+    assert set(marginals) == {example.id for example in corpus.train}
+    assert all(row.dtype == torch.float16 for row in marginals.values())
+    first = marginals[corpus.train[0].id].float()
+    assert first.shape[0] == len(corpus.train[0].words)
+    torch.testing.assert_close(first.exp().sum(-1), torch.ones(first.shape[0]), atol=5e-3, rtol=0)
+    assert all(row["alignment_loss"] > 0 for row in rows(tmp_path / "second-1") if "alignment_loss" in row)
+    assert all(torch.equal(a, b) for a, b in zip(*(weights(tmp_path / f"second-{n}").values() for n in (1, 2)), strict=True))
+
+
+def test_a_share_of_the_posts_nests_in_a_larger_one(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig]
+) -> None:
+    from cotpd.distillation.recipe import _share
+
+    small, large = (set(_share(corpus.train, configure(data={"train_share": share}))) for share in (0.25, 0.5))
+    assert len(small) == 6
+    assert len(large) == 12
+    assert small < large

@@ -1,0 +1,110 @@
+"""A saved student loads as it was, and anything else is refused with a reason."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from cotpd.core.errors import CheckpointError, UsageError
+from cotpd.core.files import MANIFEST, hash_file
+from cotpd.student import checkpoint
+from cotpd.student.student import Student
+
+
+@pytest.fixture
+def saved(make_student: Callable[..., Student], tmp_path: Path) -> Path:
+    checkpoint.save(make_student(), tmp_path / "model", card="A card.\n")
+    return tmp_path / "model"
+
+
+def sign(directory: Path) -> None:
+    """Make the manifest fit files that a test changed."""
+    hashes = {file.name: hash_file(file) for file in directory.iterdir() if file.name != MANIFEST}
+    (directory / MANIFEST).write_text(json.dumps(hashes))
+
+
+def change_config(directory: Path, **values: Any) -> None:
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | values))
+    sign(directory)
+
+
+def test_a_student_comes_back_whole(make_student: Callable[..., Student], saved: Path) -> None:
+    student, loaded = make_student(), checkpoint.load(saved)
+    assert loaded.design == student.design
+    assert not loaded.training
+    for name, weight in student.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], weight, rtol=0, atol=0)
+    assert loaded.reader.pieces.of(["hi"]) == student.reader.pieces.of(["hi"])
+    assert "A card." in (saved / "README.md").read_text()
+
+
+def test_a_model_is_never_overwritten(make_student: Callable[..., Student], saved: Path) -> None:
+    with pytest.raises(UsageError, match="never overwritten"):
+        checkpoint.save(make_student(), saved)
+
+
+def test_only_safetensors_and_json_are_written(saved: Path) -> None:
+    assert {file.suffix for file in saved.iterdir()} == {".json", ".safetensors", ".md"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model_type": "bert"}, "not a CoTPD model"),
+        ({"format_version": 99}, "newer CoTPD"),
+        ({"types": ["PER"]}, "7 tags are named, 3 follow"),
+        ({"ships": "picture"}, "picture"),
+        ({"encoder_config": {"model_type": "nothing"}}, "no known encoder"),
+        ({"student": {"encoder": "x", "layers": 3}}, "layers"),
+        ({"prompt": {"heads": 2, "length": 4}}, "do not fit"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(saved: Path, values: dict[str, Any], message: str) -> None:
+    change_config(saved, **values)
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(saved)
+
+
+def test_damage_is_seen_before_anything_is_loaded(saved: Path) -> None:
+    """Fault 36: one flipped byte."""
+    path = saved / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors changed"):
+        checkpoint.load(saved)
+
+
+def test_truncated_weights_are_refused(saved: Path) -> None:
+    path = saved / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    sign(saved)
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        checkpoint.load(saved)
+
+
+def test_weights_of_another_shape_are_refused(saved: Path) -> None:
+    weights = load_file(saved / "model.safetensors")
+    weights["head.project.weight"] = torch.zeros(3, 3)
+    save_file(weights, saved / "model.safetensors")
+    sign(saved)
+    with pytest.raises(CheckpointError, match="do not fit"):
+        checkpoint.load(saved)
+
+
+def test_a_pickle_is_refused_by_its_first_bytes(saved: Path) -> None:
+    """Fault 35: loading one runs code."""
+    torch.save({"a": torch.zeros(1)}, saved / "model.safetensors")
+    sign(saved)
+    with pytest.raises(CheckpointError, match="pickle"):
+        checkpoint.load(saved)
+
+
+def test_an_empty_or_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no model here"):
+        checkpoint.load(tmp_path)

@@ -1,0 +1,98 @@
+"""Every kind of encoder reads embeddings as it reads ids, and says clearly what it cannot load."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+
+from cotpd.core.errors import MissingExtraError, UsageError
+from cotpd.student.encoder import TextEncoder
+
+SMALL = {
+    "vocab_size": 50,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 40,
+    "pad_token_id": 1,
+}
+KINDS = {
+    "bert": {},
+    "roberta": {},
+    "xlm-roberta": {},
+    "mpnet": {},
+    "electra": {"embedding_size": 8},
+    "albert": {"embedding_size": 8},
+    "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
+}
+
+
+def tiny(kind: str) -> PreTrainedModel:
+    torch.manual_seed(1)
+    return AutoModel.from_config(AutoConfig.for_model(kind, **SMALL, **KINDS[kind])).eval()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_embeddings_give_the_states_that_ids_give(kind: str) -> None:
+    """Prompts stand beside embedded pieces: an encoder that counts positions otherwise there would be wrong in silence."""
+    model = tiny(kind)
+    ids = torch.randint(4, 50, (2, 9))
+    mask = torch.ones(2, 9, dtype=torch.bool)
+    mask[1, 6:] = False
+    ids[1, 6:] = 1
+    with torch.inference_mode():
+        expected = model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        encoder = TextEncoder(model)
+        found = encoder(encoder.embed(ids), mask)
+    torch.testing.assert_close(found[mask], expected[mask])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_longest_input_runs(kind: str) -> None:
+    """A limit one too high fails with an index error on the first long post."""
+    encoder = TextEncoder(tiny(kind))
+    ids = torch.randint(4, 50, (1, encoder.max_pieces))
+    with torch.inference_mode():
+        assert encoder(encoder.embed(ids), torch.ones_like(ids, dtype=torch.bool)).shape == (1, encoder.max_pieces, 16)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shape_is_rebuilt_from_its_config(kind: str) -> None:
+    encoder = TextEncoder(tiny(kind))
+    rebuilt = TextEncoder.from_config(encoder.config.to_dict())
+    assert {n: w.shape for n, w in rebuilt.state_dict().items()} == {n: w.shape for n, w in encoder.state_dict().items()}
+
+
+def test_every_weight_takes_part(tiny_encoder: Path) -> None:
+    """A pooler left in place has weights without gradient, which stops distributed training."""
+    encoder, _ = TextEncoder.from_pretrained(str(tiny_encoder))
+    ids = torch.randint(0, 10, (2, 5))
+    encoder(encoder.embed(ids), torch.ones_like(ids, dtype=torch.bool)).sum().backward()
+    assert [name for name, weight in encoder.named_parameters() if weight.grad is None] == []
+
+
+def test_a_directory_without_an_encoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"config\.json is missing"):
+        TextEncoder.from_pretrained(str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        TextEncoder.from_pretrained(str(tmp_path))
+
+
+def test_a_pickle_is_not_loaded(tiny_encoder: Path, tmp_path: Path) -> None:
+    for file in tiny_encoder.iterdir():
+        if file.suffix == ".json":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    torch.save({"a": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(UsageError, match="safetensors"):
+        TextEncoder.from_pretrained(str(tmp_path))
+
+
+def test_a_hub_that_cannot_be_reached_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(MissingExtraError, match="nobody/nothing: neither a directory nor") as caught:
+        TextEncoder.from_pretrained("nobody/nothing")
+    assert "\n" not in str(caught.value)

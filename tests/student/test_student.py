@@ -1,0 +1,86 @@
+"""One encoder and one head for three views; prompts depend on the text and on nothing else."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from cotpd.core.errors import UsageError
+from cotpd.core.records import Caption, Example
+from cotpd.student.student import Student
+from cotpd.views.batch import Batch
+from cotpd.views.view import ViewKind
+
+POSTS = [
+    Example("1", ("hi", "rio"), caption=Caption("i", "a beach")),
+    Example("2", ("the", "lamp", "in", "oslo", "\u200d", "glows"), caption=Caption("j", "a lamp")),
+]
+
+
+def emissions(student: Student, posts: list[Example], kind: ViewKind) -> torch.Tensor:
+    views = [student.reader.read(post, kind) for post in posts]
+    with torch.inference_mode():
+        return student(Batch.of(views, pad=student.reader.pieces.pad))
+
+
+@pytest.mark.parametrize("kind", ViewKind)
+@pytest.mark.parametrize("looks_at", ["embeddings", "states", "nothing"])
+def test_padding_changes_nothing(make_student: Callable[..., Student], kind: ViewKind, looks_at: str) -> None:
+    """Prompts that leak padding, or stand behind it, would make a prediction depend on its neighbours in the batch."""
+    student = make_student({"looks_at": looks_at})
+    together = emissions(student, POSTS, kind)
+    for row, post in enumerate(POSTS):
+        torch.testing.assert_close(together[row, : len(post.words)], emissions(student, [post], kind)[0])
+
+
+def test_the_views_differ_and_share_their_words(make_student: Callable[..., Student]) -> None:
+    student = make_student()
+    found = {kind: emissions(student, POSTS, kind) for kind in ViewKind}
+    assert {tensor.shape for tensor in found.values()} == {(2, 6, 7)}
+    assert not torch.allclose(found[ViewKind.TEXT], found[ViewKind.PROMPT], atol=1e-6)
+    assert not torch.allclose(found[ViewKind.TEXT], found[ViewKind.KNOWLEDGE], atol=1e-6)
+
+
+def test_the_shipped_view_does_not_see_caption_or_knowledge(make_student: Callable[..., Student]) -> None:
+    """The promise of the paper: what ships reads text alone."""
+    student = make_student()
+    bare = [Example(post.id, post.words) for post in POSTS]
+    torch.testing.assert_close(emissions(student, POSTS, ViewKind.PROMPT), emissions(student, bare, ViewKind.PROMPT))
+
+
+@pytest.mark.parametrize(("looks_at", "same"), [("embeddings", False), ("states", False), ("nothing", True)])
+def test_prompts_depend_on_the_text_unless_told_otherwise(
+    make_student: Callable[..., Student], looks_at: str, same: bool
+) -> None:
+    student = make_student({"looks_at": looks_at})
+    assert student.generator is not None
+    width = student.encoder.hidden_size
+    with torch.inference_mode():
+        prompts = student.generator(torch.randn(2, 5, width), torch.ones(2, 5, dtype=torch.bool))
+    assert prompts.shape == (2, 3, width)
+    assert torch.allclose(prompts[0], prompts[1]) == same
+
+
+def test_a_student_without_prompts_says_so(make_student: Callable[..., Student]) -> None:
+    with pytest.raises(UsageError, match="without prompts"):
+        emissions(make_student(plain=True), POSTS, ViewKind.PROMPT)
+
+
+def test_heads_must_divide_the_hidden_size(make_student: Callable[..., Student]) -> None:
+    with pytest.raises(UsageError, match=r"prompt\.heads = 5"):
+        make_student({"heads": 5})
+
+
+def test_frozen_embeddings_do_not_learn(make_student: Callable[..., Student]) -> None:
+    assert not make_student(freeze_embeddings=True).encoder.embeddings.weight.requires_grad
+    assert make_student().encoder.embeddings.weight.requires_grad
+
+
+def test_prompts_begin_at_the_size_of_word_embeddings(make_student: Callable[..., Student]) -> None:
+    """Prompts many times larger than words would drown the text at the first update."""
+    student = make_student()
+    assert student.generator is not None
+    with torch.inference_mode():
+        prompts = student.generator(torch.randn(4, 5, student.encoder.hidden_size), torch.ones(4, 5, dtype=torch.bool))
+    ratio = float(prompts.std() / student.encoder.embeddings.weight.detach().std())
+    assert 0.3 < ratio < 3.0
