@@ -145,6 +145,15 @@ def test_captions_are_those_of_one_captioner(make: Make) -> None:
     assert [example.caption and example.caption.text for example in chosen.train] == ["a hound", "a cat"]
 
 
+def test_ids_may_be_numbers_and_texts_null(make: Make) -> None:
+    """Many files of captions have the ids of Twitter-2015 as numbers, and null where a captioner failed."""
+    rows: list[dict[str, object]] = [{"image_id": 1, "text": "a dog"}, {"image_id": 2, "text": None}]
+    corpus = Corpus.from_path(make(train=post("1") + post("2"), captions=rows))
+    assert [example.caption and example.caption.text for example in corpus.train] == ["a dog", None]
+    assert corpus.captions is not None
+    assert corpus.captions.blank == 1
+
+
 @pytest.mark.parametrize("option", ["captioner", "knowledge_model"])
 def test_a_captioner_or_model_without_rows_is_a_usage_error(make: Make, option: str) -> None:
     rows = [{"image_id": "1", "captioner": "blip", "grain": "noun", "model": "gpt", "text": "x"}]

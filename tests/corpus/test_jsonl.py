@@ -70,10 +70,10 @@ def test_a_relation_names_its_arguments_in_three_ways(tmp_path: Path) -> None:
     entities = [{"start": 0, "end": 1, "label": "PER"}, {"start": 2, "end": 4, "label": "ORG"}]
     ways = [(0, 1), ([0, 1], [2, 4]), ({"start": 0, "end": 1}, {"start": 2, "end": 4})]
     relations = [{"head": head, "tail": tail, "label": "member_of"} for head, tail in ways]
-    row = {"id": 7, "words": list("abcd"), "entities": entities, "relations": relations, "image": "i"}
+    row = {"id": 7, "words": list("abcd"), "entities": entities, "relations": relations, "image": 5}
     [example], defects = read(row, path=tmp_path / "a.jsonl")
     assert example.relations == (Relation(Span(0, 1), Span(2, 4), "member_of"),) * 3
-    assert (example.id, example.image_id, defects) == ("7", "i", [])
+    assert (example.id, example.image_id, defects) == ("7", "5", [])
 
 
 def test_offsets_that_cut_a_word_are_widened_and_reported(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ _ENTITY = {"start": 0, "end": 1, "label": "PER"}
         ({"words": ["a"], "entities": [{"start": 0, "label": "PER"}]}, "bad-row"),
         ({"words": ["a"], "entities": [{**_ENTITY, "start": "0"}]}, "bad-row"),
         ({"words": ["a"], "entities": [{**_ENTITY, "start": True}]}, "bad-row"),
-        ({"words": ["a"], "image": 5}, "bad-row"),
+        ({"words": ["a"], "image": [5]}, "bad-row"),
         ({"words": ["a", ""]}, "empty-word"),
         ({"words": ["a"], "entities": [{**_ENTITY, "end": 2}]}, "bad-span"),
         ({"words": ["a"], "entities": [{**_ENTITY, "end": 0}]}, "bad-span"),

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Caption, Example, Grain, Knowledge
-from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.row import Id, Reading
 
 Key = tuple[str, str, str]
 """What a row is for: ``"image"`` or ``"example"``, the id, and the grain (``""`` of a caption)."""
@@ -74,12 +74,15 @@ def index_knowledge(rows: Iterable[Knowledge]) -> dict[Key, Knowledge]:
     return found
 
 
+_Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+
+
 class _Row(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    image_id: str | None = None
-    example_id: str | None = None
-    text: str
+    image_id: Id | None = None
+    example_id: Id | None = None
+    text: _Text
 
 
 class _CaptionRow(_Row):

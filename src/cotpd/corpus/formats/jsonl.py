@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.core.splitting import Word, split_words
-from cotpd.corpus.formats.row import Reading, Row, distinct_ids
+from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 
 
 def read(path: Path, reading: Reading) -> Iterator[Row]:
@@ -56,12 +56,12 @@ class _Relation(BaseModel):
 class _Line(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
-    id: str | int | None = None
+    id: Id | None = None
     words: list[str] | None = None
     text: str | None = None
     entities: list[_Entity] = []
     relations: list[_Relation] = []
-    image: str | None = None
+    image: Id | None = None
     split: str | None = None
 
 
@@ -92,7 +92,7 @@ class _Resolver:
         self._check_words()
         spans = [self._span(entity.start, entity.end, "entity") for entity in line.entities]
         return Example(
-            id=name if line.id is None else str(line.id),
+            id=name if line.id is None else line.id,
             words=self.words,
             entities=self._entities(spans),
             relations=tuple(found for relation in line.relations if (found := self._relation(relation, spans))),

@@ -9,15 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from cotpd.core.files import read_jsonl
 from cotpd.core.labels import Repair, to_entities
 from cotpd.core.records import Entity, Example
 from cotpd.corpus.defects import Defect, Report, Severity
 
+Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+"""An id in JSON: a text, or a whole number for it."""
 Model = TypeVar("Model", bound=BaseModel)
 _INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
 _CONTROLS = {"Cc", "Zl", "Zp"}
