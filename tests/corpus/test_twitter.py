@@ -174,6 +174,13 @@ def test_what_the_format_cannot_hold_is_counted_or_refused(tmp_path: Path) -> No
     assert not (tmp_path / "b.txt").exists()
 
 
+def test_a_message_stays_one_short_line(tmp_path: Path) -> None:
+    """A binary file given by mistake must not fill the terminal."""
+    _, defects = read(b"\x00\xff\x1b[31m" * 50_000 + b"\nb\tO\rx" * 3 + b"\nc\t" + b"Z" * 5000, tmp_path / "a.txt")
+    assert {"missing-tag", "unknown-tag"} <= {defect.kind for defect in defects}
+    assert all(len(defect.message) < 300 and defect.message.isprintable() for defect in defects)
+
+
 def test_a_very_long_post_is_read(tmp_path: Path) -> None:
     word = string.ascii_letters * 2000
     [example], _ = read(f"IMGID:1\n{word}\tO\n" + "a\tO\n" * 5000, tmp_path / "a.txt")

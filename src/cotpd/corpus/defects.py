@@ -46,3 +46,9 @@ class Strict:
         if defect.severity is Severity.ERROR:
             raise DataError(defect.message, where=defect.where)
         self.warnings.append(defect)
+
+
+def quoted(text: str) -> str:
+    """A text of a file as a message shows it: in quotes, its middle left out where it is long, fit for a terminal."""
+    short = text if len(text) <= 80 else f"{text[:40]}…{text[-30:]}"
+    return ascii(short) if not short.isprintable() else repr(short)

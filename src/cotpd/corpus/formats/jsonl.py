@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.core.splitting import Word, split_words
+from cotpd.corpus.defects import quoted
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 
 
@@ -105,7 +106,7 @@ class _Resolver:
             if not word:
                 self.reading.fail("empty-word", self.where, f"word {number} is empty; remove it or give the word")
             elif set(word) & set(" \t\n\r"):
-                self.reading.warn("space-in-word", self.where, f"word {number} holds white space: {word!r}")
+                self.reading.warn("space-in-word", self.where, f"word {number} holds white space: {quoted(word)}")
 
     def _entities(self, spans: list[Span | None]) -> tuple[Entity, ...]:
         kept: list[Entity] = []

@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from cotpd.core.files import read_jsonl
 from cotpd.core.labels import Repair, to_entities
 from cotpd.core.records import Entity, Example
-from cotpd.corpus.defects import Defect, Report, Severity
+from cotpd.corpus.defects import Defect, Report, Severity, quoted
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id in JSON: a text, or a whole number for it."""
@@ -72,11 +72,11 @@ class Reading:
                 continue
             categories = {unicodedata.category(character) for character in word}
             if categories <= _INVISIBLE:
-                self.warn("invisible-word", where, f"the word {word!a} has no visible character")
+                self.warn("invisible-word", where, f"the word {quoted(word)} has no visible character")
             elif "\ufffd" in word:
-                self.warn("replacement-character", where, f"U+FFFD in {word!r}: a character was lost before")
+                self.warn("replacement-character", where, f"U+FFFD in {quoted(word)}: a character was lost before")
             elif categories & _CONTROLS or _BIDI.search(word):
-                self.warn("control-character", where, f"a control character in {word!a}")
+                self.warn("control-character", where, f"a control character in {quoted(word)}")
 
     def json_rows(self, path: Path, model: type[Model]) -> Iterator[tuple[str, Model]]:
         """``(file:line, row)`` of a JSONL file; a line that does not fit the model is reported and left out.

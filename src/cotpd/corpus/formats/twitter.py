@@ -14,7 +14,7 @@ from cotpd.core.errors import DataError
 from cotpd.core.files import read_lines, write_atomic
 from cotpd.core.labels import OUTSIDE, split_tag, to_tags
 from cotpd.core.records import Example
-from cotpd.corpus.defects import Defect
+from cotpd.corpus.defects import Defect, quoted
 from cotpd.corpus.formats.row import Reading, Row, distinct_ids
 
 _IMAGE = "IMGID:"
@@ -98,7 +98,7 @@ def _add_word(block: _Block, line: str, where: str, reading: Reading) -> None:
     if not tab:
         word, tag = _untabbed(line, where, reading)
     elif "\t" in word:
-        reading.fail("tab-in-word", where, f"two tabs in {line!r}; one word, one tab, one tag are expected")
+        reading.fail("tab-in-word", where, f"two tabs in {quoted(line)}; one word, one tab, one tag are expected")
         word = word.replace("\t", " ")
     if not word:
         reading.fail("empty-word", where, "the word before the tab is empty; remove the line or give the word")
@@ -110,19 +110,18 @@ def _add_word(block: _Block, line: str, where: str, reading: Reading) -> None:
 def _untabbed(line: str, where: str, reading: Reading) -> tuple[str, str]:
     word, space, tag = line.rpartition(" ")
     if space and _is_tag(tag):
-        reading.fail("spaces-for-tab", where, f"a space, not a tab, stands between word and tag in {line!r}")
+        reading.fail("spaces-for-tab", where, f"a space, not a tab, stands between word and tag in {quoted(line)}")
         return word.rstrip(" "), tag
-    reading.fail("missing-tag", where, f"no tag behind the word {line!r}; write word, tab, tag (O for no entity)")
+    reading.fail("missing-tag", where, f"no tag behind the word {quoted(line)}; write word, tab, tag (O for no entity)")
     return line, OUTSIDE
 
 
 def _checked(tag: str, where: str, reading: Reading) -> str:
-    try:
-        split_tag(tag)
-    except DataError as error:
-        reading.fail("unknown-tag", where, str(error))
-        return OUTSIDE
-    return tag
+    if _is_tag(tag):
+        return tag
+    expected = "O or a B-, I-, E-, S-, L- or U- with a type is expected"
+    reading.fail("unknown-tag", where, f"{quoted(tag)} is no tag; {expected}")
+    return OUTSIDE
 
 
 def _is_tag(tag: str) -> bool:
@@ -142,7 +141,9 @@ def _block(example: Example) -> str:
 
 def _writable(text: str, where: str) -> str:
     if not text or set(text) & set("\t\n\r"):
-        raise DataError(f"{text!r} cannot be written in this format: empty, or with a tab or a line break", where=where)
+        raise DataError(
+            f"{quoted(text)} cannot be written in this format: empty, or with a tab or a line break", where=where
+        )
     return text
 
 
