@@ -1,0 +1,1 @@
+"""Examples to chain-of-thought knowledge, by asking a language model."""

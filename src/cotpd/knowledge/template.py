@@ -1,0 +1,70 @@
+"""A template: the versioned text of a question to a language model, rendered from a `Post` alone."""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import dataclass
+from importlib import resources
+from typing import cast, get_args
+
+from cotpd.core.errors import DataError
+from cotpd.core.records import Grain, Post
+from cotpd.llm.language_model import Message, Role
+
+NO_CAPTION = "(no picture)"
+_VERSION = "v1"
+_PLACEHOLDERS = {"post", "caption"}
+_HEADING = re.compile(rf"^\[({'|'.join(get_args(Role))})\]\n", re.MULTILINE)
+_MARKUP = re.compile(r"<(?=\s*[/|!a-zA-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A question in sections ``[system]``, worked examples ``[user]`` and ``[assistant]``, and a last ``[user]``.
+
+    Only the last section holds placeholders: ``$post`` and ``$caption``. What comes before it is the same in every
+    question, so that a model's prompt cache serves it. ``name`` carries the version: ``noun.v1``.
+    """
+
+    name: str
+    preamble: tuple[Message, ...]
+    question: str
+
+    @classmethod
+    def of(cls, grain: Grain) -> Template:
+        """The newest template of a grain."""
+        return cls.load(f"{grain}.{_VERSION}")
+
+    @classmethod
+    def load(cls, name: str) -> Template:
+        """The template of this name among ours. Raises `DataError` when there is none."""
+        file = resources.files("cotpd.knowledge") / "templates" / f"{name}.txt"
+        if not file.is_file():
+            raise DataError("there is no such template", where=name)
+        return cls.parse(name, file.read_text("utf-8"))
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Template:
+        """A template from its text. Raises `DataError` for other sections or placeholders than the ones above."""
+        before, *parts = _HEADING.split(text)
+        messages = [
+            Message(cast(Role, role), content.strip()) for role, content in zip(parts[::2], parts[1::2], strict=True)
+        ]
+        if before.strip() or not messages or messages[-1].role != "user":
+            raise DataError("a template begins with a [section] and ends with a [user] section", where=name)
+        question = string.Template(messages[-1].content)
+        if not question.is_valid() or not {"post"} <= set(question.get_identifiers()) <= _PLACEHOLDERS:
+            raise DataError("the last section needs $post, may hold $caption, and no other $", where=name)
+        return cls(name, tuple(messages[:-1]), question.template)
+
+    def render(self, post: Post) -> tuple[Message, ...]:
+        """The messages of the question about a post: its text and caption are data, without markup of their own."""
+        caption = _as_data(post.caption or "") or NO_CAPTION
+        question = string.Template(self.question).substitute(post=_as_data(post.text), caption=caption)
+        return (*self.preamble, Message("user", question))
+
+
+def _as_data(text: str) -> str:
+    """One line in which nothing can pass for a delimiter of ours or a control mark of a chat format."""
+    return _MARKUP.sub("‹", " ".join(text.split()))
