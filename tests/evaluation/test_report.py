@@ -1,5 +1,10 @@
 """A report shows the primary scores first, then what else was counted, then the comparison."""
 
+import re
+from pathlib import Path
+
+import pytest
+
 from cotpd.core.records import Entity, Example, Prediction, Span
 from cotpd.evaluation import compare, evaluate
 from cotpd.evaluation.report import Report, secondary_scores
@@ -51,3 +56,10 @@ def test_without_training_posts_nothing_is_called_unseen() -> None:
 
 def test_columns_are_aligned_and_short_rows_end_early() -> None:
     assert aligned(("a", "bb"), [("ccc", "d"), ("e",)]) == "a    bb\nccc   d\ne"
+
+
+def test_the_worked_example_prints_what_the_document_says(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    document = (root / "docs" / "scoring.md").read_text(encoding="utf-8")
+    [(code, printed)] = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", document, re.DOTALL)
+    exec(compile(code, "scoring.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out == printed
