@@ -1,7 +1,7 @@
 """The documents tell the truth: their code runs, their commands run, their links lead somewhere.
 
-Documents speak of Twitter-2017, BERT and a local server. Here a handful of posts of our own, a tiny random encoder and
-a scripted server stand in for them, at the same paths and addresses; nothing else of a document is changed.
+Documents speak of Twitter-2017, `minilm` and a local server. Here a few posts of our own, a tiny random encoder and a
+scripted server stand in for them; nothing else of a document is changed.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
-import threading
 import tomllib
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +18,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-LANGUAGE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ANSWER = b"""{"id": "1", "object": "chat.completion", "created": 0, "model": "scripted", "choices": [{"index": 0,
-"finish_reason": "stop", "message": {"role": "assistant", "content": "The post is about a thing that happened."}}]}"""
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SERVER = "http://localhost:8000/v1"
 
 
 def blocks(document: Path, language: str) -> list[str]:
-    return [code for name, code in LANGUAGE.findall(document.read_text(encoding="utf-8")) if name == language]
+    return [code for name, code in BLOCK.findall(document.read_text(encoding="utf-8")) if name == language]
 
 
 def commands(document: Path) -> Iterator[list[str]]:
@@ -38,7 +35,7 @@ def commands(document: Path) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path) -> Path:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path) -> None:
     """A directory with what the documents take for granted: a corpus, the configurations, a text encoder."""
     sample, data, configs = ROOT / "src" / "cotpd" / "sample", tmp_path / "data" / "twitter2017", tmp_path / "configs"
     data.mkdir(parents=True)
@@ -51,48 +48,23 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder: Pat
         text = path.read_text(encoding="utf-8").replace('"minilm"', f'"{tiny_encoder}"')
         (configs / path.name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def language_model() -> Iterator[str]:
-    """The address of a server that gives every question the same answer."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(ANSWER)))
-            self.end_headers()
-            self.wfile.write(ANSWER)
-
-        def log_message(self, format: str, *args: Any) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
-def test_the_code_runs(name: str, workplace: Path, tiny_encoder: Path, language_model: str) -> None:
+@pytest.mark.usefixtures("workplace")
+def test_the_code_runs(name: str, chat_server: Any) -> None:
     code = "".join(blocks(ROOT / name, "python"))
     assert code, "the document has no code"
-    for said, stand_in in [("bert-base-uncased", str(tiny_encoder)), ("http://localhost:8000/v1", language_model)]:
-        code = code.replace(said, stand_in)
-    exec(compile(code, name, "exec"), {})  # noqa: S102
+    exec(compile(code.replace(SERVER, chat_server.url), name, "exec"), {})  # noqa: S102
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
-def test_the_commands_run(name: str, workplace: Path, cotpd: Callable[..., Any]) -> None:
+@pytest.mark.usefixtures("workplace")
+def test_the_commands_run(name: str, chat_server: Any, cotpd: Callable[..., Any]) -> None:
     said = [words for words in commands(ROOT / name) if words[0] == "cotpd"]
     assert said, "the document has no command"
     for _, *arguments in said:
-        ended = cotpd(*arguments)
+        ended = cotpd(*(chat_server.url if word == SERVER else word for word in arguments))
         assert ended.code == 0, f"{arguments}: {ended.err}"
 
 
