@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 demo: .venv/user ## The whole method on the embedded sample, in minutes.
 	$(BIN)/cotpd demo
+	@echo 'The command is $(BIN)/cotpd; to call it cotpd: source $(BIN)/activate'
 
 test: .venv/dev ## Every test.
 	$(BIN)/python -m pytest
