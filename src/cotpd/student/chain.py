@@ -83,19 +83,17 @@ def divergence(p: Chain, q: Chain) -> Tensor:
 
 
 def best_path(chain: Chain) -> Tensor:
-    """The path of highest score, ``[batch, words]`` int64; 0 on padding. Ties go to the lower tag, last word first.
-
-    Only scores are kept on the way there; on the way back each chosen tag's best predecessor is found again.
-    """
-    emissions, into = chain.emissions.transpose(0, 1), chain.transitions.T.contiguous()
-    states = [chain.start + emissions[0]]
-    for emission in emissions[1:]:
-        states.append((states[-1].unsqueeze(1) + into).amax(-1) + emission)
-    goes_on = functional.pad(chain.mask[:, 1:], (0, 1)).unsqueeze(-1).unbind(1)
-    path = [chain.mask.new_zeros(len(chain.mask), dtype=torch.long)]
-    for state, onward in zip(reversed(states), reversed(goes_on), strict=True):
-        path.append((state + torch.where(onward, into[path[-1]], chain.end)).argmax(-1))
-    return torch.stack(path[:0:-1], 1).masked_fill(~chain.mask, 0)
+    """The path of highest score, ``[batch, words]`` int64; 0 on padding. Ties go to the lower tag, last word first."""
+    emissions, steps = chain.emissions.permute(1, 2, 0).contiguous(), chain.transitions.unsqueeze(-1)
+    state = chain.start.unsqueeze(-1) + emissions[0]  # [tags, batch]
+    states, pointers = [state], []
+    for emission in emissions[1:].unbind():
+        state, came = (state.unsqueeze(1) + steps).max(0)
+        states.append(state.add_(emission))
+        pointers.append(came)
+    last, rows = chain.mask.sum(1) - 1, torch.arange(len(chain.mask), device=state.device)
+    tag = (torch.stack(states)[last, :, rows] + chain.end).argmax(-1)
+    return _follow(pointers, tag.unsqueeze(0), chain.mask).squeeze(0).masked_fill(~chain.mask, 0)
 
 
 def best_paths(chain: Chain, k: int) -> tuple[Tensor, Tensor]:
@@ -103,25 +101,18 @@ def best_paths(chain: Chain, k: int) -> tuple[Tensor, Tensor]:
 
     Where fewer paths are possible, the rest have score −inf and tag 0 throughout.
     """
-    num_rows, num_words, num_tags = chain.emissions.shape
-    first = chain.start + chain.emissions[:, 0]
-    state = functional.pad(first.unsqueeze(-1), (0, k - 1), value=IMPOSSIBLE)  # [batch, tags, k]
-    stay = torch.arange(num_tags * k, device=first.device).view(1, num_tags, k).expand(num_rows, -1, -1)
-    pointers = []
-    for word in range(1, num_words):
-        joint = state.reshape(num_rows, -1, 1) + chain.transitions.repeat_interleave(k, 0)
-        scores, came = _top(joint.transpose(1, 2), k)
-        real = chain.mask[:, word, None, None]
-        state = torch.where(real, scores + chain.emissions[:, word].unsqueeze(-1), state)
-        pointers.append(torch.where(real, came, stay))
-    scores, slot = _top((state + chain.end.unsqueeze(-1)).flatten(1), k)
-    path = [slot]
-    for came in reversed(pointers):
-        path.append(came.flatten(1).gather(1, path[-1]))
+    first = (chain.start + chain.emissions[:, 0]).unsqueeze(-1)
+    state = functional.pad(first, (0, k - 1), value=IMPOSSIBLE)  # [batch, tags, k]
+    steps, pointers = chain.transitions.T.repeat_interleave(k, 1), []
+    for emission, real in zip(chain.emissions.unbind(1)[1:], chain.mask.unbind(1)[1:], strict=True):
+        scores, came = _top(state.flatten(1).unsqueeze(1) + steps, k)
+        state = torch.where(real.view(-1, 1, 1), scores + emission.unsqueeze(-1), state)
+        pointers.append(came.flatten(1).T)
+    scores, slots = _top((state + chain.end.unsqueeze(-1)).flatten(1), k)
     possible = scores > IMPOSSIBLE / 2
-    keep = possible.unsqueeze(-1) & chain.mask.unsqueeze(1)
-    paths = torch.div(torch.stack(path[::-1], -1), k, rounding_mode="floor").masked_fill(~keep, 0)
-    return paths, scores.masked_fill(~possible, -math.inf)
+    paths = _follow(pointers, slots.T, chain.mask).div(k, rounding_mode="floor").transpose(0, 1)
+    real = possible.unsqueeze(-1) & chain.mask.unsqueeze(1)
+    return paths.masked_fill(~real, 0), scores.masked_fill(~possible, -math.inf)
 
 
 def _forward(chain: Chain) -> list[Tensor]:
@@ -145,7 +136,20 @@ def _backward(chain: Chain) -> list[Tensor]:
 
 
 def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The ``k`` highest along the last dimension, padded with `IMPOSSIBLE`, and where they stood; ties in order."""
-    scores = functional.pad(scores, (0, max(0, k - scores.shape[-1])), value=IMPOSSIBLE)
-    values, places = scores.sort(dim=-1, descending=True, stable=True)
-    return values[..., :k], places[..., :k]
+    """The ``k`` highest along the last dimension and where they stood, ties in order; padded with `IMPOSSIBLE`."""
+    values, places = scores.sort(descending=True, stable=True)
+    room = (0, max(0, k - scores.shape[-1]))
+    return functional.pad(values[..., :k], room, value=IMPOSSIBLE), functional.pad(places[..., :k], room)
+
+
+def _follow(pointers: list[Tensor], last: Tensor, mask: Tensor) -> Tensor:
+    """The paths that end in ``last [paths, batch]``, ``[paths, batch, words]``: of each word, where it came from.
+
+    ``pointers``: of each word but the first, the place before each place, ``[places, batch]``; not read on padding.
+    """
+    path = [last]
+    if pointers:
+        stay = torch.arange(len(pointers[0]), device=mask.device).unsqueeze(-1)
+        for came in reversed(torch.where(mask.T[1:].unsqueeze(1), torch.stack(pointers), stay).unbind()):
+            path.append(came.gather(0, path[-1]))
+    return torch.stack(path[::-1], -1)

@@ -80,8 +80,9 @@ class LinearChainCRF(nn.Module):
 
         q has this CRF's weights, p those of ``p_crf`` or the same. About 1e30 where q cannot do what p may.
         """
-        p = (p_crf or self)._chain(p_emissions, mask)
-        return _like(q_emissions, chains.divergence(p, self._chain(q_emissions, mask)))
+        p, q = (p_crf or self)._chain(p_emissions, mask), self._chain(q_emissions, mask)
+        shared = p_crf in (None, self) and scaled.fits(p) and scaled.fits(q)
+        return _like(q_emissions, scaled.divergence(p, q) if shared else chains.divergence(p, q))
 
     @torch.no_grad()
     def viterbi(self, emissions: Tensor, mask: Tensor) -> Tensor:
@@ -121,7 +122,8 @@ class LinearChainCRF(nn.Module):
     def _step(self, emissions: Tensor, mask: Tensor) -> float:
         """The `Chain`'s step; ValueError for a mask that cannot be. The one place where a value is waited for."""
         wrong = ~mask[:, 0].all() | (mask[:, 1:] & ~mask[:, :-1]).any()
-        spread = (emissions.amax(-1) - emissions.amin(-1)).amax()
+        lowest, highest = emissions.aminmax(dim=-1)
+        spread = (highest - lowest).amax()
         largest = torch.cat([weights.detach().flatten() for weights in self.parameters()]).abs().amax()
         is_wrong, step = torch.stack([wrong.to(spread), spread + 2 * largest]).tolist()
         if is_wrong:

@@ -22,12 +22,12 @@ from torch.autograd.function import once_differentiable
 
 from cotpd.student.chain import FLOOR, Chain
 
-_RANGE = 150.0
+_GAP, _DRIFT = 220.0, 110.0
 """Nats that two tags of a word may lie apart, and that a row may shrink or grow between two rescalings.
 
-A product of the two halves then stays above e⁻⁶⁰⁰ or so, and float64 reaches to e⁻⁷⁰⁸: nothing is rounded to 0.
+A product of the two halves then stays above e⁻⁷⁰⁰, where float64 is still exact: nothing is rounded to 0.
 """
-_TINY = 1e-300
+_TINY = 1e-306
 
 
 def fits(chain: Chain) -> bool:
@@ -36,19 +36,28 @@ def fits(chain: Chain) -> bool:
     Any tag reaches any other in ``chain.reach`` steps, so no two tags that can be had at a word lie further apart than
     the best and the worst path of that many steps.
     """
-    return chain.emissions.dtype == torch.float64 and chain.reach * chain.step <= _RANGE
+    return chain.emissions.dtype == torch.float64 and max(chain.reach, 2) * chain.step <= _GAP
 
 
 def log_partition(chain: Chain) -> Tensor:
     """The log of the summed weights of all paths, ``[batch]``."""
-    result: Tensor = _LogPartition.apply(chain, *chain[:4])
+    result: Tensor = _LogPartition.apply(chain, *chain[:4])  # type: ignore[no-untyped-call]
     return result
 
 
 def log_marginals(chain: Chain) -> Tensor:
     """The log of each word's posterior over tags, ``[batch, words, tags]``, at least `FLOOR`; uniform on padding."""
-    result: Tensor = _LogMarginals.apply(chain, *chain[:4])
+    result: Tensor = _LogMarginals.apply(chain, *chain[:4])  # type: ignore[no-untyped-call]
     return result
+
+
+def divergence(p: Chain, q: Chain) -> Tensor:
+    """KL(p ‖ q) over whole paths, ``[batch]``, of two chains that differ in their emissions alone.
+
+    KL = log Z_q − log Z_p + Σ_words Σ_tags p(tag) (emission_p − emission_q)
+    """
+    gained = (log_marginals(p).exp() * (p.emissions - q.emissions)).sum((1, 2))
+    return log_partition(q) - log_partition(p) + gained
 
 
 class _LogPartition(Function):
@@ -122,9 +131,9 @@ def _run(chain: Chain) -> tuple[_Stack, Tensor]:
     weights = _both((emissions - top).exp() * mask)
     transitions = chain.transitions.exp()
     matrices = torch.stack([transitions, transitions.T])
-    before, after, scales = _entries(chain), torch.empty_like(weights), [torch.ones_like(weights[0, :, :, :1])]
+    before, after, scales = _entries(chain), torch.empty_like(weights), [torch.ones_like(weights[0, ..., :1])]
     arrived, left, factors = before.unbind(), after.unbind(), weights.unbind()
-    period = max(1, int(_RANGE / (chain.step + math.log(len(chain.start)))))
+    period = max(1, int(_DRIFT / (chain.step + math.log(len(chain.start)))))
     for index, (state, factor) in enumerate(zip(arrived, factors, strict=True)):
         if index:
             state.baddbmm_(left[index - 1], matrices)
