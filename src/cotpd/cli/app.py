@@ -17,14 +17,16 @@ import typer
 
 import cotpd
 from cotpd.cli.check import check
+from cotpd.cli.demo import demo
 from cotpd.cli.distill import distill
+from cotpd.cli.elicit import elicit
 from cotpd.cli.evaluate import evaluate
 from cotpd.cli.extract import extract
 from cotpd.cli.show import show
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (check, distill, evaluate, extract, show):
+for verb in (check, demo, distill, elicit, evaluate, extract, show):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")

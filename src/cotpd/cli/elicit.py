@@ -34,7 +34,7 @@ def elicit(
         typer.Option("--base-url", "--endpoint", help="An OpenAI-compatible endpoint; by default OPENAI_BASE_URL."),
     ] = None,
     grain: Annotated[list[Grain] | None, typer.Option(help="Ask at this grain only; may be repeated.")] = None,
-    split: Annotated[list[Split] | None, typer.Option(help="Ask about this split only; may be repeated.")] = None,
+    split: Annotated[Split | None, typer.Option(help="Ask about this split only.")] = None,
     captioner: Annotated[str | None, typer.Option(help="Show the model the captions of this captioner.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask about the first so many posts only.")] = None,
     out: Annotated[Path | None, typer.Option(help="By default knowledge.jsonl beside the corpus.")] = None,
@@ -59,7 +59,7 @@ def elicit(
 
     target, grains = out or companion(data, KNOWLEDGE), tuple(dict.fromkeys(grain or Grain))
     AnswerFile(target).mend()
-    examples = _examples(data, captioner, split or [], limit)
+    examples = _examples(data, captioner, split, limit)
     if dry_run:
         _rehearse(examples, _name_of(model), grains, target)
         return
@@ -72,15 +72,14 @@ def elicit(
         )
 
 
-def _examples(data: Path, captioner: str | None, splits: Sequence[str], limit: int | None) -> tuple[Example, ...]:
+def _examples(data: Path, captioner: str | None, split: Split | None, limit: int | None) -> tuple[Example, ...]:
     from cotpd.corpus.corpus import Corpus
 
     corpus = Corpus.from_path(data, captioner=captioner)
-    missing = [split for split in splits if split not in corpus.splits]
-    if missing:
-        raise DataError(f"no post in {' or '.join(missing)}; there is {', '.join(corpus.splits)}", where=str(data))
-    chosen = [example for split in splits for example in corpus.splits[split]] if splits else corpus.examples
-    return tuple(chosen[:limit])
+    if split and split not in corpus.splits:
+        raise DataError(f"no post of {split}; there is {', '.join(corpus.splits)}", where=str(data))
+    chosen = corpus.splits[split] if split else corpus.examples
+    return chosen[:limit]
 
 
 def _is_file(model: str) -> bool:

@@ -92,7 +92,7 @@ def _append(path: Path, row: dict[str, Any]) -> None:
     is_new = not path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as stream:
-        stream.write(json_line(row).encode("utf-8", "replace"))
+        stream.write(json_line(row).encode())
         stream.flush()
         os.fsync(stream.fileno())
     if is_new:

@@ -1,0 +1,183 @@
+"""Elicitation: each question once, whatever stops it; and nothing but the post reaches a question."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cotpd.core.errors import DataError, LanguageModelError
+from cotpd.core.files import hash_text, json_line
+from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Rejection, Relation, Span
+from cotpd.corpus.corpus import Corpus
+from cotpd.knowledge.elicitation import ElicitationReport, elicit, questions
+from cotpd.llm.language_model import Answer, Message
+from cotpd.llm.scripted_model import ScriptedModel
+
+EXAMPLES = [
+    Example(id, (f"Jordan{id}", "wins"), image_id=f"{id}.jpg", caption=Caption(f"{id}.jpg", f"a man with {id} balls"))
+    for id in ("a", "b", "c")
+]
+NUM_QUESTIONS = 9
+
+
+class Model(ScriptedModel):
+    """Answers by the question alone, refuses one of the posts, and stops working after ``num_answers``."""
+
+    def __init__(self, name: str = "small", num_answers: int = 1000) -> None:
+        super().__init__(self._reply, name=name)
+        self.asked: list[str] = []
+        self._num_answers = num_answers
+
+    def _reply(self, messages: Sequence[Message]) -> Answer | str:
+        question = messages[-1].content
+        if len(self.asked) == self._num_answers:
+            raise LanguageModelError("the endpoint is gone")
+        self.asked.append(question)
+        if "Jordanb" in question:
+            return "I'm sorry, I cannot help."
+        return Answer(f"It tells {hash_text(question)[:6]} of them.", prompt_tokens=100, completion_tokens=10)
+
+
+def results(report: ElicitationReport) -> tuple[list[Knowledge], list[Rejection]]:
+    return report.knowledge, report.rejections
+
+
+def test_every_example_is_asked_about_at_every_grain_grain_by_grain() -> None:
+    model, seen = Model(), []
+    report = elicit(EXAMPLES, model, on_progress=lambda report: seen.append(report.num_answered))
+    order = [(each.grain, each.example_id) for each in report.knowledge]
+    assert order == [(grain, id) for grain in Grain for id in "ac"]
+    assert [(each.grain, each.example_id) for each in report.rejections] == [(grain, "b") for grain in Grain]
+    assert {(each.model, each.template) for each in report.knowledge} == {("small", f"{g}.v1") for g in Grain}
+    assert (report.num_questions, report.num_asked, report.num_answered) == (NUM_QUESTIONS, 9, 9)
+    assert (report.prompt_tokens, report.completion_tokens) == (600, 60)
+    assert (report.reasons, report.rejected_share) == ({"refusal": 3}, 1 / 3)
+    assert seen == list(range(1, 10))
+
+
+def test_grains_are_a_choice() -> None:
+    model = Model()
+    assert elicit(EXAMPLES, model, grains=[Grain.SENTENCE]).num_questions == len(model.asked) == 3
+
+
+def test_posts_without_caption_have_no_multimodality_question() -> None:
+    report = elicit([EXAMPLES[0], replace(EXAMPLES[2], caption=None)], Model())
+    assert (report.num_questions, report.num_without_caption) == (5, 1)
+    assert [each.example_id for each in report.knowledge if each.grain is Grain.MULTIMODALITY] == ["a"]
+
+
+def test_nothing_to_ask_is_no_error() -> None:
+    report = elicit([], Model())
+    assert (report.num_answered, report.rejected_share, report.reasons) == (0, 0.0, {})
+
+
+def test_ids_that_occur_twice_are_refused_before_anything_is_asked() -> None:
+    """Two posts of one id would share their answers."""
+    model = Model()
+    with pytest.raises(DataError, match="a: 2 examples have this id"):
+        elicit([*EXAMPLES, replace(EXAMPLES[0], words=("Other",))], model)
+    assert model.asked == []
+
+
+def test_gold_labels_do_not_reach_a_question() -> None:
+    """Two corpora that differ in gold and in what is known already must ask the very same."""
+    known = Knowledge(Grain.NOUN, "Jordana: PER", example_id="a")
+    gold = [Entity(Span(0, 1), "SECRET")], [Relation(Span(0, 1), Span(1, 2), "/secret")]
+    labelled = [
+        replace(each, entities=tuple(gold[0]), relations=tuple(gold[1]), knowledge=(known,)) for each in EXAMPLES
+    ]
+    assert list(questions(labelled, "small")) == list(questions(EXAMPLES, "small"))
+
+
+def test_answers_are_kept_as_rows_that_a_corpus_reads(tmp_path: Path) -> None:
+    out = tmp_path / "knowledge.jsonl"
+    report = elicit(EXAMPLES, Model(), out=out)
+    rows = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [list(row) for row in rows] == [["example_id", "grain", "model", "template", "question", "text"]] * 6
+    (tmp_path / "posts.jsonl").write_text("".join(json_line({"id": e.id, "words": e.words}) for e in EXAMPLES))
+    found = [known for example in Corpus.from_path(tmp_path / "posts.jsonl").examples for known in example.knowledge]
+    assert sorted(found, key=str) == sorted(report.knowledge, key=str)
+
+
+@pytest.mark.parametrize("num_answers", range(NUM_QUESTIONS))
+def test_a_stopped_elicitation_asks_only_what_is_missing(num_answers: int, tmp_path: Path) -> None:
+    """Rejected questions, too, are paid once."""
+    whole, out = elicit(EXAMPLES, Model()), tmp_path / "knowledge.jsonl"
+    with pytest.raises(LanguageModelError, match="gone"):
+        elicit(EXAMPLES, Model(num_answers=num_answers), out=out)
+    model = Model()
+    again = elicit(EXAMPLES, model, out=out)
+    assert results(again) == results(whole)
+    assert again.num_asked == len(model.asked) == NUM_QUESTIONS - num_answers
+    assert elicit(EXAMPLES, Model(num_answers=0), out=out).num_asked == 0
+
+
+@pytest.mark.parametrize("name", ["knowledge.jsonl", "rejections.jsonl"])
+@pytest.mark.parametrize("left", [0, 1, 9, -2, -1])
+def test_a_torn_last_line_is_asked_again(left: int, name: str, tmp_path: Path) -> None:
+    """Fault 13: killed in the middle of a write. A whole line that only lacks its line feed is kept."""
+    whole, out = elicit(EXAMPLES, Model(), out=tmp_path / "knowledge.jsonl"), tmp_path / "knowledge.jsonl"
+    *lines, last = (tmp_path / name).read_bytes().splitlines(keepends=True)
+    (tmp_path / name).write_bytes(b"".join(lines) + last[:left])
+    again = elicit(EXAMPLES, Model(), out=out)
+    assert again.num_asked == (0 if left == -1 else 1)
+    assert results(again) == results(whole)
+    assert (tmp_path / name).read_bytes() == b"".join([*lines, last])
+
+
+def test_a_change_is_asked_again_and_nothing_else(tmp_path: Path) -> None:
+    """Faults 15 and 16: new rows, another order, another caption, text or model."""
+    out = tmp_path / "knowledge.jsonl"
+    elicit(EXAMPLES, Model(), out=out)
+    new = Example("d", ("New",), caption=Caption("d.jpg", "a dog"))
+    assert elicit([new, *reversed(EXAMPLES)], Model(), out=out).num_asked == 3
+    assert elicit([replace(EXAMPLES[0], caption=Caption("a.jpg", "a cat"))], Model(), out=out).num_asked == 3
+    assert elicit([replace(EXAMPLES[0], words=("Jordana", "lost"))], Model(), out=out).num_asked == 3
+    assert elicit([replace(EXAMPLES[0], id="z")], Model(), out=out).num_asked == 3
+    assert elicit(EXAMPLES, Model("other"), out=out).num_asked == NUM_QUESTIONS
+    assert elicit(EXAMPLES, Model(), out=out).num_asked == 0
+
+
+def test_rows_of_others_are_left_alone(tmp_path: Path) -> None:
+    out, line = tmp_path / "knowledge.jsonl", json_line({"image_id": "a.jpg", "grain": "noun", "text": "x"})
+    out.write_text(line, encoding="utf-8")
+    assert elicit(EXAMPLES, Model(), out=out).num_asked == NUM_QUESTIONS
+    assert out.read_text("utf-8").startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"text": 7}, "text: "), ({"grain": "word"}, "grain: "), ({"example_id": None}, "example_id: ")],
+)
+def test_a_damaged_row_is_named(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    out = tmp_path / "knowledge.jsonl"
+    elicit(EXAMPLES, Model(), out=out)
+    first, *rest = out.read_text("utf-8").splitlines()
+    out.write_text("\n".join([*rest, json.dumps(json.loads(first) | change)]) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"knowledge\.jsonl:6: not an answer of cotpd elicit \({message}"):
+        elicit(EXAMPLES, Model(), out=out)
+
+
+def test_an_answer_with_half_an_emoji_is_kept(tmp_path: Path) -> None:
+    """A lone surrogate cannot be written as UTF-8, and an elicitation must not end for it."""
+    model, out = ScriptedModel(lambda messages: "I'm sorry \ud83d"), tmp_path / "knowledge.jsonl"
+    reports = [elicit(EXAMPLES[:1], model, grains=[Grain.NOUN], out=out) for _ in range(2)]
+    assert [report.num_asked for report in reports] == [1, 0]
+    assert reports[0].rejections == reports[1].rejections
+
+
+def test_the_knowledge_of_the_sample_answers_the_questions_of_today(sample: Corpus, root: Path) -> None:
+    """A changed template, post or caption would leave the sample with answers to other questions."""
+    recorded = root / "src" / "cotpd" / "sample" / "knowledge.jsonl"
+    if not recorded.exists():
+        pytest.skip("the sample has no recorded knowledge yet")
+    rows = [json.loads(line) for line in recorded.read_text("utf-8").splitlines()]
+    today = {question.key: question for question in questions(sample.examples, rows[0]["model"])}
+    assert len(rows) > 0.9 * len(today)
+    for row in rows:
+        question = today[row["question"]]
+        assert (row["example_id"], row["grain"]) == (question.post.id, question.grain)
