@@ -308,6 +308,7 @@ def test_an_infinite_emission_rules_a_tag_out() -> None:
     assert infinite.grad is not None
     assert infinite.grad.isfinite().all()
     assert crf.viterbi(infinite, mask)[:, 1].tolist() == [0, 0]
+    torch.testing.assert_close(crf.kl(infinite, infinite, mask), torch.zeros(2).double())
 
 
 def test_ties_go_to_the_lower_tag() -> None:

@@ -136,10 +136,9 @@ def _backward(chain: Chain) -> list[Tensor]:
 
 
 def _top(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The ``k`` highest along the last dimension and where they stood, ties in order; padded with `IMPOSSIBLE`."""
+    """The ``k`` highest along the last dimension and where they stood, ties in order."""
     values, places = scores.sort(descending=True, stable=True)
-    room = (0, max(0, k - scores.shape[-1]))
-    return functional.pad(values[..., :k], room, value=IMPOSSIBLE), functional.pad(places[..., :k], room)
+    return values[..., :k], places[..., :k]
 
 
 def _follow(pointers: list[Tensor], last: Tensor, mask: Tensor) -> Tensor:
