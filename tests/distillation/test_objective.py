@@ -53,7 +53,7 @@ def gradient(student: Student, loss: Tensor) -> Tensor:
     return gradient.clone()
 
 
-@pytest.mark.parametrize("alignment", ["marginals", "emissions"])
+@pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
 def test_both_views_learn_and_are_aligned(
     make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
 ) -> None:
@@ -67,7 +67,7 @@ def test_both_views_learn_and_are_aligned(
     assert all(weight.grad is not None for weight in student.parameters())
 
 
-@pytest.mark.parametrize("alignment", ["marginals", "emissions"])
+@pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
 def test_a_detached_target_does_not_learn_from_the_student(
     make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
 ) -> None:
@@ -84,11 +84,11 @@ def test_the_task_loss_is_the_mean_over_the_learning_views(
 ) -> None:
     student, feed = make_feed()
     step = feed.read(feed.batches(0)[0], epoch=0)
-    tags, mask = torch.from_numpy(step.view.tags), torch.from_numpy(step.view.word_mask)
+    gold, mask = torch.from_numpy(step.view.gold), torch.from_numpy(step.view.word_mask)
     chosen = {"both": (step.view, step.target), "target": (step.target,), "student": (step.view,)}[task_loss]
     assert len(chosen) == views
     student.eval()
-    expected = sum(student.crf.nll(student(view), tags, mask).mean() for view in chosen) / views
+    expected = sum(student.crf.nll(student(view), gold, mask).mean() for view in chosen) / views
     found = losses(student, feed, configure(objective={"task_loss": task_loss}))
     torch.testing.assert_close(found.task, expected)
 

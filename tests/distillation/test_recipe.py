@@ -179,7 +179,7 @@ def test_running_out_of_memory_says_which_size_to_lower(
     [
         ({"train": ()}, "train and dev posts"),
         ({"dev": ()}, "train and dev posts"),
-        ({"train": (Example("1", ("a",)),)}, "no training post has an entity"),
+        ({"train": (Example("1", ("a",)),)}, "no training post has entities"),
         ({"train": (Example("1", ("a",), (Entity(Span(0, 1), "PER"),)),)}, r"captions\.jsonl"),
     ],
 )

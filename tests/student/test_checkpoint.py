@@ -57,7 +57,7 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
     [
         ({"model_type": "bert"}, "not a CoTPD model"),
         ({"format_version": 99}, "newer CoTPD"),
-        ({"types": ["PER"]}, "7 tags are named, 3 follow"),
+        ({"types": ["PER"]}, "7 labels are named, 3 follow"),
         ({"ships": "picture"}, "picture"),
         ({"encoder_config": {"model_type": "nothing"}}, "no known encoder"),
         ({"student": {"encoder": "x", "layers": 3}}, "layers"),

@@ -112,12 +112,12 @@ def test_an_excerpt_moves_its_entities() -> None:
 def test_batches_pad_on_the_right(pieces: Pieces) -> None:
     reader = ViewReader(pieces, ViewConfig(), 512)
     views = [reader.read(Example("1", words), ViewKind.TEXT) for words in (("a",), ("a", "bc"))]
-    batch = Batch.of(views, pad=7, tags=[np.array([1]), np.array([2, 3])])
+    batch = Batch.of(views, pad=7, gold=[np.array([1]), np.array([2, 3])])
     assert batch.ids[0].tolist()[-2:] == [7, 7]
     assert batch.mask.sum(1).tolist() == [3, 5]
     assert batch.word_mask.tolist() == [[True, False], [True, True]]
-    assert batch.tags is not None
-    assert batch.tags.tolist() == [[1, 0], [2, 3]]
+    assert batch.gold is not None
+    assert batch.gold.tolist() == [[1, 0], [2, 3]]
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 5))

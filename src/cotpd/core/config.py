@@ -20,6 +20,9 @@ Part = Literal["caption", "noun", "sentence", "multimodality"]
 
 ViewName = Literal["text", "knowledge", "prompt"]
 
+Task = Literal["entities", "relations"]
+"""Multimodal named entity recognition, or multimodal relation extraction."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -92,8 +95,8 @@ class ObjectiveConfig(_Section):
     """The finished run whose knowledge-enhanced view gives the recorded targets (two-stage distillation)."""
     task_loss: Literal["both", "target", "student"] = "both"
     """The views that learn from the gold labels."""
-    alignment: Literal["marginals", "emissions", "none"] = "marginals"
-    """What is aligned: the CRF's posterior marginals of each word, or the softmax of its emissions."""
+    alignment: Literal["marginals", "emissions", "paths", "none"] = "marginals"
+    """What is aligned: the CRF's posterior marginals of each word, the softmax of its emissions, or whole paths."""
     weight: float = Field(default=1.0, ge=0.0)
     """Weight of the alignment loss."""
     warmup_share: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -109,6 +112,8 @@ class ObjectiveConfig(_Section):
             raise ValueError("objective.target = 'recorded' and objective.target_run go together")
         if self.target == "none" and (self.task_loss != "student" or self.alignment != "none"):
             raise ValueError("with objective.target = 'none', set task_loss = 'student' and alignment = 'none'")
+        if self.alignment == "paths" and (self.temperature != 1.0 or self.target == "recorded"):
+            raise ValueError("objective.alignment = 'paths' has no temperature and needs the target's emissions")
         if self.target == "recorded" and self.task_loss != "student":
             raise ValueError("recorded targets learn nothing: set objective.task_loss = 'student'")
         return self
@@ -143,6 +148,8 @@ class ExperimentConfig(_Section):
     """One experiment, whole."""
 
     data: DataConfig
+    task: Task = "entities"
+    """What is learnt."""
     student: StudentConfig = StudentConfig()
     prompt: PromptConfig = PromptConfig()
     views: ViewConfig = ViewConfig()

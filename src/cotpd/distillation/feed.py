@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from cotpd.core.config import ExperimentConfig, Part
+from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import Example
 from cotpd.distillation.targets import read_targets
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch, shuffled_batches
-from cotpd.views.view import ViewKind, excerpt
+from cotpd.views.view import View, ViewKind, excerpt, narrowed
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -28,15 +29,16 @@ class Step:
 class Feed:
     """Batches that are a pure function of (seed, epoch, number), so that training resumes at any of them.
 
-    Posts longer than the encoder takes are divided into windows first; none is cut.
+    Posts longer than the encoder takes are divided into windows first, or narrowed around their pair; none is cut in
+    silence.
     """
 
     def __init__(self, student: Student, examples: Sequence[Example], config: ExperimentConfig) -> None:
-        self._reader, self._label_set, self._config = student.reader, student.label_set, config
-        self.examples = [window for example in examples for window in self._windows(example)]
+        self._reader, self._design, self._config = student.reader, student.design, config
+        self.examples = list(self._units(examples))
         target_run = config.objective.target_run
-        self._targets = read_targets(target_run, self.examples, self._label_set) if target_run else {}
-        self._lengths = [len(self._reader.read(example, self._longest).ids) for example in self.examples]
+        self._targets = read_targets(target_run, self.examples, student) if target_run else {}
+        self._lengths = [len(self._view(example, self._longest).ids) for example in self.examples]
 
     def batches(self, epoch: int) -> list[list[int]]:
         """The posts of each update of an epoch, by index."""
@@ -59,24 +61,38 @@ class Feed:
     @property
     def num_cut(self) -> int:
         """Posts whose knowledge is read, did not fit and was cut."""
-        return sum(self._reader.read(example, self._longest).num_cut > 0 for example in self.examples)
+        return sum(self._view(example, self._longest).num_cut > 0 for example in self.examples)
 
     @property
     def _longest(self) -> ViewKind:
         objective = self._config.objective
         return ViewKind.KNOWLEDGE if "knowledge" in (objective.student, objective.target) else ViewKind.TEXT
 
-    def _windows(self, example: Example) -> Iterator[Example]:
-        spans = list(self._reader.windows(example.words))
-        return iter([example]) if len(spans) == 1 else (excerpt(example, span) for span in spans)
+    def _units(self, examples: Sequence[Example]) -> Iterator[Example]:
+        """What is learnt at once: the windows of posts, or single pairs."""
+        if self._design.task == "relations":
+            yield from (narrowed(self._reader, example) for example in one_pair_each(examples))
+            return
+        for example in examples:
+            spans = list(self._reader.windows(example.words))
+            yield from [example] if len(spans) == 1 else (excerpt(example, span) for span in spans)
 
     def _batch(self, examples: Sequence[Example], kind: ViewKind, indices: Sequence[int], epoch: int) -> Batch:
         views = [
-            self._reader.read(example, kind, without=self._dropped(index, epoch))
+            self._view(example, kind, without=self._dropped(index, epoch))
             for example, index in zip(examples, indices, strict=True)
         ]
-        tags = [self._label_set.encode(example.entities, len(example.words)) for example in examples]
-        return Batch.of(views, pad=self._reader.pieces.pad, tags=tags)
+        return Batch.of(views, pad=self._reader.pieces.pad, gold=[self._gold(example) for example in examples])
+
+    def _view(self, example: Example, kind: ViewKind, *, without: Collection[Part] = ()) -> View:
+        pair = example.relations[0] if self._design.task == "relations" else None
+        return self._reader.read(example, kind, without=without, pair=pair)
+
+    def _gold(self, example: Example) -> np.ndarray:
+        """Tag indices of the words, or the index of the pair's label."""
+        if self._design.task == "relations":
+            return np.array([self._design.relations.index(example.relations[0].label)])
+        return self._design.label_set.encode(example.entities, len(example.words))
 
     def _dropped(self, index: int, epoch: int) -> frozenset[Part]:
         share = self._config.views.part_dropout
@@ -86,7 +102,8 @@ class Feed:
         return frozenset(part for part, draw in zip(self._config.views.parts, draws, strict=True) if draw < share)
 
     def _recorded(self, examples: Sequence[Example], view: Batch) -> Tensor:
-        recorded = np.zeros((*view.word_mask.shape, len(self._label_set.tags)), dtype=np.float32)
-        for row, example in enumerate(examples):
-            recorded[row, : len(example.words)] = self._targets[example.id]
+        targets = [self._targets[example.id] for example in examples]
+        recorded = np.zeros((*view.decision_mask.shape, targets[0].shape[-1]), dtype=np.float32)
+        for row, target in enumerate(targets):
+            recorded[row, : len(target)] = target
         return torch.from_numpy(recorded)

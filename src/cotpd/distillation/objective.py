@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from torch import Tensor, nn
 
@@ -38,41 +39,40 @@ class Objective(nn.Module):
     def forward(self, view: Batch, target: Batch | Tensor | None, *, progress: float = 1.0) -> Losses:
         """The losses of one batch.
 
-        ``view``: the student's view, with tags. ``target``: the target's view, recorded log-marginals
-        ``[batch, words, tags]``, or None. ``progress``: the share of training that is done, for the weight's warm-up.
+        ``view``: the student's view, with gold. ``target``: the target's view, recorded log-probabilities
+        ``[batch, decisions, labels]``, or None. ``progress``: the share of training that is done, for the weight's warm-up.
         """
-        crf, config = self.student.crf, self.config
-        tags, mask = self.student.tensor(_tags(view)), self.student.tensor(view.word_mask)
-        emissions = self.student(view)
-        target_emissions = self.student(target) if isinstance(target, Batch) else None
+        config, head = self.config, self.student.head
+        gold, mask = self.student.tensor(_gold(view)), self.student.tensor(view.decision_mask)
+        scores = self.student(view)
+        target_scores = self.student(target) if isinstance(target, Batch) else None
 
-        learning = [emissions] if config.task_loss in ("both", "student") else []
-        if target_emissions is not None and config.task_loss in ("both", "target"):
-            learning.append(target_emissions)
-        task = sum((crf.nll(scores, tags, mask).mean() for scores in learning), emissions.new_zeros(()))
-        task = task / len(learning)
+        learning = [scores] if config.task_loss in ("both", "student") else []
+        if target_scores is not None and config.task_loss in ("both", "target"):
+            learning.append(target_scores)
+        task = torch.stack([head.nll(found, gold, mask).mean() for found in learning]).mean()
 
         if target is None or config.alignment == "none":
-            return Losses(task, task, emissions.new_zeros(()))
-        goal = target if isinstance(target, Tensor) else self._distribution(target_emissions, mask)
-        alignment = alignment_loss(
-            goal.detach() if config.detach else goal,
-            self._distribution(emissions, mask),
-            mask,
-            temperature=config.temperature,
-        )
+            return Losses(task, task, torch.zeros_like(task))
+        goal = self._distribution(target_scores, mask) if target_scores is not None else target
+        assert isinstance(goal, Tensor)
+        alignment = self._alignment(goal.detach() if config.detach else goal, scores, mask)
         return Losses(task + self._weight(progress) * alignment, task, alignment)
 
-    def _distribution(self, emissions: Tensor | None, mask: Tensor) -> Tensor:
-        """The scores that are aligned, ``[batch, words, tags]``."""
-        assert emissions is not None
-        return self.student.crf.log_marginals(emissions, mask) if self.config.alignment == "marginals" else emissions
+    def _distribution(self, scores: Tensor, mask: Tensor) -> Tensor:
+        """The scores whose distributions are aligned, ``[batch, decisions, labels]``."""
+        return self.student.head.log_probabilities(scores, mask) if self.config.alignment == "marginals" else scores
+
+    def _alignment(self, goal: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
+        if self.config.alignment == "paths":
+            return self.student.head.path_divergence(goal, scores, mask).mean()
+        return alignment_loss(goal, self._distribution(scores, mask), mask, temperature=self.config.temperature)
 
     def _weight(self, progress: float) -> float:
         share = self.config.warmup_share
         return self.config.weight * (min(1.0, progress / share) if share else 1.0)
 
 
-def _tags(batch: Batch) -> np.ndarray:
-    assert batch.tags is not None, "a training batch carries tags"
-    return batch.tags
+def _gold(batch: Batch) -> np.ndarray:
+    assert batch.gold is not None, "a training batch carries gold labels"
+    return batch.gold

@@ -17,6 +17,7 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import DataError
 from cotpd.core.files import json_line, write_atomic
 from cotpd.core.labels import LabelSet
+from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
 from cotpd.corpus.corpus import Corpus
@@ -69,11 +70,18 @@ def distill(
 def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
     """A student on pretrained weights, its head and generator new and seeded."""
     ships = ViewKind(config.objective.student)
-    prompt = config.prompt if ships is ViewKind.PROMPT else None
-    label_set = LabelSet(corpus.label_set.types, config.student.scheme)
     encoder, tokenizer = TextEncoder.from_pretrained(config.student.encoder, revision=config.student.revision)
     torch.manual_seed(config.seed)
-    design = Design(label_set, config.student, prompt, config.views, ships, best_rule(train))
+    design = Design(
+        task=config.task,
+        label_set=LabelSet(corpus.label_set.types, config.student.scheme),
+        relations=relation_labels(corpus.examples),
+        student=config.student,
+        prompt=config.prompt if ships is ViewKind.PROMPT else None,
+        views=config.views,
+        ships=ships,
+        splitting=best_rule(train),
+    )
     return Student(encoder, tokenizer, design)
 
 
@@ -87,8 +95,8 @@ def _share(train: Sequence[Example], config: ExperimentConfig) -> tuple[Example,
 def _check(train: Sequence[Example], dev: Sequence[Example], config: ExperimentConfig) -> None:
     if not train or not dev:
         raise DataError("training needs train and dev posts; see `cotpd check`", where=str(config.data.path))
-    if not any(example.entities for example in train):
-        raise DataError("no training post has an entity; see `cotpd check`", where=str(config.data.path))
+    if not any(getattr(example, config.task) for example in train):
+        raise DataError(f"no training post has {config.task}; see `cotpd check`", where=str(config.data.path))
     if config.objective.target == "knowledge" and not any(example.caption or example.knowledge for example in train):
         raise DataError(
             "no training post has a caption or knowledge; put captions.jsonl or knowledge.jsonl beside the corpus, "

@@ -11,7 +11,6 @@ from safetensors.numpy import load_file, save_file
 
 from cotpd.core.errors import UsageError
 from cotpd.core.files import hash_text, new_directory, verify_directory
-from cotpd.core.labels import LabelSet
 from cotpd.core.records import Example
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -19,23 +18,24 @@ from cotpd.views.batch import Batch
 from cotpd.views.view import ViewKind
 
 Targets = Mapping[str, np.ndarray]
-"""Log-marginals ``[words, tags]``, float16, of each training post by example id."""
+"""Log-probabilities ``[words, tags]`` or ``[1, labels]``, float16, of each training example by its id."""
 
 _LOWEST = -1e4
 _BATCH = 32
 
 
-def read_targets(run: Path, examples: Sequence[Example], label_set: LabelSet) -> Targets:
-    """The log-marginals of every example under a finished run, computed once and kept in the run's directory.
+def read_targets(run: Path, examples: Sequence[Example], like: Student) -> Targets:
+    """The log-probabilities of every example under a finished run, computed once and kept in the run's directory.
 
-    Raises `UsageError` if the run was trained on other types: its tags would mean something else.
+    Raises `UsageError` if the run was trained on another task or other labels than ``like``.
     """
     content = hash_text(*(f"{example}" for example in examples))
     directory = run / f"targets-{content[:16]}"
     if not directory.exists():
         student = checkpoint.load(run / "model")
-        if student.label_set != label_set:
-            raise UsageError(f"{run}: trained on {', '.join(student.label_set.types)}, not on this corpus's types")
+        for name in ("task", "label_set", "relations"):
+            if getattr(student.design, name) != getattr(like.design, name):
+                raise UsageError(f"{run}: trained with {name} {getattr(student.design, name)}, not this corpus's")
         with new_directory(directory) as temporary:
             save_file(record_targets(student, examples), temporary / "targets.safetensors")
     verify_directory(directory)
@@ -43,15 +43,20 @@ def read_targets(run: Path, examples: Sequence[Example], label_set: LabelSet) ->
 
 
 def record_targets(student: Student, examples: Sequence[Example]) -> dict[str, np.ndarray]:
-    """The log-marginals of the knowledge-enhanced view of each example, float16 ``[words, tags]``."""
+    """The log-probabilities of the knowledge-enhanced view of each example, float16."""
     reader, found = student.reader, {}
-    views = [reader.read(example, ViewKind.KNOWLEDGE) for example in examples]
+    related = student.design.task == "relations"
+    views = [
+        reader.read(example, ViewKind.KNOWLEDGE, pair=example.relations[0] if related else None) for example in examples
+    ]
     order = sorted(range(len(views)), key=lambda index: len(views[index].ids))
     for start in range(0, len(order), _BATCH):
         chosen = order[start : start + _BATCH]
         batch = Batch.of([views[index] for index in chosen], pad=reader.pieces.pad)
         with torch.inference_mode():
-            scores = student.crf.log_marginals(student(batch), student.tensor(batch.word_mask)).clamp(min=_LOWEST)
-        for index, rows in zip(chosen, scores.cpu().numpy().astype(np.float16), strict=True):
-            found[examples[index].id] = np.ascontiguousarray(rows[: len(examples[index].words)])
+            mask = student.tensor(batch.decision_mask)
+            scores = student.head.log_probabilities(student(batch), mask).clamp(min=_LOWEST)
+        rows = scores.cpu().numpy().astype(np.float16)
+        for index, row, real in zip(chosen, rows, batch.decision_mask, strict=True):
+            found[examples[index].id] = row[real]
     return found

@@ -26,6 +26,7 @@ from cotpd.distillation.optimisation import (
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.evaluation import evaluate
+from cotpd.evaluation.matching import ExactEntities, ExactRelations
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -74,12 +75,14 @@ class Trainer:
             seconds = seconds_before + time.monotonic() - begun
             self._state = replace(self._state, step=self._state.step + 1, seconds=seconds)
             step = self._state.step
-            if step % _REPORT_STEPS == 0 or step % self._steps_per_epoch == 0:
+            ends_epoch = step % self._steps_per_epoch == 0
+            saves = ends_epoch or step % self._config.optimisation.checkpoint_steps == 0
+            if saves or step % _REPORT_STEPS == 0:
                 self._report(recent, epoch, listener)
                 recent = _Recent()
-            if step % self._steps_per_epoch == 0:
+            if ends_epoch:
                 self._end_epoch(epoch, listener)
-            elif step % self._config.optimisation.checkpoint_steps == 0:
+            elif saves:
                 self._save()
 
     def _update(self, step: Step) -> Losses:
@@ -116,7 +119,8 @@ class Trainer:
         """Micro F1 on dev through the shipped decoding; every process counts it alike."""
         kind = self._student.design.ships
         predictions = decode(self._student, self._dev, kind=kind)
-        f1 = evaluate(predictions, self._dev, resamples=0).micro.f1
+        rule = ExactRelations() if self._config.task == "relations" else ExactEntities()
+        f1 = evaluate(predictions, self._dev, rule=rule, resamples=0).micro_f1
         self._objective.train()
         return f1
 

@@ -58,14 +58,15 @@ def load(path: Path) -> Student:
 def describe(student: Student) -> dict[str, Any]:
     """What config.json holds: all that `load` needs besides weights and tokenizer."""
     design = student.design
-    tags = dict(enumerate(design.label_set.tags))
+    labels = dict(enumerate(_labels(design)))
     return {
         "model_type": MODEL_TYPE,
         "format_version": FORMAT_VERSION,
-        "task": "entities",
+        "task": design.task,
         "types": list(design.label_set.types),
-        "id2label": tags,
-        "label2id": {tag: number for number, tag in tags.items()},
+        "relations": list(design.relations),
+        "id2label": labels,
+        "label2id": {label: number for number, label in labels.items()},
         "ships": design.ships.value,
         "splitting": str(design.splitting),
         "student": design.student.model_dump(mode="json"),
@@ -121,32 +122,39 @@ def _refuse_pickle(path: Path) -> None:
 
 def _design(values: dict[str, Any]) -> Design:
     student = StudentConfig.model_validate(values["student"])
-    label_set = LabelSet(tuple(values["types"]), student.scheme)
-    if len(values["id2label"]) != len(label_set.tags):
-        raise ValueError(f"{len(values['id2label'])} tags are named, {len(label_set.tags)} follow from the types")
-    return Design(
-        label_set=label_set,
+    design = Design(
+        task=values["task"],
+        label_set=LabelSet(tuple(values["types"]), student.scheme),
+        relations=tuple(values["relations"]),
         student=student,
         prompt=PromptConfig.model_validate(values["prompt"]) if values["prompt"] else None,
         views=ViewConfig.model_validate(values["views"]),
         ships=ViewKind(values["ships"]),
         splitting=Rule(values["splitting"]),
     )
+    if len(values["id2label"]) != len(_labels(design)):
+        raise ValueError(f"{len(values['id2label'])} labels are named, {len(_labels(design))} follow from the types")
+    return design
+
+
+def _labels(design: Design) -> tuple[str, ...]:
+    """What the head's outputs mean."""
+    return design.relations if design.task == "relations" else design.label_set.tags
 
 
 def _header(student: Student) -> str:
+    entities = student.design.task == "entities"
+    finds = student.label_set.types if entities else student.design.relations[1:]
     return f"""---
 library_name: cotpd
-pipeline_tag: token-classification
+pipeline_tag: {"token-classification" if entities else "text-classification"}
 base_model: {student.design.student.encoder}
-tags: [named-entity-recognition, text-only, distillation]
+tags: [{"named-entity-recognition" if entities else "relation-extraction"}, text-only, distillation]
 ---
 
-# A text-only extractor of {", ".join(student.label_set.types)}
+# A text-only extractor of {", ".join(finds)}
 
 Made by CoTPD (chain-of-thought prompt distillation, arXiv 2306.14122). It reads text alone: no image and no language
-model is needed. Use it with
-
-    cotpd extract THIS_DIRECTORY "your text"
+model is needed. See `cotpd extract --help`.
 
 """

@@ -9,13 +9,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
+from cotpd.core.config import PromptConfig, StudentConfig, Task, ViewConfig
 from cotpd.core.errors import UsageError
 from cotpd.core.labels import LabelSet
 from cotpd.core.splitting import Rule
 from cotpd.student.crf import LinearChainCRF
 from cotpd.student.encoder import TextEncoder
-from cotpd.student.heads import TaggingHead
+from cotpd.student.heads import Head, RelationHead, TaggingHead
 from cotpd.student.prompt_generator import ConditionalPromptGenerator
 from cotpd.views.batch import Batch
 from cotpd.views.pieces import Pieces
@@ -23,9 +23,14 @@ from cotpd.views.view import ViewKind, ViewReader
 
 
 class Design(NamedTuple):
-    """All that decides a student's shape and how it reads; with the weights it is the whole model."""
+    """All that decides a student's shape and how it reads; with the weights it is the whole model.
 
+    ``relations`` are the labels of pairs, `NO_RELATION` first; they matter to the task of relations alone.
+    """
+
+    task: Task
     label_set: LabelSet
+    relations: tuple[str, ...]
     student: StudentConfig
     prompt: PromptConfig | None
     views: ViewConfig
@@ -36,7 +41,7 @@ class Design(NamedTuple):
 class Student(nn.Module):
     """The network of arXiv 2306.14122: two views of a post through the same encoder and the same head.
 
-        text, knowledge   ids ─ embed ─────────────────────────▶ encoder ─▶ head ─▶ emissions ─▶ CRF
+        text, knowledge   ids ─ embed ─────────────────────────▶ encoder ─▶ head ─▶ scores
         prompt            ids ─ embed ─ generator ─▶ prompts ──▶    ″
 
     Prompts stand behind the text's closing piece, where the knowledge-enhanced view has its knowledge, so a word
@@ -49,7 +54,8 @@ class Student(nn.Module):
         self.encoder = encoder
         encoder.embeddings.weight.requires_grad_(not design.student.freeze_embeddings)
         self.generator = _generator(encoder, design.prompt) if design.prompt else None
-        self.head = TaggingHead(design.label_set, hidden_size=encoder.hidden_size, dropout=design.student.dropout)
+        self.markers = _markers(encoder) if design.task == "relations" else None
+        self.head = _head(design, encoder.hidden_size)
         room = design.prompt.length if design.prompt else 0
         self.reader = ViewReader(Pieces(tokenizer), design.views, encoder.max_pieces - room)
 
@@ -60,22 +66,32 @@ class Student(nn.Module):
 
     @property
     def crf(self) -> LinearChainCRF:
-        """The chain over the tags."""
+        """The chain over the tags. Raises `UsageError` where the student learnt relations."""
+        if not isinstance(self.head, TaggingHead):
+            raise UsageError("this student was trained on relations and finds no entities")
         return self.head.crf
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.crf.transitions.device
+        return self.head.project.weight.device
 
     def forward(self, batch: Batch) -> Tensor:
-        """Emissions ``[batch, words, tags]``, float32, of a batch of views of one kind."""
+        """Scores, float32, of a batch of views of one kind.
+
+        Emissions ``[batch, words, tags]``, or of pairs ``[batch, 1, labels]``.
+        """
         ids, mask = self.tensor(batch.ids), self.tensor(batch.mask)
+        places = self.tensor(batch.first_pieces if batch.markers is None else batch.markers)
         embeddings = self.encoder.embed(ids)
+        if self.markers is not None:
+            index = places.unsqueeze(-1).expand(-1, -1, embeddings.shape[-1])
+            vectors = self.markers.to(embeddings.dtype).expand(len(ids), -1, -1)
+            embeddings = embeddings.scatter(1, index, vectors)
         if batch.kind is ViewKind.PROMPT:
             embeddings, mask = self._with_prompts(embeddings, mask)
-        emissions: Tensor = self.head(self.encoder(embeddings, mask), self.tensor(batch.first_pieces))
-        return emissions
+        scores: Tensor = self.head(self.encoder(embeddings, mask), places)
+        return scores
 
     def tensor(self, array: np.ndarray) -> Tensor:
         """An array on the student's device."""
@@ -94,6 +110,17 @@ class Student(nn.Module):
         joined = longer.scatter(1, places, prompts)
         positions = torch.arange(num_pieces + prompts.shape[1], device=mask.device)
         return joined, positions.expand(num_posts, -1) < lengths + prompts.shape[1]
+
+
+def _head(design: Design, hidden_size: int) -> Head:
+    if design.task == "relations":
+        return RelationHead(design.relations, hidden_size=hidden_size, dropout=design.student.dropout)
+    return TaggingHead(design.label_set, hidden_size=hidden_size, dropout=design.student.dropout)
+
+
+def _markers(encoder: TextEncoder) -> nn.Parameter:
+    """Vectors of the pieces that open and close head and tail, of the size of word embeddings."""
+    return nn.Parameter(torch.randn(4, encoder.embedding_size) * encoder.embeddings.weight.detach().std())
 
 
 def _generator(encoder: TextEncoder, config: PromptConfig) -> ConditionalPromptGenerator:

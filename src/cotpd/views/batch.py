@@ -19,7 +19,8 @@ class Batch:
     """Views of one kind, padded on the right.
 
     ``ids [batch, pieces]`` int64, ``mask [batch, pieces]`` bool, ``first_pieces [batch, words]`` int64,
-    ``word_mask [batch, words]`` bool, ``tags [batch, words]`` int64 or None. Masks are true where something is.
+    ``word_mask [batch, words]`` bool; masks are true where something is. ``markers [batch, 4]`` int64 where a pair is
+    marked. ``gold``, in training: the tags ``[batch, words]``, or the relation's label ``[batch, 1]``, int64.
     """
 
     kind: ViewKind
@@ -27,15 +28,22 @@ class Batch:
     mask: npt.NDArray[np.bool_]
     first_pieces: npt.NDArray[np.int64]
     word_mask: npt.NDArray[np.bool_]
-    tags: npt.NDArray[np.int64] | None = None
+    markers: npt.NDArray[np.int64] | None = None
+    gold: npt.NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, views: Sequence[View], *, pad: int, tags: Sequence[npt.NDArray[np.int64]] | None = None) -> Batch:
-        """Pad views of one kind together; ``tags`` holds the tag indices of each post's words."""
+    def of(cls, views: Sequence[View], *, pad: int, gold: Sequence[npt.NDArray[np.int64]] | None = None) -> Batch:
+        """Pad views of one kind together; ``gold`` holds each post's label indices."""
         ids, mask = padded([view.ids for view in views], fill=pad)
         first_pieces, word_mask = padded([view.first_pieces for view in views])
-        padded_tags = padded(tags)[0] if tags is not None else None
-        return cls(views[0].kind, ids, mask, first_pieces, word_mask, padded_tags)
+        markers = np.array([view.markers for view in views], dtype=np.int64) if views[0].markers else None
+        labels = padded(gold)[0] if gold is not None else None
+        return cls(views[0].kind, ids, mask, first_pieces, word_mask, markers, labels)
+
+    @property
+    def decision_mask(self) -> npt.NDArray[np.bool_]:
+        """What is decided: ``[batch, words]``, a tag for each word, or ``[batch, 1]``, one label for each pair."""
+        return self.word_mask if self.markers is None else np.ones((len(self.ids), 1), dtype=bool)
 
 
 def padded(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import accumulate
 
 from cotpd.core.config import Part, ViewConfig
 from cotpd.core.errors import DataError
-from cotpd.core.records import Entity, Example, Span
+from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.views.pieces import Pieces
 
 
@@ -26,12 +25,15 @@ class View:
     """What the encoder reads of one post. The post comes first in every view, so words keep their places.
 
     ``ids``: the pieces; ``first_pieces``: where each word begins in them; ``num_cut``: knowledge pieces left out.
+    ``markers``: where the pieces stand that open and close the head and the tail of a relation, in this order; the
+    student has vectors of its own for them.
     """
 
     kind: ViewKind
     ids: Sequence[int]
     first_pieces: Sequence[int]
     num_cut: int = field(default=0, compare=False)
+    markers: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +44,32 @@ class ViewReader:
 
         text, prompt   opening  x  closing
         knowledge      opening  x  between  k1  separator  k2 … kn  closing
+
+    With a pair, x holds four markers (Soares et al. 2019): `Rio`, in `[h] Rio [/h] beats [t] Oslo [/t]`.
     """
 
     pieces: Pieces
     config: ViewConfig
     max_pieces: int
 
-    def read(self, example: Example, kind: ViewKind, *, without: Collection[Part] = ()) -> View:
-        """One view of an example; parts named in ``without`` are left out.
+    def read(
+        self, example: Example, kind: ViewKind, *, without: Collection[Part] = (), pair: Relation | None = None
+    ) -> View:
+        """One view of an example, with the spans of ``pair`` marked; parts named in ``without`` are left out.
 
         Raises `DataError` if the post alone is longer than the encoder's limit: divide it with `windows` first.
         """
-        words = self.pieces.of(example.words)
-        post = [piece for word in words for piece in word]
+        post = _Post.of(self.pieces, example.words, pair)
         opening, closing = self.pieces.opening, self.pieces.closing
-        if len(post) > self.max_text_pieces:
+        if len(post.ids) > self.max_text_pieces:
             raise DataError(
-                f"the post has {len(post)} pieces and the encoder takes {self.max_text_pieces}", where=example.id
+                f"the post has {len(post.ids)} pieces and the encoder takes {self.max_text_pieces}", where=example.id
             )
-        lengths = accumulate((len(word) for word in words), initial=len(opening))
-        first_pieces = list(lengths)[:-1]
-        knowledge, num_cut = self._knowledge(example, len(post), without) if kind is ViewKind.KNOWLEDGE else ([], 0)
-        return View(kind, [*opening, *post, *knowledge, *closing], first_pieces, num_cut)
+        first_pieces = [place + len(opening) for place in post.first_pieces]
+        markers = [place + len(opening) for place in post.markers]
+        is_enhanced = kind is ViewKind.KNOWLEDGE
+        knowledge, num_cut = self._knowledge(example, len(post.ids), without) if is_enhanced else ([], 0)
+        return View(kind, [*opening, *post.ids, *knowledge, *closing], first_pieces, num_cut, markers)
 
     @property
     def max_text_pieces(self) -> int:
@@ -95,6 +101,39 @@ class ViewReader:
         return found[:room], max(0, len(found) - room)
 
 
+@dataclass(slots=True)
+class _Post:
+    """The pieces of a post, where its words begin, and where the markers of a pair stand."""
+
+    ids: list[int]
+    first_pieces: list[int]
+    markers: list[int]
+
+    @classmethod
+    def of(cls, pieces: Pieces, words: Sequence[str], pair: Relation | None) -> _Post:
+        post = cls([], [], [0] * (4 if pair else 0))
+        before = _markers_before(pair) if pair else {}
+        for number, word in enumerate(pieces.of(words)):
+            post._mark(before.get(number, ()), pieces.unknown)
+            post.first_pieces.append(len(post.ids))
+            post.ids.extend(word)
+        post._mark(before.get(len(words), ()), pieces.unknown)
+        return post
+
+    def _mark(self, slots: Sequence[int], piece: int) -> None:
+        for slot in slots:
+            self.markers[slot] = len(self.ids)
+            self.ids.append(piece)
+
+
+def _markers_before(pair: Relation) -> dict[int, list[int]]:
+    """The markers that stand before each word, by their slot; what closes there stands before what opens."""
+    places: dict[int, list[int]] = {}
+    for slot, word in ((1, pair.head.end), (3, pair.tail.end), (0, pair.head.start), (2, pair.tail.start)):
+        places.setdefault(word, []).append(slot)
+    return places
+
+
 def texts_of(example: Example, part: Part) -> list[str]:
     """The texts of one part of the knowledge: the caption, or every answer at a grain."""
     if part == "caption":
@@ -116,10 +155,34 @@ def excerpt(example: Example, span: Span) -> Example:
             for entity in example.entities
             if inside(entity.span)
         ),
+        relations=tuple(
+            Relation(_moved(relation.head, span), _moved(relation.tail, span), relation.label)
+            for relation in example.relations
+            if inside(relation.head) and inside(relation.tail)
+        ),
         image_id=example.image_id,
         caption=example.caption,
         knowledge=example.knowledge,
     )
+
+
+def narrowed(reader: ViewReader, example: Example) -> Example:
+    """A post of one pair, without its outermost words as far as the encoder cannot take them; most stay as they are.
+
+    Raises `DataError` when the words between head and tail alone are too many.
+    """
+    (pair,) = example.relations
+    start, end = min(pair.head.start, pair.tail.start), max(pair.head.end, pair.tail.end)
+    lengths = [len(word) for word in reader.pieces.of(example.words)]
+    room = reader.max_text_pieces - 4 - sum(lengths[start:end])
+    if room < 0:
+        raise DataError("the words from head to tail are more than the encoder takes", where=example.id)
+    if sum(lengths[:start]) + sum(lengths[end:]) <= room:
+        return example
+    while (left := start > 0 and lengths[start - 1] <= room) or (end < len(lengths) and lengths[end] <= room):
+        start, end = (start - 1, end) if left else (start, end + 1)
+        room -= lengths[start] if left else lengths[end - 1]
+    return excerpt(example, Span(start, end))
 
 
 def _moved(span: Span, origin: Span) -> Span:

@@ -1,0 +1,35 @@
+"""Posts of several relations as examples of one pair each, the unrelated pairs included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import permutations
+
+from cotpd.core.records import NO_RELATION, Example, Relation
+
+
+def pairs(example: Example) -> tuple[Relation, ...]:
+    """The relations of a post, then every other ordered pair of its entities as `NO_RELATION`.
+
+    An entity is not paired with itself. Corpora that mark one pair a line (MNRE) have no entities: that pair is all.
+    """
+    stated = {(relation.head, relation.tail) for relation in example.relations}
+    others = permutations(dict.fromkeys(entity.span for entity in example.entities), 2)
+    unrelated = (Relation(head, tail, NO_RELATION) for head, tail in others if (head, tail) not in stated)
+    return (*example.relations, *unrelated)
+
+
+def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
+    """Each pair of each post as an example with that relation alone and an id of its own."""
+    for example in examples:
+        found = pairs(example)
+        for number, relation in enumerate(found):
+            own_id = example.id if len(found) == 1 else f"{example.id}#{number}"
+            yield replace(example, id=own_id, relations=(relation,))
+
+
+def relation_labels(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The labels of relations, `NO_RELATION` first and the others sorted."""
+    labels = {relation.label for example in examples for relation in example.relations}
+    return (NO_RELATION, *sorted(labels - {NO_RELATION}))
