@@ -15,6 +15,7 @@ from torch import Tensor
 from cotpd.core.labels import LabelSet, split_tag
 from cotpd.core.records import Entity, Example, Prediction, Span
 from cotpd.student.crf import LinearChainCRF
+from cotpd.inference.relation_decoding import decode_relations
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import View, ViewKind, excerpt
@@ -41,7 +42,8 @@ def decode(
     source = iter(examples)
     while pool := list(islice(source, num_pooled)):
         with _evaluating(student), torch.inference_mode():
-            predictions = _decode_pool(student, pool, kind, batch_size)
+            decode_pool = decode_relations if student.design.task == "relations" else _decode_pool
+            predictions = decode_pool(student, pool, kind, batch_size)
         yield from predictions
 
 
