@@ -42,7 +42,9 @@ def main() -> None:
         if number:  # the first warms up
             ratios.append(whole / passes)
             print(f"batch {number}: step {whole:.3f} s, its two encoder passes {passes:.3f} s")
-    print(json.dumps({"ratio": round(statistics.median(ratios), 4), "batches": len(ratios), "threads": options.threads}))
+    print(
+        json.dumps({"ratio": round(statistics.median(ratios), 4), "batches": len(ratios), "threads": options.threads})
+    )
 
 
 def _seconds(student: Student, loss: Callable[[], Tensor]) -> float:

@@ -34,7 +34,9 @@ def test_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
     assert list(read_lines(path)) == [(1, "a\u2028b\u0085c"), (2, "d\x0be")]
 
 
-@pytest.mark.parametrize("content", [b'{"a": 1}\n{"a": \n', b'{"a": 1}\n[1]\n', b'{"a": 1}\n\xff\n', b"\n" + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b'{"a": 1}\n{"a": \n', b'{"a": 1}\n[1]\n', b'{"a": 1}\n\xff\n', b"\n" + b"[" * 100_000]
+)
 def test_a_bad_line_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(content)

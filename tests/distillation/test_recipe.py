@@ -208,12 +208,12 @@ def test_two_stages_train_against_recorded_marginals(
     assert first.shape[0] == len(corpus.train[0].words)
     torch.testing.assert_close(first.exp().sum(-1), torch.ones(first.shape[0]), atol=5e-3, rtol=0)
     assert all(row["alignment_loss"] > 0 for row in rows(tmp_path / "second-1") if "alignment_loss" in row)
-    assert all(torch.equal(a, b) for a, b in zip(*(weights(tmp_path / f"second-{n}").values() for n in (1, 2)), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(*(weights(tmp_path / f"second-{n}").values() for n in (1, 2)), strict=True)
+    )
 
 
-def test_a_share_of_the_posts_nests_in_a_larger_one(
-    corpus: Corpus, configure: Callable[..., ExperimentConfig]
-) -> None:
+def test_a_share_of_the_posts_nests_in_a_larger_one(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> None:
     from cotpd.distillation.recipe import _share
 
     small, large = (set(_share(corpus.train, configure(data={"train_share": share}))) for share in (0.25, 0.5))

@@ -45,7 +45,13 @@ def student(tiny_encoder: Path) -> Student:
 def test_the_pairs_of_a_post_are_the_stated_and_the_unrelated() -> None:
     found = pairs(POST)
     assert found[0] == POST.relations[0]
-    assert {(pair.head, pair.tail) for pair in found[1:]} == {(ANA, OSLO), (RIO, ANA), (RIO, OSLO), (OSLO, ANA), (OSLO, RIO)}
+    assert {(pair.head, pair.tail) for pair in found[1:]} == {
+        (ANA, OSLO),
+        (RIO, ANA),
+        (RIO, OSLO),
+        (OSLO, ANA),
+        (OSLO, RIO),
+    }
     assert {pair.label for pair in found[1:]} == {NO_RELATION}
     assert pairs(MARKED) == MARKED.relations
     assert len({example.id for example in one_pair_each([POST, MARKED])}) == 7

@@ -19,7 +19,9 @@ from cotpd.views.view import ViewKind
 def make_student(tiny_encoder: Path) -> Callable[..., Student]:
     """Build a tiny random student; keyword arguments change its prompt settings, or None leaves the prompts out."""
 
-    def make(prompt: dict[str, Any] | None = None, *, plain: bool = False, task: Task = "entities", **student: Any) -> Student:
+    def make(
+        prompt: dict[str, Any] | None = None, *, plain: bool = False, task: Task = "entities", **student: Any
+    ) -> Student:
         encoder, tokenizer = TextEncoder.from_pretrained(str(tiny_encoder))
         torch.manual_seed(1)
         design = Design(

@@ -62,7 +62,9 @@ def test_the_longest_input_runs(kind: str) -> None:
 def test_a_shape_is_rebuilt_from_its_config(kind: str) -> None:
     encoder = TextEncoder(tiny(kind))
     rebuilt = TextEncoder.from_config(encoder.config.to_dict())
-    assert {n: w.shape for n, w in rebuilt.state_dict().items()} == {n: w.shape for n, w in encoder.state_dict().items()}
+    assert {n: w.shape for n, w in rebuilt.state_dict().items()} == {
+        n: w.shape for n, w in encoder.state_dict().items()
+    }
 
 
 def test_every_weight_takes_part(tiny_encoder: Path) -> None:

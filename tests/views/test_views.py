@@ -45,7 +45,9 @@ def test_the_knowledge_enhanced_view_has_the_published_order(pieces: Pieces) -> 
 
 def test_order_and_choice_of_parts_are_settings(pieces: Pieces) -> None:
     reader = ViewReader(pieces, ViewConfig(parts=("sentence", "caption")), 512)
-    assert text_of(pieces, reader.read(example("hi"), ViewKind.KNOWLEDGE).ids) == "[CLS] hi [SEP] late [SEP] a cup [SEP]"
+    assert (
+        text_of(pieces, reader.read(example("hi"), ViewKind.KNOWLEDGE).ids) == "[CLS] hi [SEP] late [SEP] a cup [SEP]"
+    )
     without = reader.read(example("hi"), ViewKind.KNOWLEDGE, without={"sentence"})
     assert text_of(pieces, without.ids) == "[CLS] hi [SEP] a cup [SEP]"
 
@@ -130,5 +132,7 @@ def test_an_epoch_holds_every_post_once_and_depends_on_nothing_else(lengths: lis
 
 def test_batches_hold_posts_of_like_length() -> None:
     lengths = list(np.random.default_rng(1).integers(5, 60, size=2000))
-    padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in shuffled_batches(lengths, 16, seed=1, epoch=0))
+    padded = sum(
+        max(lengths[i] for i in batch) * len(batch) for batch in shuffled_batches(lengths, 16, seed=1, epoch=0)
+    )
     assert padded < 1.08 * sum(lengths), "padding grew: batches are not bucketed by length"

@@ -44,7 +44,9 @@ def demo(
     corpus = Corpus.sample()
     _tell_of_corpus(corpus)
     baseline = _trained(corpus, out / "text", "1  text-only baseline", encoder, epochs, _BASELINE)
-    student = _trained(corpus, out / "cotpd", "2  CoTPD student, learning from captions and knowledge", encoder, epochs, {})
+    student = _trained(
+        corpus, out / "cotpd", "2  CoTPD student, learning from captions and knowledge", encoder, epochs, {}
+    )
     _compare(baseline, student, corpus.test)
     _extract(student)
     typer.echo(
@@ -62,9 +64,7 @@ def _tell_of_corpus(corpus: Corpus) -> None:
     typer.echo(f"The sample corpus: {sizes} posts with captions and {answers} answers of a language model.")
 
 
-def _trained(
-    corpus: Corpus, run: Path, title: str, encoder: str, epochs: int, objective: dict[str, Any]
-) -> Extractor:
+def _trained(corpus: Corpus, run: Path, title: str, encoder: str, epochs: int, objective: dict[str, Any]) -> Extractor:
     """The extractor of a run: trained now, gone on with, or, when it is finished, loaded."""
     from cotpd.cli.distill import ProgressBar
     from cotpd.core.config import ExperimentConfig
@@ -100,7 +100,9 @@ def _compare(baseline: Extractor, student: Extractor, test: tuple[Example, ...])
         low, high = 100 * interval.low, 100 * interval.high
         typer.echo(f"  {name:<42}{100 * scores.micro_f1:6.2f}   [{low:.2f}, {high:.2f}]")
     typer.echo(f"\nCoTPD on text alone against the baseline, paired:\n{compare(second, first)}")
-    typer.echo("One seed and a small test set: read the interval, not the difference. docs/results.md has real corpora.")
+    typer.echo(
+        "One seed and a small test set: read the interval, not the difference. docs/results.md has real corpora."
+    )
 
 
 def _scores(extractor: Extractor, kind: Any, test: tuple[Example, ...]) -> Scores:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 if TYPE_CHECKING:
+    from cotpd.core.config import Task
     from cotpd.core.records import Example, Prediction
     from cotpd.corpus.corpus import Corpus
     from cotpd.evaluation.report import Report
@@ -59,6 +60,7 @@ def evaluate(
 class _Predicted(NamedTuple):
     """A run's predictions, with the gold posts as its own configuration reads them."""
 
+    task: Task
     facts: dict[str, str]
     predictions: list[Prediction]
     examples: tuple[Example, ...]
@@ -77,7 +79,7 @@ def _predict(run: Path, data: Path, split: Split | None, view: View | None) -> _
     _note_unknown_types(student, examples)
     facts = {"run": str(run), "data": f"{data} ({name})", "view": kind}
     train = () if name == "train" else corpus.train
-    return _Predicted(facts, list(_decoded(student, examples, kind)), examples, train)
+    return _Predicted(student.design.task, facts, list(_decoded(student, examples, kind)), examples, train)
 
 
 def _model_directory(run: Path) -> Path:
@@ -152,11 +154,14 @@ def _decoded(student: Student, examples: tuple[Example, ...], kind: View) -> Ite
 def _report(scored: _Predicted, other: _Predicted | None, mode: Mode) -> Report:
     from cotpd.evaluation import compare
     from cotpd.evaluation import evaluate as score
+    from cotpd.evaluation.matching import ExactEntities, ExactRelations
     from cotpd.evaluation.report import Report, secondary_scores
 
-    scores = score(scored.predictions, scored.examples, mode=mode)
-    secondary = secondary_scores(scored.predictions, scored.examples, mode=mode, train=scored.train)
+    rule = ExactRelations() if scored.task == "relations" else ExactEntities()
+    scores = score(scored.predictions, scored.examples, mode=mode, rule=rule)
+    entities = scored.task == "entities"
+    secondary = secondary_scores(scored.predictions, scored.examples, mode=mode, train=scored.train) if entities else ()
     if other is None:
         return Report(scores, secondary, scored.facts)
-    comparison = compare(scores, score(other.predictions, other.examples, mode=mode))
+    comparison = compare(scores, score(other.predictions, other.examples, mode=mode, rule=rule))
     return Report(scores, secondary, scored.facts, other.facts, comparison)

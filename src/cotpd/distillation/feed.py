@@ -17,6 +17,7 @@ from cotpd.student.student import Student
 from cotpd.views.batch import Batch, shuffled_batches
 from cotpd.views.view import View, ViewKind, excerpt, narrowed
 
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The input of one update: the ids of its posts, the student's view, and the target."""

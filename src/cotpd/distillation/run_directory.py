@@ -140,4 +140,9 @@ def _environment() -> dict[str, str]:
             packages[name] = version(name)
         except PackageNotFoundError:
             packages[name] = "not installed"
-    return {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine(), **packages}
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "machine": platform.machine(),
+        **packages,
+    }

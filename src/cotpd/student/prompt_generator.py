@@ -29,7 +29,13 @@ class ConditionalPromptGenerator(nn.Module):
         self.project_memory = nn.Linear(width, hidden_size)
         self.normalise_memory = nn.LayerNorm(hidden_size)
         layer = nn.TransformerDecoderLayer(
-            hidden_size, config.heads, 4 * hidden_size, dropout=0.1, activation="gelu", batch_first=True, norm_first=True
+            hidden_size,
+            config.heads,
+            4 * hidden_size,
+            dropout=0.1,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
         )
         self.decoder = nn.TransformerDecoder(layer, config.layers, norm=nn.LayerNorm(hidden_size))
         self.project_prompt = nn.Linear(hidden_size, embedding_size)

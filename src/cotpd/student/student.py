@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cotpd.core.config import PromptConfig, StudentConfig, Task, ViewConfig
 from cotpd.core.errors import UsageError
 from cotpd.core.labels import LabelSet
+from cotpd.core.records import NO_RELATION
 from cotpd.core.splitting import Rule
 from cotpd.student.crf import LinearChainCRF
 from cotpd.student.encoder import TextEncoder
@@ -28,14 +29,14 @@ class Design(NamedTuple):
     ``relations`` are the labels of pairs, `NO_RELATION` first; they matter to the task of relations alone.
     """
 
-    task: Task
     label_set: LabelSet
-    relations: tuple[str, ...]
     student: StudentConfig
     prompt: PromptConfig | None
     views: ViewConfig
     ships: ViewKind
     splitting: Rule
+    task: Task = "entities"
+    relations: tuple[str, ...] = (NO_RELATION,)
 
 
 class Student(nn.Module):

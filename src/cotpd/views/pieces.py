@@ -61,4 +61,3 @@ class Pieces:
 
     def _id_of(self, *names: str) -> int:
         return next((id_ for name in names if (id_ := self.tokenizer.token_to_id(name)) is not None), 0)
-

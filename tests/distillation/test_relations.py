@@ -1,0 +1,69 @@
+"""The task of relations is learnt, resumed, scored and distilled by the same code."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.records import NO_RELATION
+from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.feed import Feed
+from cotpd.distillation.objective import Objective
+from cotpd.distillation.recipe import build_student, distill
+from cotpd.student import checkpoint
+from cotpd.student.student import Student
+
+
+@pytest.fixture
+def make(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> Callable[..., tuple[Student, Feed, Any]]:
+    def build(**objective: Any) -> tuple[Student, Feed, ExperimentConfig]:
+        config = ExperimentConfig.of(configure(objective=objective).model_dump() | {"task": "relations"})
+        student = build_student(corpus.train, corpus, config)
+        return student, Feed(student, corpus.train, config), config
+
+    return build
+
+
+def test_every_pair_is_learnt_with_its_label(make: Callable[..., Any], corpus: Corpus) -> None:
+    student, feed, _ = make()
+    gold = [student.design.relations[feed.read([i], epoch=0).view.gold[0, 0]] for i in range(len(feed.examples))]
+    assert sum(label != NO_RELATION for label in gold) == sum(len(example.relations) for example in corpus.train)
+    assert NO_RELATION in gold
+
+
+@pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
+def test_both_views_of_a_pair_are_aligned(make: Callable[..., Any], alignment: str) -> None:
+    student, feed, config = make(alignment=alignment)
+    step = feed.read(feed.batches(0)[0], epoch=0)
+    losses = Objective(student.eval(), config.objective)(step.view, step.target)
+    losses.total.backward()
+    assert float(losses.alignment.detach()) > 0
+    assert student.markers is not None
+    assert all(weight.grad is not None for weight in student.parameters())
+
+
+def test_markers_stand_around_head_and_tail(make: Callable[..., Any]) -> None:
+    """Markers in the wrong places would make every pair of a post look alike."""
+    student, feed, _ = make()
+    for index in range(len(feed.examples)):
+        example, view = feed.examples[index], feed.read([index], epoch=0).view
+        (pair,) = example.relations
+        opens, closes = view.markers[0, 0], view.markers[0, 1]
+        assert opens + 1 == view.first_pieces[0, pair.head.start]
+        last = student.reader.pieces.of(example.words)[pair.head.end - 1]
+        words_between = view.first_pieces[0, pair.head.end - 1] + len(last)
+        assert words_between <= closes
+
+
+def test_a_run_is_trained_saved_and_loaded(make: Callable[..., Any], corpus: Corpus, tmp_path: Path) -> None:
+    _, _, config = make()
+    extractor = distill(corpus, config=config, out=tmp_path / "run")
+    loaded = checkpoint.load(tmp_path / "run" / "model")
+    assert loaded.design == extractor.student.design
+    assert torch.equal(loaded.markers, extractor.student.markers)
+    expected = {(r.head, r.tail) for example in corpus.dev for r in example.relations}
+    found = {(r.head, r.tail) for prediction in extractor.predict(corpus.dev) for r in prediction.relations}
+    assert expected <= found
