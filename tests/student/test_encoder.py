@@ -36,7 +36,7 @@ def tiny(kind: str) -> PreTrainedModel:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_embeddings_give_the_states_that_ids_give(kind: str) -> None:
-    """Prompts stand beside embedded pieces: an encoder that counts positions otherwise there would be wrong in silence."""
+    """Prompts stand beside embedded pieces: an encoder that counts positions otherwise there errs in silence."""
     model = tiny(kind)
     ids = torch.randint(4, 50, (2, 9))
     mask = torch.ones(2, 9, dtype=torch.bool)

@@ -81,9 +81,13 @@ class ProgressBar:
         """Show the state of training."""
         self.best_f1 = progress.best_f1
         if progress.dev_f1 is None:
-            losses = {"task_loss": progress.task_loss, "alignment": progress.alignment_loss}
             self._bar.update(
-                self._task, completed=progress.step, total=progress.num_steps, epoch=progress.epoch + 1, **losses
+                self._task,
+                completed=progress.step,
+                total=progress.num_steps,
+                epoch=progress.epoch + 1,
+                task_loss=progress.task_loss,
+                alignment=progress.alignment_loss,
             )
             return
         self._bar.update(self._task, f1=f"{100 * progress.dev_f1:.2f}")

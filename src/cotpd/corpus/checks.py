@@ -68,8 +68,8 @@ def _labels(corpus: Corpus) -> Iterator[Defect]:
     types = {split: _types(posts) for split, posts in corpus.splits.items()}
     for split, labels in types.items():
         where = _file(corpus, split)
-        if not labels:
-            yield Defect("no-entities", where, f"no post of {split} has an entity")
+        if not labels and not any(post.relations for post in corpus.splits[split]):
+            yield Defect("no-entities", where, f"no post of {split} has an entity or a relation")
         if unseen := labels - types.get("train", labels):
             yield Defect("label-sets-differ", where, f"{_list(unseen)} of {split} never occurs in train")
         if absent := types.get("train", labels) - labels:

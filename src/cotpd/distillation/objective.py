@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-
 from torch import Tensor, nn
 
 from cotpd.core.config import ObjectiveConfig
@@ -40,7 +39,8 @@ class Objective(nn.Module):
         """The losses of one batch.
 
         ``view``: the student's view, with gold. ``target``: the target's view, recorded log-probabilities
-        ``[batch, decisions, labels]``, or None. ``progress``: the share of training that is done, for the weight's warm-up.
+        ``[batch, decisions, labels]``, or None. ``progress``: the share of training that is done, which the weight's
+        warm-up needs.
         """
         config, head = self.config, self.student.head
         gold, mask = self.student.tensor(_gold(view)), self.student.tensor(view.decision_mask)

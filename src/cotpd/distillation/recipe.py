@@ -125,5 +125,5 @@ def _finish(student: Student, corpus: Corpus, run: RunDirectory, summary: dict[s
 
 
 def _card(summary: dict[str, Any]) -> str:
-    return f"""Micro F1 on its dev posts, lenient: {100 * summary["best_f1"]:.2f}, after epoch {summary["best_epoch"] + 1}.
-"""
+    score = f"{100 * summary['best_f1']:.2f}"
+    return f"Micro F1 on its dev posts (conlleval): {score}, after epoch {summary['best_epoch'] + 1}.\n"

@@ -48,7 +48,10 @@ class Trainer:
     ) -> None:
         self._config, self._run, self._feed, self._dev = config, run, feed, dev
         self._student = student
-        self._accelerator = Accelerator(mixed_precision="bf16" if _use_bfloat16(config) else "no")
+        self._accelerator = Accelerator(mixed_precision="no")
+        self._autocast = torch.autocast(
+            self._accelerator.device.type, dtype=torch.bfloat16, enabled=_use_bfloat16(config)
+        )
         objective, optimizer = Objective(student, config.objective), build_optimizer(student, config.optimisation)
         self._objective, self._optimizer = self._accelerator.prepare(objective, optimizer)
         self._steps_per_epoch = len(feed.batches(0))
@@ -56,7 +59,7 @@ class Trainer:
         self._state = State()
 
     def train(self, listener: Listener) -> State:
-        """Train to the end, or until dev F1 has not grown for ``patience`` epochs; the student ends with the best weights.
+        """Train to the end, or until dev F1 has not grown for ``patience`` epochs, and keep the best weights.
 
         Raises `TrainingError` for a loss that is not finite, naming the posts, and when memory runs out.
         """
@@ -91,7 +94,8 @@ class Trainer:
         set_learning_rates(self._optimizer, self._config.optimisation, step=done, num_steps=self.num_steps)
         target = step.target.to(self._accelerator.device) if isinstance(step.target, Tensor) else step.target
         try:
-            losses: Losses = self._objective(step.view, target, progress=done / self.num_steps)
+            with self._autocast:
+                losses: Losses = self._objective(step.view, target, progress=done / self.num_steps)
             if not torch.isfinite(losses.total):
                 raise TrainingError(
                     f"the loss is {losses.total.item()} at update {done + 1}, posts {', '.join(step.ids)}; "
@@ -124,7 +128,7 @@ class Trainer:
         self._objective.train()
         return f1
 
-    def _report(self, recent: "_Recent", epoch: int, listener: Listener) -> None:
+    def _report(self, recent: _Recent, epoch: int, listener: Listener) -> None:
         task, alignment = recent.means()
         if self._accelerator.is_main_process:
             rates = {"learning_rate": self._optimizer.param_groups[0]["lr"]}
@@ -195,7 +199,7 @@ def _use_bfloat16(config: ExperimentConfig) -> bool:
         return precision == "bfloat16"
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.cpu._is_avx512_bf16_supported() or bool(torch.cpu._is_amx_tile_supported())
 
 
 def _mixed(*numbers: int) -> int:

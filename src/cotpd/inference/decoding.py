@@ -14,8 +14,8 @@ from torch import Tensor
 
 from cotpd.core.labels import LabelSet, split_tag
 from cotpd.core.records import Entity, Example, Prediction, Span
-from cotpd.student.crf import LinearChainCRF
 from cotpd.inference.relation_decoding import decode_relations
+from cotpd.student.crf import LinearChainCRF
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import View, ViewKind, excerpt

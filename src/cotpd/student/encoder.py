@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
 
 from cotpd.core.errors import CheckpointError, MissingExtraError, UsageError
 from cotpd.core.files import hash_file
@@ -34,7 +35,7 @@ class TextEncoder(nn.Module):
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
         if getattr(model, "pooler", None) is not None:
-            model.pooler = None
+            model.register_module("pooler", None)
         self.model = model
 
     @classmethod
@@ -45,6 +46,7 @@ class TextEncoder(nn.Module):
         offline package cannot be reached.
         """
         source = _locate(name)
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, use_fast=True)
             model = AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32, use_safetensors=True)
@@ -59,7 +61,7 @@ class TextEncoder(nn.Module):
         """An encoder of this shape with random weights. Raises `CheckpointError` for an unknown shape."""
         try:
             config = AutoConfig.for_model(**values)
-            return cls(AutoModel.from_config(config, dtype=torch.float32))
+            return cls(AutoModel.from_config(config, dtype=torch.float32))  # type: ignore[no-untyped-call]
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"config.json describes no known encoder: {error}") from error
 

@@ -6,6 +6,7 @@ The head and the tail of a relation are ``[start, end]``, ``{"start", "end"}`` o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from pydantic import BaseModel, ConfigDict
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.core.splitting import Word, split_words
-from cotpd.corpus.defects import quoted
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 
 
@@ -29,9 +29,13 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
     return distinct_ids(_rows(path, reading), reading)
 
 
-def write(path: Path, examples: Iterable[Example], *, split: str | None = None) -> None:
-    """Write a file that reads back the same, without captions, knowledge and scores, which live beside it."""
+def write(path: Path, examples: Iterable[Example], *, split: str | None = None) -> Counter[str]:
+    """Write a file that reads back the same, without captions, knowledge and scores, which live beside it.
+
+    Returns how many values the format cannot hold: none.
+    """
     write_jsonl(path, (_to_row(example, split) for example in examples))
+    return Counter()
 
 
 class _Offsets(BaseModel):
@@ -90,7 +94,7 @@ class _Resolver:
 
     def example(self, name: str) -> Example:
         line = self.line
-        self._check_words()
+        self.reading.check_row_words(self.words, self.where)
         spans = [self._span(entity.start, entity.end, "entity") for entity in line.entities]
         return Example(
             id=name if line.id is None else line.id,
@@ -99,14 +103,6 @@ class _Resolver:
             relations=tuple(found for relation in line.relations if (found := self._relation(relation, spans))),
             image_id=line.image,
         )
-
-    def _check_words(self) -> None:
-        self.reading.check_words(self.words, [self.where] * len(self.words))
-        for number, word in enumerate(self.words, 1):
-            if not word:
-                self.reading.fail("empty-word", self.where, f"word {number} is empty; remove it or give the word")
-            elif set(word) & set(" \t\n\r"):
-                self.reading.warn("space-in-word", self.where, f"word {number} holds white space: {quoted(word)}")
 
     def _entities(self, spans: list[Span | None]) -> tuple[Entity, ...]:
         kept: list[Entity] = []

@@ -84,18 +84,33 @@ class Reading:
         Lone surrogates, which no file can hold, become U+FFFD and are reported.
         """
         for where, values in read_jsonl(path, on_defect=lambda error: self.report(Defect.of(error))):
-            try:
-                yield where, model.model_validate(self._encodable(values, where))
-            except ValidationError as error:
-                self.fail("bad-row", where, f"{_explain(error)}; see docs/corpora.md for the format")
+            if (row := self.fitting(values, where, model)) is not None:
+                yield where, row
 
-    def _encodable(self, values: dict[str, Any], where: str) -> dict[str, Any]:
+    def fitting(self, values: Any, where: str, model: type[Model]) -> Model | None:
+        """Plain values as a row of this model; None, and a report, where they do not fit it."""
+        try:
+            return model.model_validate(self._encodable(values, where))
+        except ValidationError as error:
+            self.fail("bad-row", where, f"{_explain(error)}; see docs/corpora.md for the format")
+            return None
+
+    def check_row_words(self, words: Sequence[str], where: str) -> None:
+        """As `check_words`, for words that stand in one row: empty ones are errors, white space is reported."""
+        self.check_words(words, [where] * len(words))
+        for number, word in enumerate(words, 1):
+            if not word:
+                self.fail("empty-word", where, f"word {number} is empty; remove it or give the word")
+            elif set(word) & set(" \t\n\r"):
+                self.warn("space-in-word", where, f"word {number} holds white space: {quoted(word)}")
+
+    def _encodable(self, values: Any, where: str) -> Any:
         text = json.dumps(values, ensure_ascii=False)
         try:
             text.encode("utf-8")
         except UnicodeEncodeError:
             self.warn("lone-surrogate", where, "half of a surrogate pair; it is replaced by U+FFFD")
-            return dict(json.loads(_SURROGATE.sub("\ufffd", text)))
+            return json.loads(_SURROGATE.sub("\ufffd", text))
         return values
 
     def _keeps(self, tag: str, where: str) -> bool:
