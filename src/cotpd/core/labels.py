@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,9 @@ from cotpd.core.errors import DataError
 from cotpd.core.records import Entity, Span
 
 Scheme = Literal["BIO", "BIOES"]
+TagScheme = Literal["IOB1", "BIO", "BIOES", "BILOU"]
+"""How a file marks entities. IOB1: an ``I-`` begins one, a ``B-`` only behind one of the same type; BIO is IOB2."""
+
 OUTSIDE = "O"
 _PREFIXES: dict[Scheme, str] = {"BIO": "BI", "BIOES": "BIES"}
 _OPENS, _CLOSES = frozenset("BSU"), frozenset("ESLU")
@@ -103,6 +107,36 @@ def to_entities(tags: Sequence[str], repair: Repair = Repair.CONLLEVAL) -> tuple
             if orphan and repair is Repair.STRICT:
                 raise DataError(f"{tag} at word {position + 1} continues nothing; repair with conlleval or drop")
     return tuple(found)
+
+
+def detect_scheme(sequences: Iterable[Sequence[str]]) -> TagScheme | None:
+    """The scheme that the tags of many posts follow; None where no entity or a mixture tells none.
+
+    ``E-`` or ``S-`` tell BIOES, ``L-`` or ``U-`` BILOU. Else it is IOB1 where more entities begin with ``I-`` than with
+    a ``B-`` that does not stand behind its own type. Raises `DataError` for what is no tag.
+    """
+    prefixes: set[str] = set()
+    num_inside = num_begun = 0
+    for tags in sequences:
+        for before, tag in pairwise([OUTSIDE, *tags]):
+            (_, type_before), (prefix, name) = split_tag(before), split_tag(tag)
+            prefixes.add(prefix)
+            num_inside += prefix == "I" and name != type_before
+            num_begun += prefix == "B" and name != type_before
+    bioes, bilou = bool(prefixes & set("ES")), bool(prefixes & set("LU"))
+    if bioes or bilou:
+        return None if bioes and bilou else "BIOES" if bioes else "BILOU"
+    if num_inside > num_begun:
+        return "IOB1"
+    return "BIO" if prefixes & set("BI") else None
+
+
+def from_iob1(tags: Sequence[str]) -> list[str]:
+    """IOB1 tags as BIO tags: an ``I-`` that continues nothing becomes a ``B-``."""
+    return [
+        f"B-{tag[2:]}" if tag.startswith("I-") and tag[2:] != before[2:] else tag
+        for before, tag in pairwise([OUTSIDE, *tags])
+    ]
 
 
 def split_tag(tag: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from cotpd.corpus.companions import (
 from cotpd.corpus.defects import Defect, Strict
 from cotpd.corpus.formats import read_rows
 from cotpd.corpus.formats.row import Reading, Row
+from cotpd.corpus.normalisation import normalise
 from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, SPLITS, UNSPLIT, companion, named_split, split_files
 from cotpd.corpus.statistics import Statistics, count
 
@@ -52,16 +53,20 @@ class Corpus:
         knowledge_model: str | None = None,
         label_map: Mapping[str, str] | None = None,
         repair: Repair = Repair.CONLLEVAL,
+        normalise_words: bool = False,
     ) -> Corpus:
         """Read a directory with train, dev (valid, val) and test files, or one file; see docs/corpora.md.
 
         ``captions.jsonl`` and ``knowledge.jsonl`` beside it are attached: those of ``captioner`` and
-        ``knowledge_model``, by default of the first that each file names. ``label_map`` renames entity types. Raises
+        ``knowledge_model``, by default of the first that each file names. ``label_map`` renames entity types,
+        ``normalise_words`` writes ``# tag`` and ``@ name`` as one word (`cotpd.corpus.normalisation`). Raises
         `DataError` with file:line for the first error, and `UsageError` for a captioner or model without rows.
         """
         strict = Strict()
         reading = Reading(strict, repair, label_map or {})
         corpus = cls.read(Path(path), reading, captioner=captioner, knowledge_model=knowledge_model)
+        if normalise_words:
+            corpus = corpus._changed(lambda posts: tuple(normalise(post) for post in posts))
         return replace(corpus, defects=tuple(strict.warnings))
 
     @classmethod

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cotpd.core.errors import DataError
 from cotpd.corpus.formats import SUFFIXES
+from cotpd.corpus.formats.brat import ANNOTATIONS
+from cotpd.corpus.formats.mnre import LABELS
 
 SPLITS = ("train", "dev", "test")
 UNSPLIT = "unsplit"
@@ -25,12 +27,15 @@ def named_split(name: str | None) -> str | None:
 def split_files(path: Path) -> dict[str, Path]:
     """The files of a corpus by split: of a directory those that name one, or its only file.
 
-    Raises `DataError` for a path that is missing, a directory without corpus files, or two files of one split.
+    A directory of annotated documents (BRAT) that do not all name a split is one whole. Raises `DataError` for a path
+    that is missing, a directory without corpus files, or two files of one split.
     """
     if path.is_file():
         return {named_split(path.name) or UNSPLIT: path}
     if not path.is_dir():
         raise DataError("no such file or directory; check the path", where=str(path))
+    if not all(named_split(file.name) for file in path.glob(f"*{ANNOTATIONS}")):
+        return {UNSPLIT: path}
     candidates = sorted(file for file in path.iterdir() if _may_be_corpus(file))
     found = {split: _only(files, split) for split in SPLITS if (files := _naming(split, candidates))}
     if found:
@@ -46,7 +51,9 @@ def companion(path: Path, name: str) -> Path:
 
 
 def _may_be_corpus(file: Path) -> bool:
-    return file.is_file() and file.suffix in SUFFIXES and file.name not in (CAPTIONS, KNOWLEDGE)
+    if file.is_dir():
+        return any(file.glob(f"*{ANNOTATIONS}"))
+    return file.is_file() and file.suffix in SUFFIXES and file.name not in (CAPTIONS, KNOWLEDGE, LABELS)
 
 
 def _naming(split: str, candidates: list[Path]) -> list[Path]:

@@ -9,17 +9,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from cotpd.core.files import read_jsonl
-from cotpd.core.labels import Repair, to_entities
+from cotpd.core.labels import Repair, TagScheme, to_entities
 from cotpd.core.records import Entity, Example
+from cotpd.core.splitting import Rule
 from cotpd.corpus.defects import Defect, Report, Severity, quoted
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id in JSON: a text, or a whole number for it."""
+Splitting = Rule | Literal["spaces"]
+"""A rule of `cotpd.core.splitting`, or ``spaces``: text was split before, words are what stands between its spaces."""
 Model = TypeVar("Model", bound=BaseModel)
 _INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
 _CONTROLS = {"Cc", "Zl", "Zp"}
@@ -38,11 +41,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How files are read: the repair of broken tags, types to rename, and what hears of defects."""
+    """How files are read: what hears of defects, the repair of broken tags, types to rename, and hints.
+
+    Hints are for what a file cannot tell: the ``scheme`` of its tags (by default the one they look like), the
+    ``columns`` of words and tags (from 0, negative from the right), the ``splitting`` of running text into words,
+    and the ``format``.
+    """
 
     report: Report
     repair: Repair = Repair.CONLLEVAL
     label_map: Mapping[str, str] = field(default_factory=dict)
+    scheme: TagScheme | None = None
+    columns: tuple[int, int] = (0, -1)
+    splitting: Splitting = Rule.FINE
+    format: str | None = None
 
     def warn(self, kind: str, where: str, message: str) -> None:
         """Report something that can be read all the same."""
@@ -51,6 +63,11 @@ class Reading:
     def fail(self, kind: str, where: str, message: str) -> None:
         """Report something that breaks the format; returns only when defects are collected."""
         self.report(Defect(kind, where, message, Severity.ERROR))
+
+    def not_kept(self, path: Path, counts: Counter[str]) -> None:
+        """Report what a file holds and an `Example` does not, as one defect."""
+        if listed := ", ".join(f"{number:,} {name}" for name, number in sorted((+counts).items())):
+            self.warn("not-kept", str(path), f"not read, since no example holds it: {listed}")
 
     def label(self, label: str) -> str:
         """The type under which a type of the file is known."""

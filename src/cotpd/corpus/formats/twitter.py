@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import read_lines, write_atomic
-from cotpd.core.labels import OUTSIDE, split_tag, to_tags
+from cotpd.core.labels import OUTSIDE, from_iob1, split_tag, to_tags
 from cotpd.core.records import Example
 from cotpd.corpus.defects import Defect, quoted
 from cotpd.corpus.formats.row import Reading, Row, distinct_ids
@@ -46,6 +46,22 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     return +losses
 
 
+def tags(path: Path, reading: Reading) -> list[list[str]]:
+    """The tags of each post."""
+    return [block.tags for block in _blocks(path, reading)]
+
+
+def lenient_tags(example: Example) -> list[str]:
+    """BIO tags, an orphan's first one being the ``I-`` that it was."""
+    tags = to_tags(example.entities, len(example.words))
+    for entity in example.entities:
+        start, label = entity.span.start, entity.label
+        follows_own_type = start > 0 and tags[start - 1][2:] == label
+        if entity.orphan and not follows_own_type:
+            tags[start] = f"I-{label}"
+    return tags
+
+
 @dataclass(slots=True)
 class _Block:
     """The lines of one post: its image and its words with their tags and places."""
@@ -64,7 +80,8 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
             continue
         reading.check_words(block.words, block.places)
         name = block.image_id or f"{path.stem}:{block.where.rpartition(':')[2]}"
-        entities = reading.entities(block.tags, block.places)
+        tags = from_iob1(block.tags) if reading.scheme == "IOB1" else block.tags
+        entities = reading.entities(tags, block.places)
         yield Row(Example(name, tuple(block.words), entities, image_id=block.image_id), block.where)
 
 
@@ -134,7 +151,7 @@ def _is_tag(tag: str) -> bool:
 
 def _block(example: Example) -> str:
     lines = [] if example.image_id is None else [f"{_IMAGE}{_writable(example.image_id.strip(), example.id)}"]
-    for word, tag in zip(example.words, _tags(example), strict=True):
+    for word, tag in zip(example.words, lenient_tags(example), strict=True):
         lines.append(f"{_writable(word, example.id)}\t{tag}")
     return "".join(f"{line}\n" for line in lines)
 
@@ -145,14 +162,3 @@ def _writable(text: str, where: str) -> str:
             f"{quoted(text)} cannot be written in this format: empty, or with a tab or a line break", where=where
         )
     return text
-
-
-def _tags(example: Example) -> list[str]:
-    """BIO tags, an orphan's first one being the ``I-`` that it was."""
-    tags = to_tags(example.entities, len(example.words))
-    for entity in example.entities:
-        start, label = entity.span.start, entity.label
-        follows_own_type = start > 0 and tags[start - 1][2:] == label
-        if entity.orphan and not follows_own_type:
-            tags[start] = f"I-{label}"
-    return tags

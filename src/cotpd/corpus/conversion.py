@@ -1,0 +1,76 @@
+"""A corpus from any format to any other, with everything that is lost on the way counted."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cotpd.core.errors import UsageError
+from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.formats import FORMATS, named_format
+from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, UNSPLIT
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One file written: where, its posts, and how many values of each kind its format could not hold."""
+
+    path: Path
+    posts: int
+    losses: Mapping[str, int]
+
+
+def convert(source: Path, target: Path, reading: Reading, *, to: str | None = None) -> dict[str, Written]:
+    """Write the corpus at ``source`` to ``target`` in the format ``to``, else the one that its ending tells.
+
+    Several splits become files of a directory, named as those of the source; captions and knowledge that lie beside
+    the source are copied there. What reading leaves out goes to ``reading`` as defects. Raises `DataError` for what
+    cannot be read or written, `UsageError` when ``target`` exists, cannot hold several splits or tells no format.
+    """
+    name = to or _told_format(target)
+    chosen = named_format(name)
+    if target.exists():
+        raise UsageError(f"{target} exists and is never overwritten; choose another name or remove it")
+    corpus = Corpus.read(source, reading)
+    is_file = target.suffix in {form.suffix for form in FORMATS.values()}
+    if is_file and len(corpus.splits) > 1:
+        splits = ", ".join(corpus.splits)
+        raise UsageError(f"{target} is one file, but there are several splits ({splits}); give a directory")
+    done: dict[str, Written] = {}
+    for split, posts in corpus.splits.items():
+        path = target if is_file else target / f"{_stem(corpus, split)}{chosen.suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        done[split] = Written(path, len(posts), dict(chosen.write(path, posts)))
+    if not is_file and source.is_dir():
+        _copy_companions(source, target)
+    return done
+
+
+def total(done: Mapping[str, Written]) -> Counter[str]:
+    """The losses of all files together."""
+    return sum((Counter(written.losses) for written in done.values()), Counter())
+
+
+def _told_format(target: Path) -> str:
+    """The only format with the ending of a file."""
+    found = [name for name, form in FORMATS.items() if form.suffix == target.suffix]
+    if len(found) != 1:
+        raise UsageError(f"{target} does not tell its format; name it by --to: {', '.join(found or FORMATS)}")
+    return found[0]
+
+
+def _stem(corpus: Corpus, split: str) -> str:
+    """The name of the file a split comes from, so that ids made of it stay; its own where one file held several."""
+    if split in corpus.files and corpus.files[split].is_file():
+        return corpus.files[split].stem.strip()
+    return "posts" if split == UNSPLIT else split
+
+
+def _copy_companions(source: Path, target: Path) -> None:
+    for name in (CAPTIONS, KNOWLEDGE):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)

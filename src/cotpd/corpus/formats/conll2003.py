@@ -1,0 +1,135 @@
+"""The format of CoNLL-2003: a word a line with its columns, the tag the last; a blank line ends a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cotpd.core.errors import DataError
+from cotpd.core.files import read_lines, write_atomic
+from cotpd.core.labels import OUTSIDE, detect_scheme, from_iob1, split_tag
+from cotpd.core.records import Example
+from cotpd.corpus.defects import Defect, quoted
+from cotpd.corpus.formats.row import Reading, Row
+from cotpd.corpus.formats.twitter import lenient_tags
+
+_DOCUMENT = "-DOCSTART-"
+_UNKNOWN = "_"
+"""What is written in the columns of part of speech and chunk."""
+_COLUMNS = re.compile(r"[ \t]+")
+
+
+def read(path: Path, reading: Reading) -> Iterator[Row]:
+    """Read the sentences of a file in order, each called ``<file name>:<line>``.
+
+    Columns stand between spaces or tabs; ``reading.columns`` are those of the word and the tag. Tags that look like
+    IOB1 are read as such, and reported. Errors reported: a line without these columns (its word is kept, its tag O), a
+    tag that is none. Lines that begin documents or comments are left out; comments are reported.
+    """
+    sentences = list(_sentences(path, reading))
+    scheme = reading.scheme or detect_scheme(sentence.tags for sentence in sentences)
+    if scheme == "IOB1" and reading.scheme is None:
+        reading.warn("tag-scheme", str(path), "the tags look like IOB1 and are read so: an I- begins an entity")
+    for sentence in sentences:
+        tags = from_iob1(sentence.tags) if scheme == "IOB1" else sentence.tags
+        reading.check_words(sentence.words, sentence.places)
+        name = f"{path.stem}:{sentence.places[0].rpartition(':')[2]}"
+        yield Row(Example(name, tuple(sentence.words), reading.entities(tags, sentence.places)), sentence.places[0])
+
+
+def tags(path: Path, reading: Reading) -> list[list[str]]:
+    """The tags of each sentence."""
+    return [sentence.tags for sentence in _sentences(path, reading)]
+
+
+def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
+    """Write a file of four columns, BIO, orphans as the ``I-`` they were; returns how many values it cannot hold.
+
+    Raises `DataError` for a word that is empty or holds a space, a tab or a line break, and for overlapping entities.
+    """
+    losses: Counter[str] = Counter()
+    blocks, sequences, num_orphans, line = [], [], 0, 1
+    for example in examples:
+        sequences.append(lenient_tags(example))
+        blocks.append(_block(example, sequences[-1]))
+        num_orphans += sum(entity.orphan for entity in example.entities)
+        losses["relations"] += len(example.relations)
+        losses["images"] += example.image_id is not None
+        losses["ids"] += example.id != f"{path.stem}:{line}"
+        line += len(example.words) + 1
+    if detect_scheme(sequences) == "IOB1":
+        losses["orphans"] += num_orphans
+    write_atomic(path, "\n".join(blocks))
+    return +losses
+
+
+@dataclass(slots=True)
+class _Sentence:
+    words: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+
+
+def _sentences(path: Path, reading: Reading) -> Iterator[_Sentence]:
+    sentence = _Sentence()
+    for number, line in read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))):
+        where = f"{path}:{number}"
+        columns = _COLUMNS.split(line.strip(" \t"))
+        if columns == [""] or _begins_document(columns):
+            if sentence.words:
+                yield sentence
+            sentence = _Sentence()
+        elif _is_comment(columns):
+            reading.warn("comment", where, f"left out: {quoted(line)}")
+        else:
+            _add_word(sentence, columns, where, reading)
+    if sentence.words:
+        yield sentence
+
+
+def _begins_document(columns: list[str]) -> bool:
+    """Whether a line begins a document; one that is a word has ``_`` behind it, as we write it."""
+    return columns[0] == _DOCUMENT and _UNKNOWN not in columns[1:2]
+
+
+def _is_comment(columns: list[str]) -> bool:
+    """A line that begins with ``#`` and ends with no tag."""
+    return columns[0].startswith("#") and not is_tag(columns[-1])
+
+
+def _add_word(sentence: _Sentence, columns: list[str], where: str, reading: Reading) -> None:
+    word, tag = (_column(columns, number) for number in reading.columns)
+    if word is None or tag is None or len(columns) < 2:
+        message = f"{len(columns)} columns in {quoted(' '.join(columns))}; a word and a tag are expected"
+        reading.fail("missing-column", where, message)
+        word, tag = word or columns[0], OUTSIDE
+    elif not is_tag(tag):
+        reading.fail("unknown-tag", where, f"{quoted(tag)} is no tag; O or a B-, I-, E-, S-, L- or U- is expected")
+        tag = OUTSIDE
+    sentence.words.append(word)
+    sentence.tags.append(tag)
+    sentence.places.append(where)
+
+
+def _column(columns: list[str], number: int) -> str | None:
+    return columns[number] if -len(columns) <= number < len(columns) else None
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is a tag of any scheme."""
+    try:
+        split_tag(text)
+    except DataError:
+        return False
+    return True
+
+
+def _block(example: Example, tags: list[str]) -> str:
+    for word in (*example.words, *tags):
+        if not word or set(word) & set(" \t\n\r"):
+            message = f"{quoted(word)} cannot be written in this format: empty, or with white space in it"
+            raise DataError(message, where=example.id)
+    return "".join(f"{word} {_UNKNOWN} {_UNKNOWN} {tag}\n" for word, tag in zip(example.words, tags, strict=True))

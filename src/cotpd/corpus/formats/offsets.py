@@ -1,0 +1,112 @@
+"""Mentions by character offsets to spans of words and back, for the formats that mark running text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from cotpd.core.records import Example, Span
+from cotpd.core.splitting import Rule, Word, split_words
+from cotpd.corpus.defects import quoted
+from cotpd.corpus.formats.row import Reading, Splitting
+
+_BETWEEN_SPACES = re.compile(r"[^ \t\n\r]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """The characters ``[start, end)`` of a text, counted in code points; ``text`` is what should stand there."""
+
+    start: int
+    end: int
+    where: str
+    text: str | None = None
+
+
+def place(text: str, mentions: Sequence[Mention], reading: Reading) -> tuple[tuple[str, ...], list[Span | None]]:
+    """The words of a text and the span of each mention, None where it cannot be (reported).
+
+    A word in which a mention begins or ends is divided there, and reported, so that nothing is lost. Errors reported:
+    offsets outside the text, a mention that is not what stands there (but for case and white space) or only space.
+    """
+    sound = [_is_sound(text, mention, reading) for mention in mentions]
+    borders = {border for mention, ok in zip(mentions, sound, strict=True) if ok for border in _borders(mention)}
+    whole = _split(text, reading.splitting)
+    words = list(_divided(whole, borders))
+    for mention, ok in zip(mentions, sound, strict=True):
+        if ok:
+            _report_cuts(whole, mention, reading)
+    spans = [_span(words, mention, reading) if ok else None for mention, ok in zip(mentions, sound, strict=True)]
+    return tuple(word.text for word in words), spans
+
+
+def characters(example: Example, span: Span) -> tuple[int, int]:
+    """The characters ``[start, end)`` of a span in the text of its example."""
+    start = sum(len(word) + 1 for word in example.words[: span.start])
+    return start, start + len(example.words_of(span))
+
+
+def count_losses(example: Example, losses: Counter[str]) -> None:
+    """Add what running text loses: ``orphans``, and ``words``: posts that would not be split into the same words."""
+    losses["orphans"] += sum(entity.orphan for entity in example.entities)
+    borders = {border for span in spans_of(example) for border in characters(example, span)}
+    words = tuple(word.text for word in _divided(_split(example.text, Rule.FINE), borders))
+    losses["words"] += words != example.words
+
+
+def spans_of(example: Example) -> list[Span]:
+    """Every span that an example names, each once: of its entities, then of its relations."""
+    arguments = [span for relation in example.relations for span in (relation.head, relation.tail)]
+    return list(dict.fromkeys([*(entity.span for entity in example.entities), *arguments]))
+
+
+def _is_sound(text: str, mention: Mention, reading: Reading) -> bool:
+    start, end = mention.start, mention.end
+    if not 0 <= start < end <= len(text):
+        message = f"the characters [{start}, {end}) do not lie in a text of {len(text)} characters"
+        reading.fail("bad-span", mention.where, message)
+        return False
+    if mention.text is not None and _plain(mention.text) != _plain(text[start:end]):
+        message = f"the characters [{start}, {end}) are {quoted(text[start:end])}, not {quoted(mention.text)}"
+        reading.fail("mention-differs", mention.where, message)
+        return False
+    return True
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _borders(mention: Mention) -> tuple[int, int]:
+    return mention.start, mention.end
+
+
+def _split(text: str, splitting: Splitting) -> list[Word]:
+    if splitting == "spaces":
+        return [Word(match[0], *match.span()) for match in _BETWEEN_SPACES.finditer(text)]
+    return split_words(text, Rule(splitting))
+
+
+def _divided(words: Iterable[Word], borders: set[int]) -> Iterator[Word]:
+    """The words, each cut at the borders inside it."""
+    for word in words:
+        inside = sorted(border for border in borders if word.start < border < word.end) if borders else []
+        for start, end in zip([word.start, *inside], [*inside, word.end], strict=True):
+            yield Word(word.text[start - word.start : end - word.start], start, end)
+
+
+def _report_cuts(words: Iterable[Word], mention: Mention, reading: Reading) -> None:
+    for word in words:
+        if any(word.start < border < word.end for border in _borders(mention)):
+            message = f"[{mention.start}, {mention.end}) cuts {quoted(word.text)}; the word is divided there"
+            reading.warn("offsets-cut-word", mention.where, message)
+
+
+def _span(words: Sequence[Word], mention: Mention, reading: Reading) -> Span | None:
+    inside = [n for n, word in enumerate(words) if mention.start <= word.start and word.end <= mention.end]
+    if inside:
+        return Span(inside[0], inside[-1] + 1)
+    reading.fail("bad-span", mention.where, f"the characters [{mention.start}, {mention.end}) are white space only")
+    return None

@@ -1,0 +1,30 @@
+"""Spans of words as formats give them: inside their post, and entities that do not overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cotpd.core.records import Entity, Span
+from cotpd.corpus.formats.row import Reading
+
+
+def word_span(start: int, end: int, num_words: int, where: str, reading: Reading) -> Span | None:
+    """The words ``[start, end)`` of a post; None, and an error reported, where it has no such words."""
+    if 0 <= start < end <= num_words:
+        return Span(start, end)
+    reading.fail("bad-span", where, f"the words [{start}, {end}) do not lie in a post of {num_words} words")
+    return None
+
+
+def flat(entities: Iterable[Entity], where: str, reading: Reading) -> tuple[Entity, ...]:
+    """The entities in order, renamed; of those that overlap the longest is kept, and each other one reported."""
+    kept: list[Entity] = []
+    for entity in sorted(dict.fromkeys(entities), key=lambda entity: entity.span.start - entity.span.end):
+        span = entity.span
+        rival = next((k for k in kept if k.span.start < span.end and span.start < k.span.end), None)
+        if rival is None:
+            kept.append(Entity(span, reading.label(entity.label), orphan=entity.orphan))
+            continue
+        message = f"the {entity.label} at the words [{span.start}, {span.end}) overlaps the {rival.label} at "
+        reading.warn("overlap", where, f"{message}[{rival.span.start}, {rival.span.end}), which is kept")
+    return tuple(sorted(kept, key=lambda entity: entity.span))
