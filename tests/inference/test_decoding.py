@@ -19,7 +19,7 @@ from cotpd.inference import decoding
 from cotpd.inference.decoding import decode
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
-from cotpd.views.view import ViewKind
+from cotpd.views.view import View, ViewKind
 
 
 def post(length: int, seed: int = 0) -> Example:
@@ -125,6 +125,35 @@ def test_an_entity_at_an_edge_is_read_where_it_is_more_central(
     labels = [entity.label for entity in prediction.entities]
     assert len(seen) > 2
     assert labels == ["PER", *["LOC"] * len(seen), "ORG"]
+
+
+def test_posts_of_like_length_are_read_together(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Padding is paid for in full: a batch of posts in their own order would be half padding here."""
+    lengths: list[list[int]] = []
+
+    def counted(student: object, tags: object, views: list[View]) -> Iterator[tuple[int, Entity]]:
+        lengths.append([len(view.ids) for view in views])
+        return iter(())
+
+    monkeypatch.setattr(decoding, "_entities", counted)
+    list(decode(student, [post(length, seed) for seed in range(30) for length in (1, 4, 16)], kind=ViewKind.TEXT))
+    assert sum(map(len, lengths)) == 90
+    assert all(len(set(batch)) == 1 for batch in lengths)
+    assert max(map(len, lengths)) <= 32
+
+
+def test_bfloat16_is_near_float32(student: Student) -> None:
+    examples = [post(length) for length in range(1, 20)]
+    exact = list(decode(student, examples, kind=ViewKind.PROMPT))
+    rough = list(decode(student, examples, kind=ViewKind.PROMPT, precision="bfloat16"))
+    pairs = [
+        (a.score, b.score)
+        for x, y in zip(exact, rough, strict=True)
+        for a, b in zip(x.entities, y.entities, strict=False)
+    ]
+    assert [a for a, _ in pairs] != [b for _, b in pairs], "the precision has no effect"
+    agreeing = sum(x.entities == y.entities for x, y in zip(exact, rough, strict=True))
+    assert agreeing >= 16
 
 
 def test_of_two_windows_entities_that_overlap_the_more_probable_stays() -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cotpd.inference.extractor import Extraction
 
 Row = dict[str, Any]
+Precision = Literal["float32", "bfloat16"]
 
 
 def extract(
@@ -28,6 +29,7 @@ def extract(
     file: Annotated[Path | None, typer.Option(help="Read JSON lines with `text` or `words`, or lines of text.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts read together; 1 answers each line at once.")] = 32,
     device: Annotated[str | None, typer.Option(help="A torch device; by default the GPU if there is one.")] = None,
+    precision: Annotated[Precision, typer.Option(help="bfloat16 is faster where the device has it.")] = "float32",
     human: Annotated[bool, typer.Option("--human", help="Print marked text for people, not JSON.")] = False,
 ) -> None:
     """Extract the entities of texts: one line of JSON for each.
@@ -45,7 +47,9 @@ def extract(
 
     source = _Source(_rows(texts or [], file))
     extractor = Extractor.from_pretrained(run, device=device)
-    extractor.batch_size = batch_size
+    if extractor.student.design.task == "relations":
+        raise UsageError(f"{run} was trained on relations and extracts no entities; see `cotpd evaluate --help`")
+    extractor.batch_size, extractor.precision = batch_size, precision
     rows, copies = tee(source)
     show = _show_marked if human else _show_json
     for extraction, row in zip(extractor.stream(row["text"] for row in rows), copies, strict=False):

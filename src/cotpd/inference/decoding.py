@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -25,23 +26,31 @@ _POOL = 32
 _OVERLAP = 32
 """Words that the windows of a long post share, so that an entity at an edge is seen with words on both sides."""
 
+Precision = Literal["float32", "bfloat16"]
+
 _Integers = npt.NDArray[np.int64]
 
 
 def decode(
-    student: Student, examples: Iterable[Example], *, kind: ViewKind, batch_size: int = 32
+    student: Student,
+    examples: Iterable[Example],
+    *,
+    kind: ViewKind,
+    batch_size: int = 32,
+    precision: Precision = "float32",
 ) -> Iterator[Prediction]:
     """One prediction for each example, in their order, from one view of each.
 
     Examples are taken from the iterable in pools of 32 batches (one by one if ``batch_size`` is 1), so any stream can
     be decoded. A post longer than the encoder takes is read in overlapping windows of words; an entity counts in the
     window where it is more central. The score of an entity is the exact probability, under the CRF, that just these
-    words are one entity of its type.
+    words are one entity of its type. ``bfloat16`` runs the encoder in that precision: about twice as fast where the
+    device has it, the scores off by a few hundredths at most.
     """
     num_pooled = batch_size * _POOL if batch_size > 1 else 1
     source = iter(examples)
     while pool := list(islice(source, num_pooled)):
-        with _evaluating(student), torch.inference_mode():
+        with _evaluating(student), torch.inference_mode(), _precision(student, precision):
             decode_pool = decode_relations if student.design.task == "relations" else _decode_pool
             predictions = decode_pool(student, pool, kind, batch_size)
         yield from predictions
@@ -62,8 +71,7 @@ def _decode_pool(student: Student, pool: Sequence[Example], kind: ViewKind, batc
     windows.sort(key=lambda window: len(window.view.ids))
     entities: list[list[Entity]] = [[] for _ in pool]
     tags = _Tags.of(student.label_set)
-    for start in range(0, len(windows), batch_size):
-        batch = windows[start : start + batch_size]
+    for batch in _batches(windows, batch_size):
         for row, entity in _entities(student, tags, [window.view for window in batch]):
             if moved := _in_post(entity, batch[row]):
                 entities[batch[row].post].append(moved)
@@ -77,6 +85,19 @@ def _windows(student: Student, post: int, example: Example, kind: ViewKind) -> I
     for number, span in enumerate(spans):
         part = example if len(spans) == 1 else excerpt(example, span)
         yield _Window(post, span, range(edges[number], edges[number + 1]), student.reader.read(part, kind))
+
+
+def _batches(windows: Iterable[_Window], batch_size: int) -> Iterator[list[_Window]]:
+    """Windows in order of length, batched; one half full ends where longer windows begin, for padding costs more."""
+    batch: list[_Window] = []
+    for window in windows:
+        is_longer = bool(batch) and len(window.view.ids) > len(batch[-1].view.ids)
+        if len(batch) == batch_size or (is_longer and 2 * len(batch) >= batch_size):
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
 
 
 def _in_post(entity: Entity, window: _Window) -> Entity | None:
@@ -168,3 +189,7 @@ def _evaluating(student: Student) -> Iterator[None]:
         yield
     finally:
         student.train(was_training)
+
+
+def _precision(student: Student, precision: Precision) -> torch.autocast:
+    return torch.autocast(student.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")

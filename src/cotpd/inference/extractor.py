@@ -14,7 +14,7 @@ import torch
 from cotpd.core.errors import CheckpointError, MissingExtraError
 from cotpd.core.records import Entity, Example, Prediction
 from cotpd.core.splitting import Word, split_words
-from cotpd.inference.decoding import decode
+from cotpd.inference.decoding import Precision, decode
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
@@ -53,9 +53,10 @@ class Extractor:
     extractor("Messi lifts the cup in Lusail").entities
     """
 
-    def __init__(self, student: Student, *, batch_size: int = 32) -> None:
+    def __init__(self, student: Student, *, batch_size: int = 32, precision: Precision = "float32") -> None:
         self.student = student
         self.batch_size = batch_size
+        self.precision = precision
 
     @classmethod
     def from_pretrained(
@@ -110,7 +111,13 @@ class Extractor:
 
     def predict(self, examples: Iterable[Example], *, kind: ViewKind | None = None) -> Iterator[Prediction]:
         """Predict examples, their words as they are, from the view that ships or from another ``kind``."""
-        return decode(self.student, examples, kind=kind or self.student.design.ships, batch_size=self.batch_size)
+        return decode(
+            self.student,
+            examples,
+            kind=kind or self.student.design.ships,
+            batch_size=self.batch_size,
+            precision=self.precision,
+        )
 
     def save_pretrained(self, path: str | Path) -> None:
         """Write a model directory that `from_pretrained` reads. Raises `UsageError` if it exists."""
