@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -96,6 +97,17 @@ def test_a_reader_that_leaves_is_no_error(way: str) -> None:
     command = f"{sys.executable} - fail {way} | true"
     ended = subprocess.run(["bash", "-c", command], input=FAILING, capture_output=True, text=True)
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize(("options", "told"), [([], False), (["--debug"], True)])
+def test_warnings_of_libraries_stay_off_stderr(options: list[str], told: bool) -> None:
+    """The hub's client tells of every retry."""
+    warn = 'from huggingface_hub.utils import logging; logging.get_logger("huggingface_hub.x").warning("Retrying")'
+    program = FAILING.replace('if way == "data":', f'if way == "data":\n        {warn}')
+    clean = {name: value for name, value in os.environ.items() if not name.endswith("_VERBOSITY")}
+    command = [sys.executable, "-c", program, "fail", "data", *options]
+    ended = subprocess.run(command, capture_output=True, text=True, env=clean)
+    assert ("Retrying" in ended.stderr) == told
 
 
 def test_version(cotpd: Callable[..., Any]) -> None:

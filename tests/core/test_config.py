@@ -44,6 +44,8 @@ def test_changes_are_read_as_toml_json_or_text(tmp_path: Path) -> None:
         ("objective.target=none", "set task_loss"),
         ("objective.target=recorded", "target_run"),
         ("format_version=2", "format_version"),
+        (f"seed={2**63}", "seed"),
+        ("objective.weight=inf", "objective.weight"),
     ],
 )
 def test_a_wrong_change_is_refused_by_name(change: str, message: str, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from cotpd.core.config import ExperimentConfig
-from cotpd.core.errors import DataError, TrainingError, UsageError
+from cotpd.core.errors import CheckpointError, DataError, TrainingError, UsageError
 from cotpd.core.records import Entity, Example, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.progress import Progress
@@ -136,9 +136,39 @@ def test_a_taken_directory_is_refused(
         distill(corpus, config=configure(), out=tmp_path)
     with pytest.raises(UsageError, match="another configuration"):
         distill(corpus, config=configure(prompt={"length": 3}), out=tmp_path, resume=True)
+    older = (tmp_path / "config.toml").read_text(encoding="utf-8").replace('repair = "conlleval"\n', "")
+    (tmp_path / "config.toml").write_text(older, encoding="utf-8")  # a key that came later has its default
     distill(corpus, config=configure(), out=tmp_path, resume=True)
     with pytest.raises(UsageError, match="finished"):
         distill(corpus, config=configure(), out=tmp_path, resume=True)
+
+
+def test_a_run_that_began_with_other_data_is_refused(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    def stop(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distill(corpus, config=configure(), out=tmp_path, listener=stop)
+    first = replace(corpus.train[0], caption=None)
+    for other in (replace(corpus, train=(first, *corpus.train[1:])), replace(corpus, dev=corpus.dev[1:])):
+        with pytest.raises(UsageError, match="other posts, captions or knowledge"):
+            distill(other, config=configure(), out=tmp_path, resume=True)
+    (tmp_path / "environment.json").write_text("{", encoding="utf-8")
+    with pytest.raises(CheckpointError, match="damaged"):
+        distill(corpus, config=configure(), out=tmp_path, resume=True)
+    (tmp_path / "environment.json").write_text("{}", encoding="utf-8")
+    distill(corpus, config=configure(), out=tmp_path, resume=True)
+
+
+def test_a_directory_that_cannot_be_written_is_refused(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UsageError, match=r"cannot be written .*--out"):
+            distill(corpus, config=configure(), out=out)
 
 
 def test_early_stopping_keeps_the_best_epoch(
@@ -220,3 +250,4 @@ def test_a_share_of_the_posts_nests_in_a_larger_one(corpus: Corpus, configure: C
     assert len(small) == 6
     assert len(large) == 12
     assert small < large
+    assert len(_share(corpus.train, configure(data={"train_share": 0.001}))) == 1

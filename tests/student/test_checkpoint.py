@@ -57,6 +57,7 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
     [
         ({"model_type": "bert"}, "not a CoTPD model"),
         ({"format_version": 99}, "newer CoTPD"),
+        ({"format_version": "new"}, "format_version is 'new'"),
         ({"types": ["PER"]}, "7 labels are named, 3 follow"),
         ({"ships": "picture"}, "picture"),
         ({"encoder_config": {"model_type": "nothing"}}, "no known encoder"),

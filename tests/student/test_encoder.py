@@ -1,5 +1,6 @@
 """Every kind of encoder reads embeddings as it reads ids, and says clearly what it cannot load."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,28 @@ def test_a_directory_without_an_encoder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(UsageError, match="cannot be loaded"):
         TextEncoder.from_pretrained(str(tmp_path))
+
+
+def test_damaged_weights_are_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_encoder, tmp_path / "damaged")
+    (tmp_path / "damaged" / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UsageError, match="cannot be loaded"):
+        TextEncoder.from_pretrained(str(tmp_path / "damaged"))
+
+
+def test_an_encoder_without_vocabulary_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    """transformers makes up an empty one, under which every word is unknown."""
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(tiny_encoder / name, tmp_path)
+    with pytest.raises(UsageError, match="no vocabulary"):
+        TextEncoder.from_pretrained(str(tmp_path))
+
+
+def test_a_directory_goes_before_a_hub_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "corpus").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"config\.json is missing"):
+        TextEncoder.from_pretrained("corpus")
 
 
 def test_a_pickle_is_not_loaded(tiny_encoder: Path, tmp_path: Path) -> None:

@@ -71,6 +71,11 @@ def test_heads_must_divide_the_hidden_size(make_student: Callable[..., Student])
         make_student({"heads": 5})
 
 
+def test_prompts_must_leave_room_for_the_text(make_student: Callable[..., Student]) -> None:
+    with pytest.raises(UsageError, match=r"prompt\.length = 600 .* 512"):
+        make_student({"length": 600})
+
+
 def test_frozen_embeddings_do_not_learn(make_student: Callable[..., Student]) -> None:
     assert not make_student(freeze_embeddings=True).encoder.embeddings.weight.requires_grad
     assert make_student().encoder.embeddings.weight.requires_grad

@@ -63,6 +63,8 @@ def options(
 ) -> None:
     """Learn from images and a language model's knowledge; extract entities and relations from text alone."""
     _log_to_stderr(logging.DEBUG if debug else logging.INFO)
+    if not debug:
+        _hush_libraries()
     if version:
         print(f"cotpd {cotpd.__version__}")
         raise typer.Exit
@@ -81,6 +83,12 @@ def _log_to_stderr(level: int) -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     _log.handlers = [handler]
     _log.setLevel(level)
+
+
+def _hush_libraries() -> None:
+    """Keep warnings of libraries that load later off stderr, where a failure is one line."""
+    for name in ("HF_HUB_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
+        os.environ.setdefault(name, "error")
 
 
 def _report(error: CotpdError | typer.TyperException | OSError) -> int:

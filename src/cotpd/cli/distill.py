@@ -46,9 +46,9 @@ def distill(
     )
     with ProgressBar() as bar:
         train(corpus, config=experiment, out=run, resume=resume, listener=bar.show)
-    typer.echo(
-        f"{run}: dev F1 {100 * (bar.best_f1 or 0.0):.2f} (micro, conlleval)\ntry: cotpd extract {run} 'some text'"
-    )
+    relations = experiment.task == "relations"
+    follow_up = f"cotpd evaluate {run} {data.path} --split dev" if relations else f"cotpd extract {run} 'some text'"
+    typer.echo(f"{run}: dev F1 {100 * (bar.best_f1 or 0.0):.2f} (micro, conlleval)\ntry: {follow_up}")
 
 
 class ProgressBar:

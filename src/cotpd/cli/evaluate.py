@@ -46,10 +46,13 @@ def evaluate(
         cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --view knowledge --against runs/text-seed1 --json
     """
     from cotpd.cli.terminal import printable
+    from cotpd.core.errors import UsageError
     from cotpd.core.files import write_atomic
 
     scored = _predict(run, data, split, view)
     other = _predict(against, data, split, None) if against else None
+    if other and other.task != scored.task:
+        raise UsageError(f"{against} was trained on {other.task}, {run} on {scored.task}; compare runs of one task")
     report = _report(scored, other, mode)
     text = json.dumps(report.to_dict(), indent=2)
     if out:
@@ -76,7 +79,7 @@ def _predict(run: Path, data: Path, split: Split | None, view: View | None) -> _
     name, examples = _chosen(corpus, data, split)
     if kind == "knowledge":
         _require_knowledge(examples, data)
-    _note_unknown_types(student, examples)
+    _note_gold(student, examples)
     facts = {"run": str(run), "data": f"{data} ({name})", "view": kind}
     train = () if name == "train" else corpus.train
     return _Predicted(student.design.task, facts, list(_decoded(student, examples, kind)), examples, train)
@@ -133,7 +136,10 @@ def _require_knowledge(examples: tuple[Example, ...], data: Path) -> None:
         logger.warning("%d of %d posts have neither caption nor knowledge", without, len(examples))
 
 
-def _note_unknown_types(student: Student, examples: tuple[Example, ...]) -> None:
+def _note_gold(student: Student, examples: tuple[Example, ...]) -> None:
+    task = student.design.task
+    if not any(getattr(example, task) for example in examples):
+        logger.warning("these posts have no gold %s", task)
     unknown = {entity.label for example in examples for entity in example.entities} - set(student.label_set.types)
     if unknown:
         logger.warning("types in gold that the student never learnt: %s", ", ".join(sorted(unknown)))

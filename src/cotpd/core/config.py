@@ -25,7 +25,7 @@ Task = Literal["entities", "relations"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class DataConfig(_Section):
@@ -155,7 +155,7 @@ class ExperimentConfig(_Section):
     views: ViewConfig = ViewConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optimisation: OptimisationConfig = OptimisationConfig()
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     """Seeds the initial head and generator, the order of the posts and every dropout."""
     format_version: Literal[1] = 1
     """The version of this format."""

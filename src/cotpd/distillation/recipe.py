@@ -15,7 +15,7 @@ import torch
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import DataError
-from cotpd.core.files import json_line, write_atomic
+from cotpd.core.files import hash_text, json_line, write_atomic
 from cotpd.core.labels import LabelSet
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example, Knowledge
@@ -51,13 +51,13 @@ def distill(
     """Train a student on a corpus and its knowledge, in the run directory ``out``; returns the finished extractor.
 
     ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Raises
-    `DataError` for a corpus without training or dev posts or entities, `UsageError` for a directory that is taken,
-    `TrainingError` when training cannot go on.
+    `DataError` for a corpus without training or dev posts or entities, `UsageError` for a directory that is taken or
+    was begun with other data, `TrainingError` when training cannot go on.
     """
     corpus = corpus.with_knowledge(knowledge)
     train = _share(corpus.train, config)
     _check(train, corpus.dev, config)
-    run = RunDirectory.open(out, config, resume=resume)
+    run = RunDirectory.open(out, config, data=_fingerprint(train, corpus), resume=resume)
     student = build_student(train, corpus, config)
     feed = Feed(student, train, config)
     if feed.num_cut:
@@ -88,7 +88,7 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
 def _share(train: Sequence[Example], config: ExperimentConfig) -> tuple[Example, ...]:
     """The first posts of a seeded order, so that smaller shares are part of larger ones."""
     order = np.random.default_rng(config.seed).permutation(len(train))
-    kept = sorted(order[: round(len(train) * config.data.train_share)])
+    kept = sorted(order[: max(1, round(len(train) * config.data.train_share))])
     return tuple(train[index] for index in kept)
 
 
@@ -103,6 +103,12 @@ def _check(train: Sequence[Example], dev: Sequence[Example], config: ExperimentC
             "or set objective.target = 'none'",
             where=str(config.data.path),
         )
+
+
+def _fingerprint(train: Sequence[Example], corpus: Corpus) -> str:
+    """A hash of all that a run learns from, by which `--resume` sees that it is the same."""
+    labels = (*corpus.label_set.types, *relation_labels(corpus.examples))
+    return hash_text(*(str(example) for example in (*train, *corpus.dev)), *labels)
 
 
 def _summary(state: State, feed: Feed) -> dict[str, Any]:

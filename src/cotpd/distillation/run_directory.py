@@ -15,6 +15,7 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, UsageError
 from cotpd.core.files import json_line, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
 
+_ENVIRONMENT = "environment.json"
 _KEPT = 2
 """Checkpoints of a kind that are kept: the newest, and the one before in case it is damaged."""
 
@@ -37,23 +38,28 @@ class RunDirectory:
     path: Path
 
     @classmethod
-    def open(cls, path: Path, config: ExperimentConfig, *, resume: bool) -> RunDirectory:
-        """Begin a run, or go on with one.
+    def open(cls, path: Path, config: ExperimentConfig, *, data: str, resume: bool) -> RunDirectory:
+        """Begin a run, or go on with one; ``data`` is the hash of what it learns from.
 
-        Raises `UsageError` if it exists and ``resume`` is false, is finished already, or has another configuration.
+        Raises `UsageError` if it exists and ``resume`` is false, is finished already, or has another configuration or
+        other data, and where nothing can be written.
         """
-        run, text = cls(path), config.to_toml()
-        config_path = path / "config.toml"
+        run, config_path = cls(path), path / "config.toml"
         if config_path.exists():
             if run.is_finished:
                 raise UsageError(f"{path}: this run is finished; choose another directory with --out")
             if not resume:
                 raise UsageError(f"{path}: a run was begun here; go on with --resume, or choose another --out")
-            if config_path.read_text(encoding="utf-8") != text:
+            if ExperimentConfig.read(config_path) != config:
                 raise UsageError(f"{path}: begun with another configuration (see config.toml); choose another --out")
+            if run._data not in (None, data):
+                raise UsageError(f"{path}: begun with other posts, captions or knowledge; choose another --out")
             return run
-        write_atomic(path / "environment.json", json.dumps(_environment(), indent=2) + "\n")
-        write_atomic(config_path, text)
+        try:
+            write_atomic(path / _ENVIRONMENT, json.dumps({**_environment(), "data": data}, indent=2) + "\n")
+            write_atomic(config_path, config.to_toml())
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
         return run
 
     @property
@@ -115,6 +121,15 @@ class RunDirectory:
     def finish(self) -> None:
         """Remove the checkpoints of a finished run."""
         shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
+
+    @property
+    def _data(self) -> str | None:
+        """The hash of what the run began with; None where it was not recorded."""
+        try:
+            recorded: str | None = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8")).get("data")
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.path / _ENVIRONMENT}: damaged ({error}); choose another --out") from error
+        return recorded
 
     def _checkpoint(self, kind: str, step: int) -> Path:
         return self.path / "checkpoints" / f"{kind}-{step}"

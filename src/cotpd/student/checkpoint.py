@@ -105,8 +105,11 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict) or values.get("model_type") != MODEL_TYPE:
         raise CheckpointError(f"{path}: not a CoTPD model (model_type is not {MODEL_TYPE!r})")
-    if values.get("format_version", 0) > FORMAT_VERSION:
-        raise CheckpointError(f"{path}: saved by a newer CoTPD (format {values['format_version']}); upgrade cotpd")
+    version = values.get("format_version", 0)
+    if not isinstance(version, int):
+        raise CheckpointError(f"{path}: format_version is {version!r}, not a number; use another checkpoint")
+    if version > FORMAT_VERSION:
+        raise CheckpointError(f"{path}: saved by a newer CoTPD (format {version}); upgrade cotpd")
     return values
 
 

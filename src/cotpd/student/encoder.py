@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel
@@ -50,10 +51,12 @@ class TextEncoder(nn.Module):
         try:
             tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, use_fast=True)
             model = AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32, use_safetensors=True)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise _explained(name, error) from error
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise UsageError(f"{name} has no fast tokenizer; save its tokenizer.json first")
+        if len(tokenizer) <= len(tokenizer.all_special_tokens):
+            raise UsageError(f"{name} has no vocabulary; save its tokenizer.json beside the weights")
         return cls(model), Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
 
     @classmethod
@@ -112,7 +115,7 @@ _POSITIONS_BEHIND_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "m
 def _locate(name: str) -> str:
     """A directory for a name that an installed package carries; every other name as it is."""
     if name not in _OFFLINE_PACKAGES:
-        if ("/" in name or "." in name) and Path(name).exists() and not (Path(name) / "config.json").is_file():
+        if Path(name).exists() and not (Path(name) / "config.json").is_file():
             raise UsageError(f"{name}: no encoder here (config.json is missing); give a directory or a hub name")
         return name
     package, sha256 = _OFFLINE_PACKAGES[name]

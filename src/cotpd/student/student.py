@@ -57,8 +57,7 @@ class Student(nn.Module):
         self.generator = _generator(encoder, design.prompt) if design.prompt else None
         self.markers = _markers(encoder) if design.task == "relations" else None
         self.head = _head(design, encoder.hidden_size)
-        room = design.prompt.length if design.prompt else 0
-        self.reader = ViewReader(Pieces(tokenizer), design.views, encoder.max_pieces - room)
+        self.reader = ViewReader(Pieces(tokenizer), design.views, _room(encoder, design.prompt))
 
     @property
     def label_set(self) -> LabelSet:
@@ -111,6 +110,13 @@ class Student(nn.Module):
         joined = longer.scatter(1, places, prompts)
         positions = torch.arange(num_pieces + prompts.shape[1], device=mask.device)
         return joined, positions.expand(num_posts, -1) < lengths + prompts.shape[1]
+
+
+def _room(encoder: TextEncoder, prompt: PromptConfig | None) -> int:
+    """How many pieces fit into the encoder beside the prompts; at least half of it is left to the text."""
+    if prompt and prompt.length > encoder.max_pieces // 2:
+        raise UsageError(f"prompt.length = {prompt.length} is over half of the {encoder.max_pieces} the encoder takes")
+    return encoder.max_pieces - (prompt.length if prompt else 0)
 
 
 def _head(design: Design, hidden_size: int) -> Head:
