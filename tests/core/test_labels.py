@@ -1,5 +1,6 @@
 """Entities and tags say the same, and every broken tag meets its policy."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cotpd.core.errors import DataError
-from cotpd.core.labels import LabelSet, Repair, Scheme, to_entities, to_tags
+from cotpd.core.labels import OUTSIDE, LabelSet, Repair, Scheme, detect_scheme, from_iob1, to_entities, to_tags
 from cotpd.core.records import Entity, Span
 
 PREFIXED = [f"{prefix}-{name}" for prefix in "BIESLU" for name in ("PER", "LOC", "geo-loc")]
@@ -97,3 +98,38 @@ def test_twitter_2015_counts_its_entities_in_both_modes(shared: Path) -> None:
         strict += len(to_entities(tags, Repair.DROP))
         tags = []
     assert (lenient, strict) == (6352, 6166)
+
+
+@pytest.mark.parametrize(
+    ("posts", "scheme"),
+    [
+        (["I-PER O I-ORG B-ORG"], "IOB1"),
+        (["I-PER I-PER"], "IOB1"),
+        (["I-PER I-ORG", "B-PER", "I-LOC"], "IOB1"),
+        (["B-PER I-PER O", "I-LOC"], "BIO"),
+        (["B-PER B-PER"], "BIO"),
+        (["B-PER E-PER", "S-LOC"], "BIOES"),
+        (["B-PER L-PER", "U-LOC"], "BILOU"),
+        (["S-PER", "U-PER"], None),
+        (["O O", ""], None),
+        ([], None),
+    ],
+)
+def test_the_scheme_of_tags_is_detected(posts: list[str], scheme: str | None) -> None:
+    assert detect_scheme([post.split() for post in posts]) == scheme
+
+
+@given(st.lists(st.sampled_from(["PER", "LOC", None]), max_size=8), st.data())
+def test_iob1_tags_become_the_same_entities(types: list[str | None], data: st.DataObject) -> None:
+    """IOB1: a B- stands only between two entities of one type that touch."""
+    entities = [Entity(Span(n, n + 1), name) for n, name in enumerate(types) if name is not None]
+    touching = {n for n, (one, two) in enumerate(pairwise(types), 1) if one == two}
+    tags = [f"{'B' if n in touching else 'I'}-{name}" if name else OUTSIDE for n, name in enumerate(types)]
+    found = to_entities(from_iob1(tags), Repair.STRICT)
+    assert list(found) == entities
+    assert not any(entity.orphan for entity in found)
+
+
+def test_what_is_no_tag_has_no_scheme() -> None:
+    with pytest.raises(DataError, match="is no tag"):
+        detect_scheme([["X-PER"]])

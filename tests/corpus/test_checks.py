@@ -160,3 +160,17 @@ def test_real_corpora_have_the_published_counts(shared: Path) -> None:
     assert (kinds(t15)["same-text"], kinds(t17)["same-text"]) == (3, 6)
     assert kinds(t15)["invisible-word"] == 1
     assert kinds(t17)["replacement-character"] == 4
+
+
+def test_the_tag_scheme_of_each_file_is_told(clean: Path) -> None:
+    (clean / "dev.txt").write_text("IMGID:dev-image\nBo\tU-PER\n", encoding="utf-8")
+    assert {file.name: scheme for file, scheme in inspect(clean).schemes.items()} == {
+        "train.txt": "BIO",
+        "dev.txt": "BILOU",
+        "test.txt": "BIO",
+    }
+
+
+def test_a_corpus_of_relations_needs_no_entities(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"words": ["a"], "relations": [{"head": [0, 1], "tail": [0, 1], "label": "r"}]}])
+    assert "no-entities" not in kinds(inspect(tmp_path))

@@ -17,6 +17,7 @@ import typer
 
 import cotpd
 from cotpd.cli.check import check
+from cotpd.cli.convert import convert
 from cotpd.cli.demo import demo
 from cotpd.cli.distill import distill
 from cotpd.cli.elicit import elicit
@@ -26,7 +27,7 @@ from cotpd.cli.show import show
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (check, demo, distill, elicit, evaluate, extract, show):
+for verb in (check, convert, demo, distill, elicit, evaluate, extract, show):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")
@@ -34,6 +35,7 @@ _log = logging.getLogger("cotpd")
 _EXTRAS = {
     **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
     **dict.fromkeys(("openai", "xllamacpp"), "llm"),
+    **dict.fromkeys(("datasets", "spacy"), "formats"),
 }
 """The packages that an extra brings."""
 

@@ -55,6 +55,7 @@ def _to_dict(inspection: Inspection) -> dict[str, Any]:
     return {
         "statistics": asdict(inspection.statistics),
         "versions": {str(file): asdict(version) for file, version in inspection.versions.items()},
+        "schemes": {str(file): scheme for file, scheme in inspection.schemes.items()},
         "errors": inspection.num_errors,
         "warnings": len(inspection.defects) - inspection.num_errors,
         "kinds": dict(Counter(defect.kind for defect in inspection.defects)),
@@ -71,6 +72,8 @@ def _print(inspection: Inspection, limit: int, console: Console) -> None:
             console.print(_companion_line(what, companion))
     for file, version in inspection.versions.items():
         console.print(f"{file}: {version}")
+    for file, scheme in inspection.schemes.items():
+        console.print(f"{file}: tags {scheme}")
     for line in _defect_lines(inspection.defects, limit):
         console.print(line)
     warnings = len(inspection.defects) - inspection.num_errors

@@ -43,6 +43,7 @@ def distill(
         knowledge_model=data.knowledge_model,
         label_map=data.label_map,
         repair=data.repair,
+        normalise_words=data.normalise_words,
     )
     with ProgressBar() as bar:
         train(corpus, config=experiment, out=run, resume=resume, listener=bar.show)

@@ -105,12 +105,13 @@ def _read(data: Path, run: Path, kind: View) -> Corpus:
         return Corpus.from_path(data)
     settings = ExperimentConfig.read(configs[0]).data
     if kind != "knowledge":
-        return Corpus.from_path(data, label_map=settings.label_map)
+        return Corpus.from_path(data, label_map=settings.label_map, normalise_words=settings.normalise_words)
     return Corpus.from_path(
         data,
         captioner=settings.captioner,
         knowledge_model=settings.knowledge_model,
         label_map=settings.label_map,
+        normalise_words=settings.normalise_words,
     )
 
 

@@ -117,6 +117,7 @@ def _read(data: Path, run: str | None) -> Corpus:
         knowledge_model=config.knowledge_model,
         label_map=config.label_map,
         repair=config.repair,
+        normalise_words=config.normalise_words,
     )
 
 

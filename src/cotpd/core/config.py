@@ -41,6 +41,8 @@ class DataConfig(_Section):
     """Entity types to rename, for instance OTHER to MISC."""
     repair: Repair = Repair.CONLLEVAL
     """What to do with tags that break the scheme."""
+    normalise_words: bool = False
+    """Write `# tag` and `@ name` as one word each, as Twitter-2015 does: for runs across corpora."""
     train_share: float = Field(default=1.0, gt=0.0, le=1.0)
     """The share of the training posts to train on, drawn by the seed; smaller shares nest in larger ones."""
 

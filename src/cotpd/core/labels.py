@@ -147,6 +147,15 @@ def split_tag(tag: str) -> tuple[str, str]:
     return prefix, name
 
 
+def is_tag(text: str) -> bool:
+    """Whether a text is a tag of any scheme."""
+    try:
+        split_tag(text)
+    except DataError:
+        return False
+    return True
+
+
 def _prefixes(length: int, scheme: Scheme) -> str:
     if scheme == "BIO":
         return "B" + "I" * (length - 1)

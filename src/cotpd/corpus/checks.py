@@ -8,10 +8,12 @@ from itertools import combinations
 from pathlib import Path
 
 from cotpd.core.errors import DataError
+from cotpd.core.labels import TagScheme
 from cotpd.core.overlap import shared_images, similar_texts
 from cotpd.core.records import Example, Grain
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.defects import Defect, Severity
+from cotpd.corpus.formats import tag_scheme
 from cotpd.corpus.formats.row import Reading
 from cotpd.corpus.splits import UNSPLIT
 from cotpd.corpus.statistics import Statistics
@@ -23,12 +25,16 @@ LONG_WORDS, LONG_CHARACTERS = 128, 2000
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A corpus as far as it could be read, its statistics, every defect, and which published files it consists of."""
+    """A corpus as far as it could be read, its statistics, every defect, and of its files what is known.
+
+    ``versions`` are the published files among them, ``schemes`` the tag schemes of those with tags.
+    """
 
     corpus: Corpus
     statistics: Statistics
     defects: tuple[Defect, ...]
     versions: Mapping[Path, Version]
+    schemes: Mapping[Path, TagScheme]
 
     @property
     def num_errors(self) -> int:
@@ -50,9 +56,11 @@ def inspect(path: Path, *, captioner: str | None = None, knowledge_model: str | 
             raise
         defects.append(Defect.of(error))
         corpus = Corpus()
-    versions = {file: version for file in corpus.files.values() if (version := recognise(file))}
+    files = [file for file in corpus.files.values() if file.is_file()]
+    versions = {file: version for file in files if (version := recognise(file))}
+    schemes = {file: scheme for file in files if (scheme := tag_scheme(file))}
     defects += [*check(corpus), *_version_defects(corpus.files, versions)]
-    return Inspection(corpus, corpus.statistics(), tuple(defects), versions)
+    return Inspection(corpus, corpus.statistics(), tuple(defects), versions, schemes)
 
 
 def check(corpus: Corpus) -> list[Defect]:

@@ -36,7 +36,7 @@ def convert(source: Path, target: Path, reading: Reading, *, to: str | None = No
     if target.exists():
         raise UsageError(f"{target} exists and is never overwritten; choose another name or remove it")
     corpus = Corpus.read(source, reading)
-    is_file = target.suffix in {form.suffix for form in FORMATS.values()}
+    is_file = target.suffix in {form.suffix for form in FORMATS.values()} - {""}
     if is_file and len(corpus.splits) > 1:
         splits = ", ".join(corpus.splits)
         raise UsageError(f"{target} is one file, but there are several splits ({splits}); give a directory")
@@ -57,7 +57,7 @@ def total(done: Mapping[str, Written]) -> Counter[str]:
 
 def _told_format(target: Path) -> str:
     """The only format with the ending of a file."""
-    found = [name for name, form in FORMATS.items() if form.suffix == target.suffix]
+    found = [name for name, form in FORMATS.items() if form.suffix == target.suffix != ""]
     if len(found) != 1:
         raise UsageError(f"{target} does not tell its format; name it by --to: {', '.join(found or FORMATS)}")
     return found[0]
@@ -65,7 +65,7 @@ def _told_format(target: Path) -> str:
 
 def _stem(corpus: Corpus, split: str) -> str:
     """The name of the file a split comes from, so that ids made of it stay; its own where one file held several."""
-    if split in corpus.files and corpus.files[split].is_file():
+    if split in corpus.files and (split != UNSPLIT or corpus.files[split].is_file()):
         return corpus.files[split].stem.strip()
     return "posts" if split == UNSPLIT else split
 

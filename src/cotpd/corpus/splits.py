@@ -8,6 +8,7 @@ from pathlib import Path
 from cotpd.core.errors import DataError
 from cotpd.corpus.formats import SUFFIXES
 from cotpd.corpus.formats.brat import ANNOTATIONS
+from cotpd.corpus.formats.hf_datasets import MARK
 from cotpd.corpus.formats.mnre import LABELS
 
 SPLITS = ("train", "dev", "test")
@@ -30,7 +31,7 @@ def split_files(path: Path) -> dict[str, Path]:
     A directory of annotated documents (BRAT) that do not all name a split is one whole. Raises `DataError` for a path
     that is missing, a directory without corpus files, or two files of one split.
     """
-    if path.is_file():
+    if path.is_file() or (path / MARK).is_file():
         return {named_split(path.name) or UNSPLIT: path}
     if not path.is_dir():
         raise DataError("no such file or directory; check the path", where=str(path))
@@ -52,7 +53,7 @@ def companion(path: Path, name: str) -> Path:
 
 def _may_be_corpus(file: Path) -> bool:
     if file.is_dir():
-        return any(file.glob(f"*{ANNOTATIONS}"))
+        return (file / MARK).is_file() or any(file.glob(f"*{ANNOTATIONS}"))
     return file.is_file() and file.suffix in SUFFIXES and file.name not in (CAPTIONS, KNOWLEDGE, LABELS)
 
 

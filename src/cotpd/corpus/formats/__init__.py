@@ -12,19 +12,31 @@ from typing import Any
 
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import read_lines
-from cotpd.core.labels import TagScheme, detect_scheme
+from cotpd.core.labels import TagScheme, detect_scheme, is_tag
 from cotpd.core.records import Example
-from cotpd.corpus.formats import brat, conll2003, gliner, jsonl, label_studio, mnre, tacred, twitter, wikidiverse
+from cotpd.corpus.formats import (
+    brat,
+    conll2003,
+    gliner,
+    hf_datasets,
+    jsonl,
+    label_studio,
+    mnre,
+    spacy_docbin,
+    tacred,
+    twitter,
+    wikidiverse,
+)
 from cotpd.corpus.formats.json_values import json_values
 from cotpd.corpus.formats.row import Reading, Row
 
-SUFFIXES = (".txt", ".conll", ".bio", ".tsv", ".jsonl", ".json")
+SUFFIXES = (".txt", ".conll", ".bio", ".tsv", ".jsonl", ".json", ".spacy")
 """The endings that a corpus file may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a format is read and written, and the ending of its files.
+    """How a format is read and written, and the ending of its files (none of a directory).
 
     ``write`` returns how many values of each kind the format cannot hold; ``tags`` gives those of each post.
     """
@@ -39,9 +51,11 @@ FORMATS = {
     "brat": Format(brat.read, brat.write, ".txt"),
     "conll2003": Format(conll2003.read, conll2003.write, ".conll", conll2003.tags),
     "gliner": Format(gliner.read, gliner.write, ".json"),
+    "hf_datasets": Format(hf_datasets.read, hf_datasets.write, ""),
     "jsonl": Format(jsonl.read, jsonl.write, ".jsonl"),
     "label_studio": Format(label_studio.read, label_studio.write, ".json"),
     "mnre": Format(mnre.read, mnre.write, ".txt"),
+    "spacy_docbin": Format(spacy_docbin.read, spacy_docbin.write, ".spacy"),
     "tacred": Format(tacred.read, tacred.write, ".json"),
     "twitter": Format(twitter.read, twitter.write, ".txt", twitter.tags),
     "wikidiverse": Format(wikidiverse.read, wikidiverse.write, ".json"),
@@ -66,6 +80,10 @@ def named_format(name: str) -> Format:
 
 def recognise(path: Path) -> str:
     """The name of the format that a file has. Raises `DataError` for one that is not known."""
+    if (path / hf_datasets.MARK).is_file():
+        return "hf_datasets"
+    if path.suffix == ".spacy":
+        return "spacy_docbin"
     if path.is_dir() or path.with_suffix(brat.ANNOTATIONS).is_file():
         return "brat"
     if path.suffix in (".json", ".jsonl"):
@@ -80,10 +98,10 @@ def recognise(path: Path) -> str:
     raise DataError(f"a format that is not known; name it: {', '.join(FORMATS)}", where=str(path))
 
 
-def tag_scheme(path: Path, reading: Reading) -> TagScheme | None:
+def tag_scheme(path: Path) -> TagScheme | None:
     """The scheme that the tags of a file follow; None for a format without tags, and where nothing tells."""
-    tags = named_format(reading.format or recognise(path)).tags
-    return detect_scheme(tags(path, Reading(lambda defect: None, columns=reading.columns))) if tags else None
+    tags = FORMATS[recognise(path)].tags
+    return detect_scheme(tags(path, Reading(lambda defect: None))) if tags else None
 
 
 _KEYS = {"tokenized_text": "gliner", "subj_start": "tacred", "data": "label_studio"}
@@ -116,7 +134,7 @@ def _first_value(path: Path) -> Any:
 def _has_columns(line: str, path: Path) -> bool:
     """Whether a line is one of CoNLL-2003: a document's first, or three columns and more before the tag."""
     columns = re.split(r"[ \t]+", line.strip())
-    is_word = len(columns) > 2 and conll2003.is_tag(columns[-1]) and line.count("\t") != 1
+    is_word = len(columns) > 2 and is_tag(columns[-1]) and line.count("\t") != 1
     return columns[0] == "-DOCSTART-" or is_word or (path.suffix == ".conll" and " " in line and "\t" not in line)
 
 

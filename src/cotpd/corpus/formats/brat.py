@@ -19,8 +19,8 @@ from cotpd.core.errors import DataError
 from cotpd.core.files import read_lines, write_atomic
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.corpus.defects import Defect, quoted
-from cotpd.corpus.formats.offsets import Mention, characters, count_losses, place, spans_of
-from cotpd.corpus.formats.row import Reading, Row
+from cotpd.corpus.formats.offsets import Mention, characters, place, spans_of, visible
+from cotpd.corpus.formats.row import Reading, Row, begun
 from cotpd.corpus.formats.spans import flat
 
 ANNOTATIONS = ".ann"
@@ -55,14 +55,14 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     lines: list[str] = []
     annotations: list[str] = []
     counts, offset = Counter({"T": 0, "R": 0}), 0
-    for number, example in enumerate(examples, 1):
+    for number, given in enumerate(examples, 1):
+        example = visible(given, losses)
         annotations += _to_annotations(example, offset, counts)
         lines.append(f"{_writable(example.text, example.id)}\n")
         offset += len(lines[-1])
-        count_losses(example, losses)
         losses["images"] += example.image_id is not None
         losses["ids"] += example.id != f"{path.stem}:{number}"
-    write_atomic(path, "".join(lines))
+    write_atomic(path, begun("".join(lines)))
     write_atomic(path.with_suffix(ANNOTATIONS), "".join(annotations))
     return +losses
 
@@ -129,7 +129,8 @@ def _text(path: Path, annotations: _Annotations, reading: Reading) -> str:
     lines = list(read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))))
     plain = "\n".join(line for _, line in lines)
     raw = path.read_bytes().decode("utf-8", "replace")
-    variants = dict.fromkeys([raw.removeprefix("\ufeff"), plain, raw])
+    counted = f" {raw[1:]}" if raw.startswith("\ufeff") else raw
+    variants = dict.fromkeys([raw.removeprefix("\ufeff"), plain, counted])
     return max(variants, key=lambda text: sum(_stands(mark.mention, text) for mark in annotations.entities.values()))
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import read_lines, write_atomic
-from cotpd.core.labels import OUTSIDE, detect_scheme, from_iob1, split_tag
+from cotpd.core.labels import OUTSIDE, detect_scheme, from_iob1, is_tag
 from cotpd.core.records import Example
 from cotpd.corpus.defects import Defect, quoted
-from cotpd.corpus.formats.row import Reading, Row
+from cotpd.corpus.formats.row import Reading, Row, begun
 from cotpd.corpus.formats.twitter import lenient_tags
 
 _DOCUMENT = "-DOCSTART-"
@@ -62,7 +62,7 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
         line += len(example.words) + 1
     if detect_scheme(sequences) == "IOB1":
         losses["orphans"] += num_orphans
-    write_atomic(path, "\n".join(blocks))
+    write_atomic(path, begun("\n".join(blocks)))
     return +losses
 
 
@@ -116,15 +116,6 @@ def _add_word(sentence: _Sentence, columns: list[str], where: str, reading: Read
 
 def _column(columns: list[str], number: int) -> str | None:
     return columns[number] if -len(columns) <= number < len(columns) else None
-
-
-def is_tag(text: str) -> bool:
-    """Whether a text is a tag of any scheme."""
-    try:
-        split_tag(text)
-    except DataError:
-        return False
-    return True
 
 
 def _block(example: Example, tags: list[str]) -> str:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.corpus.formats.json_values import json_values
-from cotpd.corpus.formats.offsets import Mention, characters, count_losses, place, spans_of
+from cotpd.corpus.formats.offsets import Mention, characters, place, spans_of, visible
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 from cotpd.corpus.formats.spans import flat
 
@@ -37,8 +37,7 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     losses: Counter[str] = Counter()
     rows = []
     for example in examples:
-        rows.append(json.dumps(_to_task(example), ensure_ascii=False))
-        count_losses(example, losses)
+        rows.append(json.dumps(_to_task(visible(example, losses)), ensure_ascii=False))
     write_atomic(path, "[\n" + ",\n".join(rows) + "\n]\n")
     return +losses
 
@@ -136,16 +135,14 @@ class _Regions:
                 start, end = shifted
         return Mention(start, end, self.where, value.text)
 
-    def _relations(self, result: _Result, by_id: dict[str | None, Span | None]) -> Iterator[Relation]:
-        ends = [result.from_id, result.to_id]
-        if any(end not in by_id for end in ends):
-            self.reading.fail("bad-span", self.where, f"a relation from {ends[0]} to {ends[1]}: no such region")
+    def _relations(self, result: _Result, by_id: dict[Id, Span | None]) -> Iterator[Relation]:
+        start, end = result.from_id or "", result.to_id or ""
+        if not {start, end} <= by_id.keys():
+            self.reading.fail("bad-span", self.where, f"a relation from {start!r} to {end!r}: no such region")
             return
-        head, tail = by_id[ends[0]], by_id[ends[1]]
+        head, tail = by_id[start], by_id[end]
         if not result.labels:
-            self.reading.warn(
-                "no-label", self.where, f"the relation from {ends[0]} to {ends[1]} has no label; left out"
-            )
+            self.reading.warn("no-label", self.where, f"the relation from {start!r} to {end!r} has no label; left out")
         if head is None or tail is None:
             return
         for label in result.labels or []:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cotpd.core.records import Example, Span
 from cotpd.core.splitting import Rule, Word, split_words
@@ -48,12 +48,23 @@ def characters(example: Example, span: Span) -> tuple[int, int]:
     return start, start + len(example.words_of(span))
 
 
-def count_losses(example: Example, losses: Counter[str]) -> None:
-    """Add what running text loses: ``orphans``, and ``words``: posts that would not be split into the same words."""
+def visible(example: Example, losses: Counter[str]) -> Example:
+    """The example as running text holds it; what is lost is added to ``losses``.
+
+    ``entities`` and ``relations`` of white space alone are left out. ``orphans`` are not told apart, and ``words``
+    are posts that are not split into the same words when they are read.
+    """
+    seen = {span for span in spans_of(example) if example.words_of(span).strip()}
+    entities = tuple(entity for entity in example.entities if entity.span in seen)
+    relations = tuple(relation for relation in example.relations if {relation.head, relation.tail} <= seen)
+    losses["entities"] += len(example.entities) - len(entities)
+    losses["relations"] += len(example.relations) - len(relations)
+    example = replace(example, entities=entities, relations=relations)
     losses["orphans"] += sum(entity.orphan for entity in example.entities)
     borders = {border for span in spans_of(example) for border in characters(example, span)}
     words = tuple(word.text for word in _divided(_split(example.text, Rule.FINE), borders))
     losses["words"] += words != example.words
+    return example
 
 
 def spans_of(example: Example) -> list[Span]:

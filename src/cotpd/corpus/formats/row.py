@@ -140,6 +140,11 @@ class Reading:
         return self.repair is not Repair.DROP
 
 
+def begun(text: str) -> str:
+    """A text as the content of a file: before a first U+FEFF stands a byte order mark, for readers to take away."""
+    return f"\ufeff{text}" if text.startswith("\ufeff") else text
+
+
 def distinct_ids(rows: Iterable[Row], reading: Reading) -> Iterator[Row]:
     """The rows with ids that differ: the second ``x`` becomes ``x#2``, and is reported."""
     seen: set[str] = set()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import read_lines, write_atomic
-from cotpd.core.labels import OUTSIDE, from_iob1, split_tag, to_tags
+from cotpd.core.labels import OUTSIDE, from_iob1, is_tag, to_tags
 from cotpd.core.records import Example
 from cotpd.corpus.defects import Defect, quoted
-from cotpd.corpus.formats.row import Reading, Row, distinct_ids
+from cotpd.corpus.formats.row import Reading, Row, begun, distinct_ids
 
 _IMAGE = "IMGID:"
 
@@ -42,13 +42,13 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
         blocks.append(_block(example))
         losses["relations"] += len(example.relations)
         losses["ids"] += example.id != example.image_id and not example.id.startswith(f"{example.image_id}#")
-    write_atomic(path, "\n".join(blocks))
+    write_atomic(path, begun("\n".join(blocks)))
     return +losses
 
 
 def tags(path: Path, reading: Reading) -> list[list[str]]:
     """The tags of each post."""
-    return [block.tags for block in _blocks(path, reading)]
+    return [block.tags for block in _blocks(path, reading) if block.words]
 
 
 def lenient_tags(example: Example) -> list[str]:
@@ -126,7 +126,7 @@ def _add_word(block: _Block, line: str, where: str, reading: Reading) -> None:
 
 def _untabbed(line: str, where: str, reading: Reading) -> tuple[str, str]:
     word, space, tag = line.rpartition(" ")
-    if space and _is_tag(tag):
+    if space and is_tag(tag):
         reading.fail("spaces-for-tab", where, f"a space, not a tab, stands between word and tag in {quoted(line)}")
         return word.rstrip(" "), tag
     reading.fail("missing-tag", where, f"no tag behind the word {quoted(line)}; write word, tab, tag (O for no entity)")
@@ -134,19 +134,11 @@ def _untabbed(line: str, where: str, reading: Reading) -> tuple[str, str]:
 
 
 def _checked(tag: str, where: str, reading: Reading) -> str:
-    if _is_tag(tag):
+    if is_tag(tag):
         return tag
     expected = "O or a B-, I-, E-, S-, L- or U- with a type is expected"
     reading.fail("unknown-tag", where, f"{quoted(tag)} is no tag; {expected}")
     return OUTSIDE
-
-
-def _is_tag(tag: str) -> bool:
-    try:
-        split_tag(tag)
-    except DataError:
-        return False
-    return True
 
 
 def _block(example: Example) -> str:

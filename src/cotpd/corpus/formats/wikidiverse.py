@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example
 from cotpd.corpus.formats.json_values import json_values
-from cotpd.corpus.formats.offsets import Mention, characters, count_losses, place
+from cotpd.corpus.formats.offsets import Mention, characters, place, visible
 from cotpd.corpus.formats.row import Reading, Row
 from cotpd.corpus.formats.spans import flat
 
@@ -46,11 +47,11 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     """Write a file without topics and links; returns how many values the format cannot hold."""
     losses: Counter[str] = Counter()
     rows = []
-    for number, example in enumerate(examples, 1):
+    for number, given in enumerate(examples, 1):
+        losses["relations"] += len(given.relations)
+        example = visible(replace(given, relations=()), losses)
         mentions = [_to_mention(example, entity) for entity in example.entities]
         rows.append(json.dumps([example.text, example.image_id or "", "", mentions], ensure_ascii=False))
-        count_losses(example, losses)
-        losses["relations"] += len(example.relations)
         losses["ids"] += example.id != f"{path.stem}:{number}"
     write_atomic(path, "[\n" + ",\n".join(rows) + "\n]\n")
     return +losses

@@ -1,0 +1,93 @@
+"""The format of spaCy: a binary `DocBin` of documents with words and entities; needs the extra ``formats``."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cotpd.core.errors import DataError, MissingExtraError
+from cotpd.core.files import write_atomic
+from cotpd.core.records import Entity, Example, Span
+from cotpd.corpus.defects import quoted
+from cotpd.corpus.formats.row import Reading, Row
+from cotpd.corpus.formats.spans import flat
+
+MAX_BYTES = 1_000_000_000
+"""Bytes that a file may have when it is unpacked."""
+
+_SPACE = " \t\n\r"
+
+
+def read(path: Path, reading: Reading) -> Iterator[Row]:
+    """Read the documents of a file in order, each called ``<file name>:<number>``.
+
+    Tokens that are white space alone, which spaCy makes of line breaks, are left out. User data and what a pipeline
+    predicted are not read. Errors reported: a file that is no DocBin. Raises `MissingExtraError` without spaCy.
+    """
+    for number, doc in enumerate(_documents(path, reading), 1):
+        where = f"{path}:{number}"
+        kept = [token.i for token in doc if token.text.strip(_SPACE)]
+        places = {old: new for new, old in enumerate(kept)}
+        words = tuple(doc[number].text for number in kept)
+        reading.check_row_words(words, where)
+        found = [(_span(entity, places), entity) for entity in doc.ents]
+        if lost := sum(span is None for span, _ in found):
+            reading.warn("space-in-mention", where, f"{lost} entities of white space alone; left out")
+        entities = flat((Entity(span, entity.label_) for span, entity in found if span), where, reading)
+        if words:
+            yield Row(Example(f"{path.stem}:{number}", words, entities), where)
+        else:
+            reading.warn("empty-post", where, "a post without words; it is left out")
+
+
+def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
+    """Write words and entities; returns how many values the format cannot hold.
+
+    Raises `DataError` for an empty word or one of white space alone, and `MissingExtraError` without spaCy.
+    """
+    spacy = _spacy()
+    vocabulary, losses = spacy.vocab.Vocab(), Counter[str]()
+    documents = spacy.tokens.DocBin()
+    for number, example in enumerate(examples, 1):
+        for word in example.words:
+            if not word.strip(_SPACE):
+                raise DataError(f"{quoted(word)} cannot be written in this format: no character", where=example.id)
+        doc = spacy.tokens.Doc(vocabulary, words=list(example.words))
+        doc.set_ents([spacy.tokens.Span(doc, e.span.start, e.span.end, label=e.label) for e in example.entities])
+        documents.add(doc)
+        losses["orphans"] += sum(entity.orphan for entity in example.entities)
+        losses["relations"] += len(example.relations)
+        losses["images"] += example.image_id is not None
+        losses["ids"] += example.id != f"{path.stem}:{number}"
+    write_atomic(path, documents.to_bytes())
+    return +losses
+
+
+def _documents(path: Path, reading: Reading) -> Iterator[Any]:
+    spacy = _spacy()
+    try:
+        unpacking = zlib.decompressobj()
+        if len(unpacking.decompress(path.read_bytes(), MAX_BYTES)) == MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES:,} bytes when unpacked")
+        yield from spacy.tokens.DocBin().from_bytes(path.read_bytes()).get_docs(spacy.vocab.Vocab())
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror}); check the path", where=str(path)) from error
+    except (zlib.error, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        reading.fail("unreadable", str(path), f"no DocBin of spaCy ({type(error).__name__}: {quoted(str(error))})")
+
+
+def _span(entity: Any, places: dict[int, int]) -> Span | None:
+    inside = [places[number] for number in range(entity.start, entity.end) if number in places]
+    return Span(inside[0], inside[-1] + 1) if inside else None
+
+
+def _spacy() -> Any:
+    try:
+        import spacy.tokens
+        import spacy.vocab
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("spacy is not installed; run: pip install 'cotpd[formats]'") from error
+    return spacy

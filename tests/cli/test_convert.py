@@ -1,0 +1,91 @@
+"""`cotpd convert`: there and back nothing is lost unsaid; wrong calls write nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cotpd.corpus.corpus import Corpus
+
+Run = Callable[..., Any]
+POSTS = "IMGID:7\nAnna\tB-PER\nat\tO\nAjax\tI-OTHER\n\nIMGID:8\nBo\tB-PER\n"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    path = tmp_path / "data"
+    path.mkdir()
+    (path / "train.txt").write_text(POSTS, encoding="utf-8")
+    (path / "valid.txt").write_text(POSTS.replace("7", "1").replace("8", "2"), encoding="utf-8")
+    (path / "captions.jsonl").write_text('{"image_id": "7", "text": "a dog"}\n', encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("to", ["jsonl", "twitter"])
+def test_there_and_back_nothing_is_lost(to: str, cotpd: Run, data: Path, tmp_path: Path) -> None:
+    there = cotpd("convert", data, tmp_path / "there", "--to", to)
+    assert (there.code, there.err) == (0, "")
+    assert "train: 2 posts to" in there.out
+    assert there.out.count("lost: nothing") == 2
+    back = cotpd("convert", tmp_path / "there", tmp_path / "back", "--to", "twitter")
+    assert back.code == 0
+    for name in ("train.txt", "valid.txt", "captions.jsonl"):
+        assert (tmp_path / "back" / name).read_bytes() == (data / name).read_bytes()
+
+
+def test_losses_are_printed_and_every_defect_is_in_the_json(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    done = cotpd("convert", data, tmp_path / "out", "--to", "gliner")
+    assert "lost: 2 ids, 2 images, 1 orphans" in done.out
+    assert "while reading: orphan-tag (2)" in done.out
+    report = json.loads(cotpd("convert", data / "train.txt", tmp_path / "a.json", "--to", "gliner", "--json").out)
+    assert report["losses"] == {"ids": 2, "images": 2, "orphans": 1}
+    assert report["files"]["train"]["posts"] == 2
+    assert [defect["kind"] for defect in report["defects"]] == ["orphan-tag"]
+
+
+def test_types_are_renamed_and_tags_repaired(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "train.jsonl"
+    assert cotpd("convert", data / "train.txt", out, "--label-map", "OTHER=MISC").code == 0
+    assert Corpus.from_path(out).label_set.types == ("MISC", "PER")
+    dropped = tmp_path / "dropped.jsonl"
+    assert cotpd("convert", data / "train.txt", dropped, "--repair", "drop").code == 0
+    assert Corpus.from_path(dropped).label_set.types == ("PER",)
+
+
+def test_words_of_running_text_come_back_when_they_are_spaced(cotpd: Run, tmp_path: Path) -> None:
+    source, there, back = tmp_path / "train.txt", tmp_path / "there.json", tmp_path / "back.txt"
+    source.write_text("IMGID:7\n#tag\tO\ndon't\tB-PER\n", encoding="utf-8")
+    assert "1 words" in cotpd("convert", source, there, "--to", "wikidiverse").out
+    cotpd("convert", there, back, "--from", "wikidiverse", "--to", "twitter", "--words", "spaces")
+    assert back.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("data", "out"), 2, "--to"),
+        (("data", "out", "--to", "word"), 2, "no format 'word'"),
+        (("data/train.txt", "a.jsonl", "--from", "excel"), 2, "no format 'excel'"),
+        (("data", "a.jsonl"), 2, "several splits"),
+        (("data", "data", "--to", "jsonl"), 2, "exists"),
+        (("data", "out", "--to", "jsonl", "--label-map", "OTHER"), 2, "OLD=NEW"),
+        (("data", "out", "--to", "jsonl", "--columns", "x"), 2, "two numbers"),
+        (("nowhere", "out", "--to", "jsonl"), 5, "no such file"),
+        (("data", "out", "--to", "jsonl", "--repair", "strict"), 5, "train.txt:4: I-OTHER"),
+        (("spaced.jsonl", "out", "--to", "conll2003"), 5, "the_id: 'New York' cannot be written"),
+    ],
+)
+@pytest.mark.usefixtures("data")
+def test_a_wrong_call_is_one_line_and_writes_nothing(
+    arguments: tuple[str, ...], code: int, message: str, cotpd: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("spaced.jsonl").write_text('{"id": "the_id", "words": ["New York"]}\n', encoding="utf-8")
+    done = cotpd("convert", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+    assert not [
+        path for path in (Path("out"), Path("a.jsonl")) if path.is_file() or (path.is_dir() and [*path.iterdir()])
+    ]

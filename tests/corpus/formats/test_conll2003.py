@@ -1,0 +1,60 @@
+"""CoNLL-2003: columns, documents, comments, line ends; IOB1 is seen and read as such."""
+
+from typing import Any
+
+import pytest
+
+from cotpd.core.errors import DataError
+from cotpd.core.labels import Repair
+from cotpd.core.records import Entity, Example, Span
+from cotpd.corpus.defects import Severity
+from cotpd.corpus.formats import conll2003
+
+IOB1 = "-DOCSTART- -X- -X- O\n\nBo NNP I-NP I-PER\nsees VB I-VP O\nAjax NNP I-NP I-ORG\nPSV NNP I-NP B-ORG\n"
+
+
+def test_iob1_is_seen_and_has_no_orphans(read: Any) -> None:
+    """Read as BIO, the original files would be full of orphans, and strict scoring would find no entity."""
+    [example], [defect] = read("conll2003", IOB1, repair=Repair.STRICT)
+    assert example == Example(
+        "a:3",
+        ("Bo", "sees", "Ajax", "PSV"),
+        (Entity(Span(0, 1), "PER"), Entity(Span(2, 3), "ORG"), Entity(Span(3, 4), "ORG")),
+    )
+    assert not any(entity.orphan for entity in example.entities)
+    assert (defect.kind, defect.severity) == ("tag-scheme", Severity.WARNING)
+
+
+def test_the_scheme_may_be_given(read: Any) -> None:
+    [example], defects = read("conll2003", IOB1, scheme="BIO")
+    assert [entity.orphan for entity in example.entities] == [True, True, False]
+    assert [defect.kind for defect in defects] == ["orphan-tag", "orphan-tag"]
+
+
+def test_odd_shapes_are_read(read: Any) -> None:
+    """CRLF, a BOM, tabs, a document without a blank line, a comment, a word that is #, no line end."""
+    content = "\ufeff-DOCSTART- -X- O O\r\nBo\tNNP\tI-NP\tB-PER\r\n# text = Bo #\r\n# # # O\r\n \r\n\r\nAjax B-ORG"
+    found, [defect] = read("conll2003", content)
+    assert [example.words for example in found] == [("Bo", "#"), ("Ajax",)]
+    assert (defect.kind, defect.where.rpartition(":")[2]) == ("comment", "3")
+
+
+def test_columns_may_be_chosen(read: Any) -> None:
+    content = "1 B-PER Bo x\n2 O sees y\n"
+    [example], defects = read("conll2003", content, columns=(2, 1))
+    assert (example.words, example.entities, defects) == (("Bo", "sees"), (Entity(Span(0, 1), "PER"),), [])
+    _, defects = read("conll2003", content, columns=(2, 7))
+    assert [(defect.kind, defect.severity) for defect in defects] == [("missing-column", Severity.ERROR)] * 2
+
+
+@pytest.mark.parametrize(("line", "kind"), [("Bo", "missing-column"), ("Bo NNP I-NP PER", "unknown-tag")])
+def test_a_broken_line_is_an_error_with_its_place(line: str, kind: str, read: Any) -> None:
+    [example], [defect] = read("conll2003", f"ok _ _ B-PER\n{line}\nend _ _ O\n")
+    assert (defect.kind, defect.where.rpartition(":")[2], defect.severity) == (kind, "2", Severity.ERROR)
+    assert len(example.words) == 3
+
+
+@pytest.mark.parametrize("word", ["", "New York", "a\tb", "a\rb"])
+def test_a_word_that_columns_cannot_hold_is_refused(word: str, tmp_path: Any) -> None:
+    with pytest.raises(DataError, match=r"^the_id: .*cannot be written"):
+        conll2003.write(tmp_path / "a.conll", [Example("the_id", (word,))])

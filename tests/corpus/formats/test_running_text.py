@@ -1,0 +1,214 @@
+"""Formats that mark running text: offsets are checked against what stands there, and no mention is lost unseen."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cotpd.core.records import Entity, Example, Relation, Span
+from cotpd.core.splitting import Rule
+from cotpd.corpus.defects import Severity
+
+POST = ["👩 Anna joins Ajax", "i.jpg", "sports", [["Anna", "Person", 2, 6, "wiki/Anna"], ["Ajax", "Team", 13, 17, ""]]]
+
+
+def kinds(defects: Any) -> list[tuple[str, Severity]]:
+    return [(defect.kind, defect.severity) for defect in defects]
+
+
+def test_a_wikidiverse_post_is_read(read: Any) -> None:
+    """Offsets count code points, so the emoji before the name must not shift it."""
+    [example], [defect] = read("wikidiverse", "\ufeff" + json.dumps([POST], indent=1).replace("\n", "\r\n"))
+    assert example == Example(
+        "a:1",
+        ("👩", "Anna", "joins", "Ajax"),
+        (Entity(Span(1, 2), "Person"), Entity(Span(3, 4), "Team")),
+        image_id="i.jpg",
+    )
+    assert (defect.kind, "1 links, 1 topics" in defect.message) == ("not-kept", True)
+
+
+def test_a_word_is_divided_where_a_mention_ends(read: Any) -> None:
+    """Widened to the word, ``Paris`` in ``Parisian`` would be another entity."""
+    [example], defects = read("wikidiverse", json.dumps([["the Parisian", "", "", [["Paris", "LOC", 4, 9]]]]))
+    assert (example.words, example.entities) == (("the", "Paris", "ian"), (Entity(Span(1, 2), "LOC"),))
+    assert kinds(defects) == [("offsets-cut-word", Severity.WARNING)]
+
+
+@pytest.mark.parametrize(
+    ("splitting", "words"),
+    [
+        (Rule.FINE, ("#", "tag", "don", "'", "t")),
+        (Rule.COARSE, ("#tag", "don", "'", "t")),
+        ("spaces", ("#tag", "don't")),
+    ],
+)
+def test_how_text_is_split_may_be_chosen(splitting: Any, words: tuple[str, ...], read: Any) -> None:
+    [example], _ = read("wikidiverse", json.dumps([["#tag don't", "", "", []]]), splitting=splitting)
+    assert example.words == words
+
+
+@pytest.mark.parametrize(
+    ("mention", "kind"),
+    [
+        (["Bert", "PER", 2, 6], "mention-differs"),
+        (["Anna", "PER", 3, 7], "mention-differs"),
+        (["Anna", "PER", 2, 99], "bad-span"),
+        (["Anna", "PER", -1, 2], "bad-span"),
+        (["Anna", "PER", 6, 2], "bad-span"),
+        ([" ", "PER", 6, 7], "bad-span"),
+    ],
+)
+def test_a_mention_that_does_not_stand_there_is_an_error(mention: list[Any], kind: str, read: Any) -> None:
+    found, defects = read("wikidiverse", f"[{json.dumps(['ok', '', '', []])},\n{json.dumps([*POST[:3], [mention]])}]")
+    assert kinds(defects)[0] == (kind, Severity.ERROR)
+    assert defects[0].where.endswith(":2")
+    assert found[1].entities == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ('["a", "b"]', "bad-row"),
+        ('["a", "b", "c", [["x", "PER", 0]]]', "bad-row"),
+        ('{"a": 1}', "bad-row"),
+        ('["a", "b", "c", "d", "e"]', "bad-row"),
+        ("[1,,", "unreadable"),
+        ("nope", "unreadable"),
+        ("9" * 5000, "unreadable"),
+        ("[" * 100_000, "unreadable"),
+    ],
+    ids=range(8),
+)
+def test_a_broken_value_is_an_error_with_its_place(value: str, kind: str, read: Any) -> None:
+    found, defects = read("wikidiverse", f'[["ok", "", "", []],\n{value}]')
+    assert kinds(defects)[0] == (kind, Severity.ERROR)
+    assert len(found) == 1, "what stands before is kept"
+
+
+@pytest.mark.parametrize("content", ['[["ok", "", "", []],]', '[["ok", "", "", []]', '[["ok", "", "", []]] x'])
+def test_an_array_without_end_is_an_error(content: str, read: Any) -> None:
+    _, [defect] = read("wikidiverse", content)
+    assert (defect.kind, defect.severity) == ("unreadable", Severity.ERROR)
+
+
+def test_of_nested_mentions_the_longest_is_kept(read: Any) -> None:
+    mentions = [["York", "PER", 4, 8], ["New York", "LOC", 0, 8], ["York City", "ORG", 4, 13]]
+    [example], defects = read("wikidiverse", json.dumps([["New York City", "", "", mentions]]))
+    assert example.entities == (Entity(Span(0, 2), "LOC"),)
+    assert kinds(defects) == [("overlap", Severity.WARNING)] * 2
+
+
+ANN = "T1\tPER 2 6\tAnna\nT2\tORG 13 17\tAjax\nR1\tmember_of Arg1:T1 Arg2:T2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "ann"),
+    [
+        ("👩 Anna joins Ajax\n", ANN),
+        ("👩 Anna joins Ajax", ANN.replace("\n", "\r\n")),
+        ("\ufeff👩 Anna joins Ajax\r\n", ANN),
+        ("\ufeff👩 Anna joins Ajax\n", "\ufeff" + ANN.replace("2 6", "3 7").replace("13 17", "14 18")),
+        ("👩 Anna joins Ajax\n", "#1\tAnnotatorNotes T1\tsure?\nA1\tFamous T1\n*\tAlias T1 T2\n\n" + ANN),
+    ],
+)
+def test_a_brat_document_is_read_in_odd_shapes(text: str, ann: str, read: Any) -> None:
+    [example], defects = read("brat", text, ann=ann)
+    assert example == Example(
+        "a:1",
+        ("👩", "Anna", "joins", "Ajax"),
+        (Entity(Span(1, 2), "PER"), Entity(Span(3, 4), "ORG")),
+        (Relation(Span(1, 2), Span(3, 4), "member_of"),),
+    )
+    assert {defect.kind for defect in defects} <= {"not-kept"}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_each_line_of_a_brat_document_is_a_post(newline: str, read: Any) -> None:
+    """Tools that read bytes count the CR, others do not: what the annotations name decides."""
+    text = newline.join(["Bo waves", "", "Ajax wins", ""])
+    for start in (text.index("Ajax"), text.replace("\r", "").index("Ajax")):
+        found, defects = read("brat", text, ann=f"T1\tORG {start} {start + 4}\tAjax\nT2\tPER 0 2\tBo\n")
+        assert [(example.id, example.words) for example in found] == [
+            ("a:1", ("Bo", "waves")),
+            ("a:3", ("Ajax", "wins")),
+        ]
+        assert [example.entities for example in found] == [(Entity(Span(0, 1), "PER"),), (Entity(Span(0, 1), "ORG"),)]
+        assert defects == []
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "severity"),
+    [
+        ("T2\tPER 0 1;13 17\t👩 Ajax", "discontinuous", Severity.WARNING),
+        ("T2\tPER 2 12\tAnna joins", "overlap", Severity.WARNING),
+        ("T2\tPER 13 20\tAjax No", "crosses-lines", Severity.WARNING),
+        ("T2\tPER 7 12\tother", "mention-differs", Severity.ERROR),
+        ("T2\tPER 90 99\tother", "bad-span", Severity.ERROR),
+        ("T1\tPER 7 12\tjoins", "repeated-id", Severity.ERROR),
+        ("R1\tknows Arg1:T1 Arg2:T9", "bad-span", Severity.ERROR),
+        ("T2 PER 7 12 joins", "bad-annotation", Severity.ERROR),
+        ("T2\tPER seven 12\tjoins", "bad-annotation", Severity.ERROR),
+    ],
+)
+def test_what_a_post_cannot_hold_is_named(line: str, kind: str, severity: Severity, read: Any) -> None:
+    _, defects = read("brat", "👩 Anna joins Ajax\nNo more\n", ann=f"T1\tPER 2 6\tAnna\n{line}\n")
+    assert kinds(defects) == [(kind, severity)]
+    assert ":" in defects[0].where
+
+
+def test_a_relation_goes_with_its_argument(read: Any) -> None:
+    ann = "T1\tPER 0 2\tBo\nT2\tORG 3 5;9 10\tAj x\nT3\tORG 11 15\tAjax\nR1\tr Arg1:T1 Arg2:T2\nR2\tr Arg1:T1 Arg2:T3\n"
+    _, defects = read("brat", "Bo Aj and x\nAjax\n".replace(" and", " an"), ann=ann)
+    assert {defect.kind for defect in defects} == {"discontinuous", "lost-relation", "crosses-lines"}
+
+
+def region(name: str, start: int, end: int, text: str | None, *labels: str) -> dict[str, Any]:
+    value = {"start": start, "end": end, "labels": list(labels)} | ({} if text is None else {"text": text})
+    return {"id": name, "type": "labels", "from_name": "label", "to_name": "text", "value": value}
+
+
+def relation(head: str, tail: str, direction: str, *labels: str) -> dict[str, Any]:
+    return {"type": "relation", "from_id": head, "to_id": tail, "direction": direction, "labels": list(labels)}
+
+
+def task(*results: Any, **more: Any) -> str:
+    annotations = [{"result": [], "was_cancelled": True}, {"result": results}]
+    return json.dumps(
+        [{"id": 5, "data": {"text": "👩 Anna joins Ajax", "image": "i.jpg"}, "annotations": annotations, **more}]
+    )
+
+
+def test_a_label_studio_task_is_read(read: Any) -> None:
+    regions = region("x", 2, 6, "Anna", "PER", "STAR"), region("y", 13, 17, None, "ORG")
+    ends = relation("y", "x", "left", "member_of"), relation("x", "y", "bi", "knows"), {"type": "choices", "value": {}}
+    [example], defects = read("label_studio", task(*regions, *ends))
+    head, tail = Span(1, 2), Span(3, 4)
+    labels = [("member_of", head, tail), ("knows", head, tail), ("knows", tail, head)]
+    assert (example.id, example.image_id) == ("5", "i.jpg")
+    assert example.entities == (Entity(head, "PER"), Entity(tail, "ORG"))
+    assert [(r.label, r.head, r.tail) for r in example.relations] == labels
+    assert kinds(defects) == [("not-kept", Severity.WARNING)]
+    assert "1 annotations, 1 further labels of a region, 1 other results" in defects[0].message
+
+
+def test_offsets_of_browsers_are_seen(read: Any) -> None:
+    """JavaScript counts the emoji as two: without the check, every name behind it would be one character off."""
+    [example], defects = read("label_studio", task(region("x", 3, 7, "Anna", "PER")))
+    assert example.entities == (Entity(Span(1, 2), "PER"),)
+    assert [defect.kind for defect in defects] == ["utf16-offsets", "not-kept"]
+
+
+@pytest.mark.parametrize(
+    ("results", "kind", "severity"),
+    [
+        ([region("x", 4, 8, "Anna", "PER")], "mention-differs", Severity.ERROR),
+        ([{"id": "x", "type": "labels", "value": {"labels": ["PER"]}}], "bad-span", Severity.ERROR),
+        ([relation("x", "y", "right", "r")], "bad-span", Severity.ERROR),
+        ([region("x", 2, 6, None), relation("x", "x", "right")], "no-label", Severity.WARNING),
+    ],
+)
+def test_a_wrong_result_is_named(results: list[Any], kind: str, severity: Severity, read: Any) -> None:
+    [example], defects = read("label_studio", task(*results))
+    assert kinds(defects)[0] == (kind, severity)
+    assert (example.entities, example.relations) == ((), ())

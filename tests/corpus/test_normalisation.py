@@ -1,0 +1,57 @@
+"""Words and types written one way: spans still name the same characters."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cotpd.core.records import Entity, Example, Relation, Span
+from cotpd.corpus.normalisation import normalise
+
+
+@st.composite
+def posts(draw: st.DrawFn) -> Example:
+    words = tuple(draw(st.lists(st.sampled_from(["#", "@", "Ajax", "10", "!", "#a", "é"]), max_size=8)))
+    borders = sorted(draw(st.sets(st.integers(0, len(words)))))
+    spans = [Span(start, end) for start, end in pairwise(borders)]
+    entities = tuple(Entity(span, "PER") for span in spans if draw(st.booleans()))
+    return Example("1", words, entities, tuple(Relation(span, spans[0], "r") for span in spans))
+
+
+@given(posts())
+def test_spans_move_along(post: Example) -> None:
+    found = normalise(post)
+    assert "".join(found.words) == "".join(post.words)
+    assert len(found.entities) == len(post.entities)
+    for before, after in zip(post.entities, found.entities, strict=True):
+        named, wanted = (x.words_of(span).replace(" ", "") for x, span in ((found, after.span), (post, before.span)))
+        assert named in (wanted, f"#{wanted}", f"@{wanted}")
+    for one, two in pairwise(found.entities):
+        assert one.span.end <= two.span.start, "entities that did not overlap must not overlap"
+    assert normalise(found) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("RT @ bo : # MUFC wins", "RT @bo : #MUFC wins"),
+        ("RT @bo : #MUFC wins", "RT @bo : #MUFC wins"),
+        ("# ! @ :", "# ! @ :"),
+        ("we are # 1", "we are #1"),
+        ("the end #", "the end #"),
+    ],
+)
+def test_tags_and_names_become_one_word(words: str, expected: str) -> None:
+    assert normalise(Example("1", tuple(words.split()))).text == expected
+
+
+def test_both_tokenisations_give_the_same_example() -> None:
+    fine = Example("1", ("go", "#", "MUFC", "!"), (Entity(Span(2, 3), "OTHER"),))
+    coarse = Example("1", ("go", "#MUFC", "!"), (Entity(Span(1, 2), "MISC"),))
+    assert normalise(fine, {"OTHER": "MISC"}) == normalise(coarse) == coarse
+
+
+def test_two_entities_are_never_joined() -> None:
+    post = Example("1", ("#", "Ajax"), (Entity(Span(0, 1), "A"), Entity(Span(1, 2), "B")))
+    assert normalise(post) == post
