@@ -156,6 +156,18 @@ def test_bfloat16_is_near_float32(student: Student) -> None:
     assert agreeing >= 16
 
 
+@pytest.mark.parametrize("has_it", [True, False])
+def test_auto_takes_bfloat16_where_the_device_has_it(
+    has_it: bool, student: Student, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "_has_bfloat16", lambda device: has_it)
+    precision: decoding.Precision = "bfloat16" if has_it else "float32"
+    examples = [post(8)]
+    [found] = decode(student, examples, kind=ViewKind.PROMPT, precision="auto")
+    [wanted] = decode(student, examples, kind=ViewKind.PROMPT, precision=precision)
+    assert [entity.score for entity in found.entities] == [entity.score for entity in wanted.entities] != []
+
+
 def test_of_two_windows_entities_that_overlap_the_more_probable_stays() -> None:
     doubtful, sure = Entity(Span(3, 6), "PER", score=0.4), Entity(Span(5, 7), "LOC", score=0.9)
     assert decoding._apart([sure, Entity(Span(0, 2), "ORG", score=0.1), doubtful]) == (Entity(Span(0, 2), "ORG"), sure)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cotpd.inference.extractor import Extraction
 
 Row = dict[str, Any]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def extract(
@@ -29,7 +29,9 @@ def extract(
     file: Annotated[Path | None, typer.Option(help="Read JSON lines with `text` or `words`, or lines of text.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts read together; 1 answers each line at once.")] = 32,
     device: Annotated[str | None, typer.Option(help="A torch device; by default the GPU if there is one.")] = None,
-    precision: Annotated[Precision, typer.Option(help="bfloat16 is faster where the device has it.")] = "float32",
+    precision: Annotated[
+        Precision, typer.Option(help="bfloat16 is faster; auto takes it where the device has it.")
+    ] = "float32",
     human: Annotated[bool, typer.Option("--human", help="Print marked text for people, not JSON.")] = False,
 ) -> None:
     """Extract the entities of texts: one line of JSON for each.
