@@ -106,6 +106,13 @@ def test_a_long_post_is_read_to_its_end(student: Student, kind: ViewKind) -> Non
     assert all(before.span.end <= after.span.start for before, after in pairwise(prediction.entities))
 
 
+def test_a_long_post_of_long_words_takes_linear_time(student: Student) -> None:
+    """Few words fit a window here: an overlap of as many would read each word over and over."""
+    pasted = ["zq" * 40] * 200
+    windows = list(student.reader.windows(pasted, overlap=decoding._OVERLAP))
+    assert sum(window.end - window.start for window in windows) <= 2 * len(pasted)
+
+
 def test_an_entity_at_an_edge_is_read_where_it_is_more_central(
     student: Student, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,9 +220,11 @@ def test_a_view_that_the_student_cannot_read_is_a_usage_error(make_loud_student:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.text(min_size=1, max_size=4), max_size=8))
+@given(
+    st.lists(st.text(st.characters() | st.sampled_from("\ud83d\udc4d\u200d\xa0"), min_size=1, max_size=4), max_size=8)
+)
 def test_any_words_are_predicted(student: Student, words: list[str]) -> None:
-    """Guards words without pieces: U+200D, U+FE0F, no-break space, controls."""
+    """Guards words without pieces, such as U+200D and no-break space, and halves of characters."""
     [prediction] = decode(student, [Example("x", tuple(words))], kind=ViewKind.PROMPT)
     assert all(entity.span.end <= len(words) for entity in prediction.entities)
     assert all(0.0 <= (entity.score or 0.0) <= 1.0 for entity in prediction.entities)

@@ -103,7 +103,7 @@ class Extractor:
             for number, text in enumerate(texts, 1):
                 words = split_words(_require_text(text), self.student.design.splitting)
                 waiting.append((text, words))
-                yield Example(f"text {number}", tuple(_SURROGATES.sub("\ufffd", word.text) for word in words))
+                yield Example(f"text {number}", tuple(word.text for word in words))
 
         for prediction in self.predict(examples()):
             text, words = waiting.popleft()
@@ -124,8 +124,6 @@ class Extractor:
         checkpoint.save(self.student, Path(path))
 
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
-"""Half characters, which no tokenizer reads."""
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _HUB_FILES = ["config.json", "model.safetensors", "tokenizer.json", "README.md", "manifest.json"]
 

@@ -36,11 +36,15 @@ class Pieces:
 
     def of_text(self, text: str) -> list[int]:
         """The pieces of a running text, without special ones."""
-        return list(self.tokenizer.encode(self._prefix + text, add_special_tokens=False).ids)
+        return self._encode(text)
 
     def _read_word(self, word: str) -> tuple[int, ...]:
-        ids = self.tokenizer.encode(self._prefix + word, add_special_tokens=False).ids
-        return tuple(ids[:_MOST_PIECES]) or (self.unknown,)
+        return tuple(self._encode(word)[:_MOST_PIECES]) or (self.unknown,)
+
+    def _encode(self, text: str) -> list[int]:
+        """The pieces of a text; half a character, which no tokenizer takes, is read as U+FFFD."""
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return list(self.tokenizer.encode(self._prefix + whole, add_special_tokens=False).ids)
 
     def _needs_space(self) -> bool:
         """Byte-level BPE marks a word's beginning by the space before it, which a word alone lacks."""

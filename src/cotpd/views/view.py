@@ -77,7 +77,10 @@ class ViewReader:
         return self.max_pieces - len(self.pieces.opening) - len(self.pieces.closing)
 
     def windows(self, words: Sequence[str], *, overlap: int = 0) -> Iterator[Span]:
-        """Divide a post into spans of words that each fit the encoder, every span ``overlap`` words into the last."""
+        """Divide a post into spans of words that each fit the encoder.
+
+        Every span begins ``overlap`` words before the last one's end, but never in its first half: time stays linear.
+        """
         lengths = [len(word) for word in self.pieces.of(words)]
         start = 0
         while start < len(words):
@@ -89,7 +92,7 @@ class ViewReader:
             yield Span(start, end)
             if end == len(words):
                 return
-            start = max(end - overlap, start + 1)
+            start = max(end - overlap, (start + end + 1) // 2)
 
     def _knowledge(self, example: Example, num_post: int, without: Collection[Part]) -> tuple[list[int], int]:
         """The pieces behind the post, cut at the end to the room there is, and how many were cut."""
