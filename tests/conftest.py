@@ -159,6 +159,12 @@ def chat_server() -> Iterator[ChatServer]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Let tests interrupt the processes they start, also where this one runs in the background and ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_network() -> Iterator[None]:
     """Refuse every connection that leaves this machine."""
     with pytest.MonkeyPatch.context() as patch:
