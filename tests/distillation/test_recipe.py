@@ -227,7 +227,7 @@ def test_two_stages_train_against_recorded_marginals(
     """Two-stage distillation: the target is recorded once, hashed, and used again."""
     alone = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
     distill(corpus, config=configure(objective=alone), out=tmp_path / "first")
-    objective = {**RECORDED, "target_run": str(tmp_path / "first")}
+    objective = {**RECORDED, "target_runs": [str(tmp_path / "first")]}
     for number in (1, 2):
         distill(corpus, config=configure(objective=objective), out=tmp_path / f"second-{number}")
     (recorded,) = (tmp_path / "first").glob("targets-*")
@@ -251,3 +251,35 @@ def test_a_share_of_the_posts_nests_in_a_larger_one(corpus: Corpus, configure: C
     assert len(large) == 12
     assert small < large
     assert len(_share(corpus.train, configure(data={"train_share": 0.001}))) == 1
+
+
+def test_a_run_that_left_a_fold_out_teaches_that_fold_alone(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    """Cross-fitting: no target has learnt the labels of the post that it teaches, and a missing fold is named."""
+    alone = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
+    runs = [tmp_path / f"without-{number}" for number in (1, 2)]
+    for number, run in enumerate(runs, 1):
+        distill(corpus, config=configure(objective=alone, data={"left_out": f"{number}/2"}), out=run)
+    both = configure(objective={**RECORDED, "target_runs": [str(run) for run in runs]})
+    distill(corpus, config=both, out=tmp_path / "student")
+    taught = [set(load_file(next(run.glob("targets-*/*.safetensors")))) for run in runs]
+    assert taught[0] | taught[1] == {example.id for example in corpus.train}
+    assert not taught[0] & taught[1]
+    assert all(taught)
+    learnt = [json.loads((run / "summary.json").read_text())["num_train"] for run in runs]
+    assert learnt == [len(taught[1]), len(taught[0])]
+    one = configure(objective={**RECORDED, "target_runs": [str(runs[0])]})
+    with pytest.raises(UsageError, match="lie in no fold"):
+        distill(corpus, config=one, out=tmp_path / "lacking")
+    assert not (tmp_path / "lacking").exists()
+
+
+def test_a_run_without_knowledge_gives_no_target(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    alone = {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"}
+    distill(corpus, config=configure(objective=alone), out=tmp_path / "text")
+    objective = {**RECORDED, "target_runs": [str(tmp_path / "text")]}
+    with pytest.raises(UsageError, match="without a knowledge-enhanced view"):
+        distill(corpus, config=configure(objective=objective), out=tmp_path / "student")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cotpd.core.errors import UsageError
 from cotpd.core.labels import Repair, Scheme
@@ -45,6 +45,16 @@ class DataConfig(_Section):
     """Write `# tag` and `@ name` as one word each, as Twitter-2015 does: for runs across corpora."""
     train_share: float = Field(default=1.0, gt=0.0, le=1.0)
     """The share of the training posts to train on, drawn by the seed; smaller shares nest in larger ones."""
+    left_out: str | None = Field(default=None, pattern=r"^\d+/\d+$")
+    """A fold of the training posts to leave out, as `K/N`: N such runs give cross-fitted targets."""
+
+    @field_validator("left_out")
+    @classmethod
+    def _is_fold(cls, fold: str | None) -> str | None:
+        number, num_folds = map(int, fold.split("/")) if fold else (1, 2)
+        if not 1 <= number <= num_folds or num_folds < 2:
+            raise ValueError("K/N with 1 <= K <= N and N > 1 was expected")
+        return fold
 
 
 class StudentConfig(_Section):
@@ -92,9 +102,12 @@ class ObjectiveConfig(_Section):
     student: ViewName = "prompt"
     """The view that is trained to stand alone."""
     target: Literal["text", "knowledge", "recorded", "none"] = "knowledge"
-    """The view whose distribution is the target; `recorded` reads it from `target_run`; `none`: one view alone."""
-    target_run: Path | None = None
-    """The finished run whose knowledge-enhanced view gives the recorded targets (two-stage distillation)."""
+    """The view whose distribution is the target; `recorded` reads it from `target_runs`; `none`: one view alone."""
+    target_runs: tuple[Path, ...] = ()
+    """Finished runs whose knowledge-enhanced view gives the recorded targets (two-stage distillation).
+
+    A run with `data.left_out` teaches the posts of that fold alone; what several runs teach is averaged.
+    """
     task_loss: Literal["both", "target", "student"] = "both"
     """The views that learn from the gold labels."""
     alignment: Literal["marginals", "emissions", "paths", "none"] = "marginals"
@@ -110,8 +123,8 @@ class ObjectiveConfig(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if (self.target == "recorded") != (self.target_run is not None):
-            raise ValueError("objective.target = 'recorded' and objective.target_run go together")
+        if (self.target == "recorded") != bool(self.target_runs):
+            raise ValueError("objective.target = 'recorded' and objective.target_runs go together")
         if self.target == "none" and (self.task_loss != "student" or self.alignment != "none"):
             raise ValueError("with objective.target = 'none', set task_loss = 'student' and alignment = 'none'")
         if self.alignment == "paths" and (self.temperature != 1.0 or self.target == "recorded"):

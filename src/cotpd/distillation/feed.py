@@ -37,8 +37,7 @@ class Feed:
     def __init__(self, student: Student, examples: Sequence[Example], config: ExperimentConfig) -> None:
         self._reader, self._design, self._config = student.reader, student.design, config
         self.examples = list(self._units(examples))
-        target_run = config.objective.target_run
-        self._targets = read_targets(target_run, self.examples, student) if target_run else {}
+        self._targets = read_targets(config.objective.target_runs, self.examples, student)
         self._lengths = [len(self._view(example, self._longest).ids) for example in self.examples]
 
     def batches(self, epoch: int) -> list[list[int]]:

@@ -16,6 +16,7 @@ import torch
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import DataError
 from cotpd.core.files import hash_text, json_line, write_atomic
+from cotpd.core.folds import without_fold
 from cotpd.core.labels import LabelSet
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example, Knowledge
@@ -55,11 +56,11 @@ def distill(
     was begun with other data, `TrainingError` when training cannot go on.
     """
     corpus = corpus.with_knowledge(knowledge)
-    train = _share(corpus.train, config)
+    train = without_fold(_share(corpus.train, config), config.data.left_out)
     _check(train, corpus.dev, config)
-    run = RunDirectory.open(out, config, data=_fingerprint(train, corpus), resume=resume)
     student = build_student(train, corpus, config)
     feed = Feed(student, train, config)
+    run = RunDirectory.open(out, config, data=_fingerprint(train, corpus), resume=resume)
     if feed.num_cut:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
     state = Trainer(student, feed, corpus.dev, config, run).train(listener)

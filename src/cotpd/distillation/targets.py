@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
+from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
 from cotpd.core.files import hash_text, new_directory, verify_directory
+from cotpd.core.folds import in_fold
 from cotpd.core.records import Example
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -24,11 +26,38 @@ _LOWEST = -1e4
 _BATCH = 32
 
 
-def read_targets(run: Path, examples: Sequence[Example], like: Student) -> Targets:
-    """The log-probabilities of every example under a finished run, computed once and kept in the run's directory.
+def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Student) -> Targets:
+    """The log-probabilities of every example under finished runs, computed once and kept in the runs' directories.
 
-    Raises `UsageError` if the run was trained on another task or other labels than ``like``.
+    A run that left out a fold teaches that fold alone; the probabilities of several runs are averaged. Raises
+    `UsageError` if a run has no knowledge-enhanced view, another task or other labels than ``like``, or if no run
+    teaches an example.
     """
+    if not runs:
+        return {}
+    taught: dict[str, list[np.ndarray]] = {example.id: [] for example in examples}
+    for run in runs:
+        fold = _config_of(run).data.left_out
+        chosen = [example for example in examples if fold is None or in_fold(example, fold)]
+        for example_id, row in _recorded(run, chosen, like).items():
+            taught[example_id].append(row)
+    untaught = [example_id for example_id, rows in taught.items() if not rows]
+    if untaught:
+        names = ", ".join(map(str, runs))
+        raise UsageError(
+            f"{names}: {len(untaught)} posts, {untaught[0]} first, lie in no fold that these runs left out"
+        )
+    return {example_id: _mean(rows) for example_id, rows in taught.items()}
+
+
+def _config_of(run: Path) -> ExperimentConfig:
+    config = ExperimentConfig.read(run / "config.toml")
+    if "knowledge" not in (config.objective.student, config.objective.target):
+        raise UsageError(f"{run}: it was trained without a knowledge-enhanced view, and has no target to give")
+    return config
+
+
+def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:
     content = hash_text(*(f"{example}" for example in examples))
     directory = run / f"targets-{content[:16]}"
     if not directory.exists():
@@ -40,6 +69,11 @@ def read_targets(run: Path, examples: Sequence[Example], like: Student) -> Targe
             save_file(record_targets(student, examples), temporary / "targets.safetensors")
     verify_directory(directory)
     return load_file(directory / "targets.safetensors")
+
+
+def _mean(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """The logarithm of the mean of probabilities given by their logarithms."""
+    return np.asarray(np.logaddexp.reduce(np.stack(rows).astype(np.float32)) - np.log(len(rows)), dtype=np.float16)
 
 
 def record_targets(student: Student, examples: Sequence[Example]) -> dict[str, np.ndarray]:

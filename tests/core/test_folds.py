@@ -1,0 +1,32 @@
+"""Folds divide a corpus, and posts of one image stay together."""
+
+import pytest
+
+from cotpd.core.folds import in_fold, without_fold
+from cotpd.core.records import Example
+
+POSTS = tuple(Example(f"{number}", ("a",), image_id=f"image {number // 2}") for number in range(60))
+
+
+@pytest.mark.parametrize("num_folds", [2, 3, 5])
+def test_each_post_lies_in_one_fold_with_those_of_its_image(num_folds: int) -> None:
+    folds = [
+        {post.id for post in POSTS if in_fold(post, f"{number}/{num_folds}")} for number in range(1, num_folds + 1)
+    ]
+    assert sum(map(len, folds)) == len(set().union(*folds)) == len(POSTS)
+    assert all(folds)
+    for fold in folds:
+        assert fold == {f"{int(post) // 2 * 2 + half}" for post in fold for half in (0, 1)}
+
+
+def test_what_is_left_out_and_what_is_kept_make_the_whole() -> None:
+    kept = without_fold(POSTS, "1/3")
+    assert {post.id for post in POSTS if in_fold(post, "1/3")} == {post.id for post in POSTS} - {
+        post.id for post in kept
+    }
+    assert without_fold(POSTS, None) == POSTS
+
+
+def test_a_post_without_an_image_is_drawn_by_its_id() -> None:
+    posts = [Example(f"{number}", ("a",)) for number in range(40)]
+    assert 5 < sum(in_fold(post, "1/2") for post in posts) < 35
