@@ -3,6 +3,7 @@
 import json
 import math
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,12 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import cotpd
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, DataError, TrainingError, UsageError
 from cotpd.core.records import Entity, Example, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import distill
+from cotpd.inference.extractor import Extractor
 from cotpd.student.student import Student
 
 RECORDED = {"student": "text", "target": "recorded", "task_loss": "student"}
@@ -61,6 +64,7 @@ from cotpd.core import files
 from cotpd.core.config import ExperimentConfig
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.recipe import distill
+from cotpd.inference.extractor import Extractor
 
 config, out, when, seen = ExperimentConfig.read(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], 0
 sample = Corpus.sample()
@@ -283,3 +287,26 @@ def test_a_run_without_knowledge_gives_no_target(
     objective = {**RECORDED, "target_runs": [str(tmp_path / "text")]}
     with pytest.raises(UsageError, match="without a knowledge-enhanced view"):
         distill(corpus, config=configure(objective=objective), out=tmp_path / "student")
+
+
+def test_several_processes_make_one_run(configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
+    """Two processes under `accelerate launch` share each batch, and one of them writes."""
+    sample = Path(cotpd.__file__).parent / "sample"
+    config = configure(data={"path": str(sample), "train_share": 0.125}, optimisation={"epochs": 1})
+    (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+    options = ["--mixed_precision=no", "--dynamo_backend=no", f"--main_process_port={_free_port()}", "-m", "cotpd"]
+    command = [*launch, *options, "distill", str(tmp_path / "c.toml"), "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("dev F1") == 1
+    (epoch,) = [row for row in rows(tmp_path / "run") if "dev_f1" in row]
+    assert epoch["step"] == 3
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    Extractor.from_pretrained(tmp_path / "run")("Lucy waits in Lusail")
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])

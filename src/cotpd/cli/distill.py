@@ -30,6 +30,8 @@ def distill(
 
         cotpd distill configs/twitter2017.toml --set seed=2 --set optimisation.epochs=3 --resume
     """
+    from accelerate import PartialState
+
     from cotpd.core.config import ExperimentConfig
     from cotpd.corpus.corpus import Corpus
     from cotpd.distillation.recipe import distill as train
@@ -47,6 +49,8 @@ def distill(
     )
     with ProgressBar() as bar:
         train(corpus, config=experiment, out=run, resume=resume, listener=bar.show)
+    if not PartialState().is_main_process:
+        return
     relations = experiment.task == "relations"
     follow_up = f"cotpd evaluate {run} {data.path} --split dev" if relations else f"cotpd extract {run} 'some text'"
     typer.echo(f"{run}: dev F1 {100 * (bar.best_f1 or 0.0):.2f} (micro, conlleval)\ntry: {follow_up}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import DataError
@@ -51,20 +52,26 @@ def distill(
 ) -> Extractor:
     """Train a student on a corpus and its knowledge, in the run directory ``out``; returns the finished extractor.
 
-    ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Raises
+    ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Under
+    `accelerate launch` each process takes its share of every batch, and the first one writes the files. Raises
     `DataError` for a corpus without training or dev posts or entities, `UsageError` for a directory that is taken or
     was begun with other data, `TrainingError` when training cannot go on.
     """
     corpus = corpus.with_knowledge(knowledge)
     train = without_fold(_share(corpus.train, config), config.data.left_out)
     _check(train, corpus.dev, config)
-    student = build_student(train, corpus, config)
-    feed = Feed(student, train, config)
-    run = RunDirectory.open(out, config, data=_fingerprint(train, corpus), resume=resume)
-    if feed.num_cut:
+    processes = PartialState()
+    is_main = processes.is_main_process
+    with processes.main_process_first():
+        student = build_student(train, corpus, config)
+        feed = Feed(student, train, config)
+        run = RunDirectory.open(out, config, data=_fingerprint(train, corpus), resume=resume or not is_main)
+    if feed.num_cut and is_main:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
-    state = Trainer(student, feed, corpus.dev, config, run).train(listener)
-    _finish(student, corpus, run, _summary(state, feed))
+    state = Trainer(student, feed, corpus.dev, config, run).train(listener if is_main else _silent)
+    if is_main:
+        _finish(student, corpus, run, _summary(state, feed))
+    processes.wait_for_everyone()
     return Extractor(student.eval())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -48,7 +48,9 @@ class Trainer:
     ) -> None:
         self._config, self._run, self._feed, self._dev = config, run, feed, dev
         self._student = student
-        self._accelerator = Accelerator(mixed_precision="no")
+        # An encoder may hold weights that no view uses, such as a pooler.
+        kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)
+        self._accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[kwargs])
         self._autocast = torch.autocast(
             self._accelerator.device.type, dtype=torch.bfloat16, enabled=_use_bfloat16(config)
         )
@@ -66,7 +68,9 @@ class Trainer:
         self._resume()
         while self._state.step < self.num_steps and not self._has_stalled():
             self._train_epoch(self._state.step // self._steps_per_epoch, listener)
+        self._accelerator.wait_for_everyone()
         checkpoint.load_weights(self._student, self._run.best(self._state) / "model.safetensors")
+        self._accelerator.wait_for_everyone()
         return self._state
 
     def _train_epoch(self, epoch: int, listener: Listener) -> None:
@@ -155,15 +159,15 @@ class Trainer:
                 save_file(checkpoint.weights(self._student), directory / "model.safetensors")
 
     def _resume(self) -> None:
-        found = self._run.newest()
-        if found is None:
-            self._run.rewind_metrics(0)
-            return
-        directory, self._state = found
-        checkpoint.load_weights(self._student, directory / "model.safetensors")
-        load_optimizer_state(self._optimizer, load_file(directory / "optimizer.safetensors"))
-        self._run.rewind_metrics(self._state.step)
-        logger.info("resumed at update %d of %d", self._state.step, self.num_steps)
+        with self._accelerator.main_process_first():
+            found = self._run.newest()
+            if found:
+                directory, self._state = found
+                checkpoint.load_weights(self._student, directory / "model.safetensors")
+                load_optimizer_state(self._optimizer, load_file(directory / "optimizer.safetensors"))
+                logger.info("resumed at update %d of %d", self._state.step, self.num_steps)
+        if self._accelerator.is_main_process:
+            self._run.rewind_metrics(self._state.step)
 
     def _has_stalled(self) -> bool:
         finished_epochs = self._state.step // self._steps_per_epoch
