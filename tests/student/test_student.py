@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import nn
 
+from cotpd.core.config import PromptConfig
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Caption, Example
+from cotpd.student.prompt_generator import ConditionalPromptGenerator
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import ViewKind
@@ -89,3 +92,30 @@ def test_prompts_begin_at_the_size_of_word_embeddings(make_student: Callable[...
         prompts = student.generator(torch.randn(4, 5, student.encoder.hidden_size), torch.ones(4, 5, dtype=torch.bool))
     ratio = float(prompts.std() / student.encoder.embeddings.weight.detach().std())
     assert 0.3 < ratio < 3.0
+
+
+@pytest.mark.parametrize(("heads", "num_layers"), [(1, 1), (2, 1), (4, 2)])
+def test_the_first_layer_is_that_of_a_transformer_decoder(heads: int, num_layers: int) -> None:
+    """What is folded away because every post has the same queries changes nothing, neither values nor gradients."""
+    torch.manual_seed(0)
+    config = PromptConfig(length=3, layers=num_layers, heads=heads)
+    generator = ConditionalPromptGenerator(config, hidden_size=16, embedding_size=8, scale=0.02).double().eval()
+    for parameter in generator.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    memory = torch.randn(5, 7, 8, dtype=torch.float64)
+    mask = torch.arange(7) < torch.tensor([[7], [1], [4], [6], [2]])
+
+    def as_in_torch() -> torch.Tensor:
+        seen = generator.normalise_memory(generator.project_memory(memory))
+        states = generator.decoder(generator.queries.expand(5, -1, -1), seen, memory_key_padding_mask=~mask)
+        return generator.project_prompt(states)
+
+    expected, found = as_in_torch(), generator(memory, mask)
+    torch.testing.assert_close(found, expected)
+    loss_weights = torch.randn_like(found)
+    gradients = [
+        torch.autograd.grad((prompts * loss_weights).sum(), list(generator.parameters()), allow_unused=True)
+        for prompts in (expected, found)
+    ]
+    for (name, _), one, other in zip(generator.named_parameters(), *gradients, strict=True):
+        torch.testing.assert_close(one, other, msg=name)

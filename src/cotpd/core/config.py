@@ -75,7 +75,7 @@ class StudentConfig(_Section):
 class PromptConfig(_Section):
     """The conditional prompt generator."""
 
-    length: int = Field(default=4, ge=1)
+    length: int = Field(default=2, ge=1)
     """Soft prompt vectors for each post."""
     layers: int = Field(default=1, ge=1)
     """Layers of the transformer decoder."""
