@@ -46,7 +46,7 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     ("way", "code", "message"),
     [
         ("data", 5, "error: train.txt:3: a bad tag\n"),
-        ("missing", 1, "error: [Errno 2] No such file or directory: '/nowhere/at/all'\n"),
+        ("missing", 1, "error: /nowhere/at/all: No such file or directory\n"),
         ("interrupt", 130, ""),
         ("terminate", 143, ""),
         ("fine", 0, ""),

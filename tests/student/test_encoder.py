@@ -1,7 +1,9 @@
 """Every kind of encoder reads embeddings as it reads ids, and says clearly what it cannot load."""
 
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -115,9 +117,25 @@ def test_a_pickle_is_not_loaded(tiny_encoder: Path, tmp_path: Path) -> None:
         TextEncoder.from_pretrained(str(tmp_path))
 
 
-def test_a_hub_that_cannot_be_reached_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_hub_name_is_fetched_once_with_its_revision(tiny_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def snapshot_download(name: str, *, revision: str, allow_patterns: list[str]) -> str:
+        asked.append((name, revision))
+        assert not any(fnmatch("pytorch_model.bin", pattern) for pattern in allow_patterns)
+        return str(tiny_encoder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    TextEncoder.from_pretrained("someone/encoder", revision="v1")
+    assert asked == [("someone/encoder", "v1")]
+
+
+@pytest.mark.parametrize("name", ["nobody/nothing", "not a name"])
+def test_a_hub_that_cannot_be_reached_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingExtraError, match="nobody/nothing: neither a directory nor") as caught:
-        TextEncoder.from_pretrained("nobody/nothing")
+    with pytest.raises(MissingExtraError, match=f"{name}: neither a directory nor") as caught:
+        TextEncoder.from_pretrained(name)
     assert "\n" not in str(caught.value)

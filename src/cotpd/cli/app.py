@@ -95,9 +95,16 @@ def _hush_libraries() -> None:
 
 def _report(error: CotpdError | typer.TyperException | OSError) -> int:
     _log.debug("", exc_info=error)
-    message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {_message(error)}", file=sys.stderr)
     return getattr(error, "exit_code", 1)
+
+
+def _message(error: CotpdError | typer.TyperException | OSError) -> str:
+    if isinstance(error, typer.TyperException):
+        return str(error.format_message())
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:

