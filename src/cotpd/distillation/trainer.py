@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -48,9 +48,7 @@ class Trainer:
     ) -> None:
         self._config, self._run, self._feed, self._dev = config, run, feed, dev
         self._student = student
-        # An encoder may hold weights that no view uses, such as a pooler.
-        kwargs = DistributedDataParallelKwargs(find_unused_parameters=True)
-        self._accelerator = Accelerator(mixed_precision="no", kwargs_handlers=[kwargs])
+        self._accelerator = Accelerator(mixed_precision="no")
         self._autocast = torch.autocast(
             self._accelerator.device.type, dtype=torch.bfloat16, enabled=_use_bfloat16(config)
         )
