@@ -76,6 +76,11 @@ class ViewReader:
         """The longest post that is read whole, in pieces."""
         return self.max_pieces - len(self.pieces.opening) - len(self.pieces.closing)
 
+    @property
+    def max_pair_pieces(self) -> int:
+        """The most pieces from a head to its tail: four markers join them."""
+        return self.max_text_pieces - 4
+
     def windows(self, words: Sequence[str], *, overlap: int = 0) -> Iterator[Span]:
         """Divide a post into spans of words that each fit the encoder.
 
@@ -176,8 +181,12 @@ def narrowed(reader: ViewReader, example: Example) -> Example:
     """
     (pair,) = example.relations
     start, end = min(pair.head.start, pair.tail.start), max(pair.head.end, pair.tail.end)
+    most = reader.max_text_pieces
+    around = Span(max(0, start - most), min(len(example.words), end + most))
+    if around.end - around.start < len(example.words):
+        return narrowed(reader, excerpt(example, around))
     lengths = [len(word) for word in reader.pieces.of(example.words)]
-    room = reader.max_text_pieces - 4 - sum(lengths[start:end])
+    room = reader.max_pair_pieces - sum(lengths[start:end])
     if room < 0:
         raise DataError("the words from head to tail are more than the encoder takes", where=example.id)
     if sum(lengths[:start]) + sum(lengths[end:]) <= room:
