@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,9 @@ def relation_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -
     config = ExperimentConfig.of({"data": {"path": "nowhere"}, "task": "relations"})
     (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def sample_path() -> Path:
+    """The directory of the embedded sample."""
+    return Path(str(files("cotpd") / "sample"))
