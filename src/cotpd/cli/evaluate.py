@@ -61,7 +61,6 @@ def evaluate(
 
         cotpd evaluate runs/mnre-seed1 data/mnre --split dev --entities-from runs/twitter2017-seed1
     """
-
     if entities_from and all_pairs:
         raise UsageError("give --entities-from or --all-pairs, not both")
     asked = _Asked(data, split, entities_from, all_pairs)
