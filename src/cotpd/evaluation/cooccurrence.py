@@ -67,7 +67,9 @@ class CoOccurrence:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; shares and interval from 0 to 1."""
-        values = {truth: {**claims._asdict(), "share": claims.share} for truth, claims in self.by_truth.items()}
+        values: dict[str, Any] = {
+            truth: {**claims._asdict(), "share": claims.share} for truth, claims in self.by_truth.items()
+        }
         return {**values, "interval": {**self.interval._asdict(), "level": LEVEL} if self.interval else None}
 
     def __str__(self) -> str:
