@@ -34,14 +34,14 @@ _MARKED = (
 )
 """Posts with the entities whose pairs are read."""
 
-_EPOCHS: dict[Task, int] = {"entities": 10, "relations": 6}
+_EPOCHS: dict[Task, int] = {"entities": 10, "relations": 5}
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="The directory of the two runs.")] = Path("runs/demo"),
     encoder: Annotated[str, typer.Option(help="A Hugging Face name, a directory, or minilm.")] = "minilm",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of each run; by default 10, of relations 6.", show_default=False)
+        int | None, typer.Option(min=1, help="Epochs of each run; by default 10, of relations 5.", show_default=False)
     ] = None,
     task: Annotated[Task, typer.Option(help="What is learnt.")] = "entities",
 ) -> None:
