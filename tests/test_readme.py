@@ -16,6 +16,10 @@ from typing import Any
 
 import pytest
 
+from cotpd.core.pairs import one_pair_each
+from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.formats import mnre
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -44,10 +48,20 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder: Pat
         lines = (sample / f"{name}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         (data / f"{name}.jsonl").write_text("".join(lines[:12]), encoding="utf-8")
     (data / "captions.jsonl").write_bytes((sample / "captions.jsonl").read_bytes())
+    _write_pairs(data, tmp_path / "data" / "mnre")
+    (tmp_path / "marked.jsonl").write_text(blocks(ROOT / "docs" / "quickstart.md", "json")[0], encoding="utf-8")
     for path in (ROOT / "configs").glob("*.toml"):
         text = path.read_text(encoding="utf-8").replace('"minilm"', f'"{tiny_encoder}"')
         (configs / path.name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+
+
+def _write_pairs(data: Path, folder: Path) -> None:
+    """The relations of a corpus, with its captions, as MNRE has them."""
+    folder.mkdir()
+    for split, examples in Corpus.from_path(data).splits.items():
+        mnre.write(folder / f"mnre_{split}.txt", one_pair_each(examples))
+    (folder / "captions.jsonl").write_bytes((data / "captions.jsonl").read_bytes())
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cotpd.distillation.recipe import distill
     from cotpd.evaluation import compare, evaluate
     from cotpd.inference.extractor import Extractor
+    from cotpd.inference.relation_extractor import MarkedText, RelationExtractor
     from cotpd.knowledge.elicitation import elicit
     from cotpd.llm.chat_model import ChatModel
     from cotpd.llm.local_model import LocalModel
@@ -34,8 +35,10 @@ __all__ = [
     "Grain",
     "Knowledge",
     "LocalModel",
+    "MarkedText",
     "Prediction",
     "Relation",
+    "RelationExtractor",
     "Span",
     "compare",
     "distill",
@@ -56,8 +59,10 @@ _HOMES = {
     "Grain": _RECORDS,
     "Knowledge": _RECORDS,
     "LocalModel": "cotpd.llm.local_model",
+    "MarkedText": "cotpd.inference.relation_extractor",
     "Prediction": _RECORDS,
     "Relation": _RECORDS,
+    "RelationExtractor": "cotpd.inference.relation_extractor",
     "Span": _RECORDS,
     "compare": "cotpd.evaluation",
     "distill": "cotpd.distillation.recipe",

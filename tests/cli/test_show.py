@@ -101,6 +101,62 @@ def test_a_long_post_is_shown_in_all_its_windows(finished_run: Path, corpus: Pat
     assert "window 2 of" in cotpd("show", corpus, "p2", "--run", finished_run).out
 
 
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in which no cell of a table is broken."""
+    monkeypatch.setenv("COLUMNS", "250")
+
+
+@pytest.mark.usefixtures("wide")
+def test_a_marked_pair_is_read_between_its_markers(relation_run: Path, tmp_path: Path, cotpd: Cotpd) -> None:
+    (tmp_path / "captions.jsonl").write_text('{"image_id": "i", "text": "a cup"}\n', encoding="utf-8")
+    line = {"token": ["Ann", "in", "New", "Rome"], "h": {"name": "New Rome", "pos": [2, 4]}, "img_id": "i"}
+    line |= {"t": {"name": "Ann", "pos": [0, 1]}, "relation": "/per/misc/present_in"}
+    (tmp_path / "mnre_train.txt").write_text(f"{line}\n", encoding="utf-8")
+    plain = json.loads(cotpd("show", tmp_path, "mnre_train:1", "--json").out)
+    words = ["[t]", "Ann", "[/t]", "in", "[h]", "New", "Rome", "[/h]", "[SEP]"]
+    assert plain["views"]["text"]["windows"] == [words]
+    assert plain["views"]["knowledge"]["windows"] == [[*words, "a", "cup", "[SEP]"]]
+    page = json.loads(cotpd("show", tmp_path, "mnre_train:1", "--run", relation_run, "--json").out)
+    text = [
+        "[CLS]",
+        "[t]",
+        "a",
+        "##n",
+        "##n",
+        "[/t]",
+        "i",
+        "##n",
+        "[h]",
+        *["n", "##e", "##w", "r", "##o", "##m", "##e"],
+        "[/h]",
+        "[SEP]",
+    ]
+    assert page["views"]["text"]["windows"] == [text]
+    assert page["views"]["prompt"]["windows"] == [[*text, "[P1]", "[P2]", "[P3]"]]
+    assert page["views"]["knowledge"]["windows"][0][: len(text)] == text
+    [gold], [predicted] = page["gold"]["relations"], page["predicted"]["prompt"]["relations"]
+    assert (gold["label"], gold["head"]["words"], gold["score"]) == ("/per/misc/present_in", "New Rome", None)
+    assert (predicted["head"], predicted["tail"]) == (gold["head"], gold["tail"])
+    assert 0 < predicted["score"] <= 1
+    table = cotpd("show", tmp_path, "mnre_train:1", "--run", relation_run).out
+    assert "New Rome [2, 4) → Ann [0, 1)" in table
+
+
+@pytest.mark.usefixtures("wide")
+def test_pairs_that_nobody_relates_have_no_row(relation_run: Path, sample_path: Path, cotpd: Cotpd) -> None:
+    page = json.loads(cotpd("show", sample_path, "test-001", "--run", relation_run, "--json").out)
+    num_pairs = len(page["gold"]["entities"]) * (len(page["gold"]["entities"]) - 1)
+    assert len(page["predicted"]["text"]["relations"]) == num_pairs > 1
+    related = {
+        (pair["head"]["start"], pair["tail"]["start"])
+        for found in (page["gold"], *page["predicted"].values())
+        for pair in found["relations"]
+        if pair["label"] != "None"
+    }
+    assert cotpd("show", sample_path, "test-001", "--run", relation_run).out.count(" → ") == len(related)
+
+
 def test_an_unknown_id_is_a_usage_error_with_a_hint(corpus: Path, cotpd: Cotpd) -> None:
     outcome = cotpd("show", corpus, "p4")
     assert outcome.code == 2

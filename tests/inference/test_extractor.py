@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from cotpd.core.errors import CheckpointError, MissingExtraError, UsageError
 from cotpd.core.records import Example
-from cotpd.inference import extractor as module
+from cotpd.inference import trained as module
 from cotpd.inference.extractor import Extraction, Extractor, Mention
 from cotpd.student.student import Student
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+
+from cotpd.core.config import Task
 
 if TYPE_CHECKING:
     from cotpd.core.records import Example
@@ -23,11 +25,25 @@ _UNSEEN = (
     "apple pie for breakfast because it is Sunday and i am an adult",
 )
 
+_MARKED = (
+    ("Snow closes the A9 north of Perth tonight, says Transport Scotland", ("A9", "Perth", "Transport Scotland")),
+    ("Our Maya got into Trinity!! Dublin here we come 🇮🇪", ("Maya", "Trinity", "Dublin")),
+    ("Ines Duarte is so good in Paper Lanterns, give her every award", ("Ines Duarte", "Paper Lanterns")),
+    ("nobody told me Orlando could sing?? he did two songs at the Harbour Inn, wow", ("Orlando", "Harbour Inn")),
+    ("met Ana for lunch, then Tom rang from Porto, Portugal", ("Ana", "Tom", "Porto", "Portugal")),
+)
+"""Posts with the entities whose pairs are read."""
+
+_EPOCHS: dict[Task, int] = {"entities": 10, "relations": 5}
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="The directory of the two runs.")] = Path("runs/demo"),
     encoder: Annotated[str, typer.Option(help="A Hugging Face name, a directory, or minilm.")] = "minilm",
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each run.")] = 10,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of each run; by default 10, of relations 5.", show_default=False)
+    ] = None,
+    task: Annotated[Task, typer.Option(help="What is learnt.")] = "entities",
 ) -> None:
     """Train a text-only baseline and a distilled student on the sample, compare them, and extract from new posts.
 
@@ -37,25 +53,21 @@ def demo(
 
         cotpd demo
 
-        cotpd demo --encoder bert-base-uncased --out runs/demo-bert
+        cotpd demo --task relations
     """
     from cotpd.corpus.corpus import Corpus
 
     corpus = Corpus.sample()
     _tell_of_corpus(corpus)
-    baseline = _trained(corpus, out / "text", "1  text-only baseline", encoder, epochs, _BASELINE)
-    student = _trained(
-        corpus, out / "cotpd", "2  CoTPD student, learning from captions and knowledge", encoder, epochs, {}
-    )
+    plan = _Plan(corpus, task, out, encoder, epochs or _EPOCHS[task])
+    baseline = plan.trained("text", "1  text-only baseline", _BASELINE)
+    student = plan.trained("cotpd", "2  CoTPD student, learning from captions and knowledge", {})
     _compare(baseline, student, corpus.test)
-    _extract(student)
-    typer.echo(
-        f"\nThe student is in {out / 'cotpd'}. Try next:\n"
-        f'  cotpd extract {out / "cotpd"} "your own text"\n'
-        f"  cotpd show {_sample_path()} test-001 --run {out / 'cotpd'}\n"
-        f"  cotpd evaluate {out / 'cotpd'} {_sample_path()} --against {out / 'text'}\n"
-        "  cotpd elicit --help"
-    )
+    if task == "entities":
+        _extract(student)
+    else:
+        _extract_relations(student)
+    typer.echo("\n".join(_next_commands(plan, out)))
 
 
 def _tell_of_corpus(corpus: Corpus) -> None:
@@ -64,23 +76,37 @@ def _tell_of_corpus(corpus: Corpus) -> None:
     typer.echo(f"The sample corpus: {sizes} posts with captions and {answers} answers of a language model.")
 
 
-def _trained(corpus: Corpus, run: Path, title: str, encoder: str, epochs: int, objective: dict[str, Any]) -> Extractor:
-    """The extractor of a run: trained now, gone on with, or, when it is finished, loaded."""
-    from cotpd.cli.distill import ProgressBar
-    from cotpd.core.config import ExperimentConfig
-    from cotpd.distillation.recipe import distill
-    from cotpd.inference.extractor import Extractor
+class _Plan(NamedTuple):
+    """What both runs share."""
 
-    typer.echo(f"\n{title} → {run}")
-    if (run / "model").is_dir():
-        typer.echo("   trained already")
-        return Extractor.from_pretrained(run)
-    config = ExperimentConfig.read(_sample_path() / "demo.toml", [f"optimisation.epochs={epochs}"])
-    values = config.model_dump()
-    values["student"]["encoder"] = encoder
-    values["objective"].update(objective)
-    with ProgressBar() as bar:
-        return distill(corpus, config=ExperimentConfig.of(values), out=run, resume=True, listener=bar.show)
+    corpus: Corpus
+    task: Task
+    out: Path
+    encoder: str
+    epochs: int
+
+    def run(self, name: str) -> Path:
+        """Where a run lies; those of relations beside those of entities."""
+        return self.out / (name if self.task == "entities" else f"{self.task}-{name}")
+
+    def trained(self, name: str, title: str, objective: dict[str, Any]) -> Extractor:
+        """The extractor of a run: trained now, gone on with, or, when it is finished, loaded."""
+        from cotpd.cli.distill import ProgressBar
+        from cotpd.core.config import ExperimentConfig
+        from cotpd.distillation.recipe import distill
+        from cotpd.inference.extractor import Extractor
+
+        run = self.run(name)
+        typer.echo(f"\n{title} → {run}")
+        if (run / "model").is_dir():
+            typer.echo("   trained already")
+            return Extractor.from_pretrained(run)
+        changes = [f"optimisation.epochs={self.epochs}", f"task={self.task}"]
+        values = ExperimentConfig.read(_sample_path() / "demo.toml", changes).model_dump()
+        values["student"]["encoder"] = self.encoder
+        values["objective"].update(objective)
+        with ProgressBar() as bar:
+            return distill(self.corpus, config=ExperimentConfig.of(values), out=run, resume=True, listener=bar.show)
 
 
 def _compare(baseline: Extractor, student: Extractor, test: tuple[Example, ...]) -> None:
@@ -93,7 +119,9 @@ def _compare(baseline: Extractor, student: Extractor, test: tuple[Example, ...])
         "CoTPD, knowledge-enhanced view": _scores(student, ViewKind.KNOWLEDGE, test),
     }
     first, second, _ = rows.values()
-    typer.echo(f"\nEntities of {len(test)} test posts, micro F1 ({first.mode}) with a 95 % bootstrap interval")
+    mode = f" ({first.mode})" if first.task == "entities" else ""
+    title = f"{first.task.capitalize()} of {len(test)} test posts"
+    typer.echo(f"\n{title}, micro F1{mode} with a 95 % bootstrap interval")
     for name, scores in rows.items():
         interval = scores.interval
         assert interval is not None
@@ -107,9 +135,10 @@ def _compare(baseline: Extractor, student: Extractor, test: tuple[Example, ...])
 
 def _scores(extractor: Extractor, kind: Any, test: tuple[Example, ...]) -> Scores:
     from cotpd.evaluation import evaluate
-    from cotpd.inference.decoding import decode
+    from cotpd.evaluation.matching import ExactEntities, ExactRelations
 
-    return evaluate(decode(extractor.student, test, kind=kind), test)
+    rule = ExactEntities() if extractor.student.design.task == "entities" else ExactRelations()
+    return evaluate(extractor.predict(test, kind=kind), test, rule=rule)
 
 
 def _extract(student: Extractor) -> None:
@@ -117,6 +146,39 @@ def _extract(student: Extractor) -> None:
     for extraction in student(list(_UNSEEN)):
         found = [f"{mention.word} ({mention.entity_group} {mention.score:.2f})" for mention in extraction.entities]
         typer.echo(f"  {extraction.text}\n    {', '.join(found) or '–'}")
+
+
+def _extract_relations(student: Extractor) -> None:
+    from cotpd.inference.relation_extractor import MarkedText, RelationExtractor
+
+    typer.echo("\nFive posts that nobody labelled, all pairs of their entities read from text alone:")
+    marked = [
+        MarkedText(text, entities=tuple((text.index(name), text.index(name) + len(name)) for name in names))
+        for text, names in _MARKED
+    ]
+    for extraction in RelationExtractor(student.student)(marked):
+        typer.echo(f"  {extraction.text}")
+        for pair in extraction.relations:
+            typer.echo(f"    {pair.head.word} → {pair.tail.word}  {pair.label} {pair.score:.2f}")
+        if not extraction.relations:
+            typer.echo(f"    – ({len(extraction.pairs)} pairs)")
+
+
+def _next_commands(plan: _Plan, out: Path) -> list[str]:
+    student, baseline, sample = plan.run("cotpd"), plan.run("text"), _sample_path()
+    lines = [f"\nThe student is in {student}. Try next:"]
+    if plan.task == "entities":
+        lines.append(f'  cotpd extract {student} "your own text"')
+    elif (out / "cotpd" / "model").is_dir():
+        lines.append(f'  cotpd extract {student} --entities-from {out / "cotpd"} "your own text"')
+    else:
+        lines.append(f"  cotpd demo --out {out}, for a run that finds the entities of `cotpd extract --entities-from`")
+    return [
+        *lines,
+        f"  cotpd show {sample} test-001 --run {student}",
+        f"  cotpd evaluate {student} {sample} --against {baseline}",
+        "  cotpd elicit --help" if plan.task == "entities" else f"  cotpd evaluate {student} {sample} --all-pairs",
+    ]
 
 
 def _sample_path() -> Path:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from cotpd.cli.terminal import printable
+from cotpd.core.errors import CheckpointError, DataError, UsageError
+from cotpd.core.files import write_atomic
+from cotpd.core.pairs import grouped
+
 if TYPE_CHECKING:
     from cotpd.core.config import Task
-    from cotpd.core.records import Example, Prediction
+    from cotpd.core.records import Example, Prediction, Span
     from cotpd.corpus.corpus import Corpus
     from cotpd.evaluation.report import Report
+    from cotpd.evaluation.scores import Scores
     from cotpd.student.student import Student
 
 logger = logging.getLogger(__name__)
@@ -31,26 +38,34 @@ def evaluate(
     view: Annotated[View | None, typer.Option(help="What the student reads; by default the view it ships.")] = None,
     mode: Annotated[Mode, typer.Option(help="Whether entities that begin with an I- tag count.")] = "conlleval",
     against: Annotated[Path | None, typer.Option(help="Another run, in the view it ships, to compare with.")] = None,
+    entities_from: Annotated[
+        Path | None, typer.Option(help="For relations: classify all pairs of the entities that this run finds.")
+    ] = None,
+    all_pairs: Annotated[
+        bool, typer.Option("--all-pairs", help="For relations: classify all pairs of the gold entities of a post.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the JSON to this file, too.")] = None,
 ) -> None:
     """Score a student on gold posts.
 
     Micro, macro and per type precision, recall and F1, a 95 % bootstrap interval, and with --against a paired test.
-    The knowledge view needs captions.jsonl or knowledge.jsonl beside the corpus.
+    The knowledge view needs captions.jsonl or knowledge.jsonl beside the corpus. Of relations, also the share of false
+    ones between entities that merely co-occur.
 
     Examples:
 
         cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --split dev
 
         cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --view knowledge --against runs/text-seed1 --json
-    """
-    from cotpd.cli.terminal import printable
-    from cotpd.core.errors import UsageError
-    from cotpd.core.files import write_atomic
 
-    scored = _predict(run, data, split, view)
-    other = _predict(against, data, split, None) if against else None
+        cotpd evaluate runs/mnre-seed1 data/mnre --split dev --entities-from runs/twitter2017-seed1
+    """
+    if entities_from and all_pairs:
+        raise UsageError("give --entities-from or --all-pairs, not both")
+    asked = _Asked(data, split, entities_from, all_pairs)
+    scored = _predict(run, view, asked)
+    other = _predict(against, None, asked) if against else None
     if other and other.task != scored.task:
         raise UsageError(f"{against} was trained on {other.task}, {run} on {scored.task}; compare runs of one task")
     report = _report(scored, other, mode)
@@ -58,6 +73,15 @@ def evaluate(
     if out:
         write_atomic(out, text + "\n")
     typer.echo(text if as_json else printable(str(report)))
+
+
+class _Asked(NamedTuple):
+    """The posts that are scored, and of relations the pairs."""
+
+    data: Path
+    split: Split | None
+    entities_from: Path | None
+    all_pairs: bool
 
 
 class _Predicted(NamedTuple):
@@ -70,24 +94,63 @@ class _Predicted(NamedTuple):
     train: tuple[Example, ...]
 
 
-def _predict(run: Path, data: Path, split: Split | None, view: View | None) -> _Predicted:
+def _predict(run: Path, view: View | None, asked: _Asked) -> _Predicted:
     from cotpd.student import checkpoint
 
     student = checkpoint.load(_model_directory(run))
     kind: View = view or student.design.ships.value
-    corpus = _read(data, run, kind)
-    name, examples = _chosen(corpus, data, split)
+    corpus = _read(asked.data, run, kind)
+    name, examples = _chosen(corpus, asked.data, asked.split)
     if kind == "knowledge":
-        _require_knowledge(examples, data)
+        _require_knowledge(examples, asked.data)
     _note_gold(student, examples)
-    facts = {"run": str(run), "data": f"{data} ({name})", "view": kind}
+    facts = {"run": str(run), "data": f"{asked.data} ({name})", "view": kind}
     train = () if name == "train" else corpus.train
-    return _Predicted(student.design.task, facts, list(_decoded(student, examples, kind)), examples, train)
+    questions = examples
+    if asked.entities_from or asked.all_pairs:
+        _require_relations(student, run)
+        examples = grouped(examples)
+        questions = _all_pairs(student, examples, asked.entities_from)
+        facts["pairs"] = f"of entities found by {asked.entities_from}" if asked.entities_from else "of gold entities"
+    return _Predicted(student.design.task, facts, list(_decoded(student, questions, kind)), examples, train)
+
+
+def _require_relations(student: Student, run: Path) -> None:
+    if student.design.task != "relations":
+        raise UsageError(f"{run} was trained on entities; --entities-from and --all-pairs go with a run of relations")
+
+
+def _all_pairs(student: Student, examples: tuple[Example, ...], finder: Path | None) -> tuple[Example, ...]:
+    """The posts with every pair to classify: of the entities that a run finds, or of those of gold."""
+    from cotpd.inference.candidates import candidates
+
+    found = _found_spans(finder, examples) if finder else map(_gold_spans, examples)
+    questions = []
+    for example, spans in zip(examples, found, strict=True):
+        stated = () if finder else example.relations
+        known = {(pair.head, pair.tail) for pair in stated}
+        others = candidates(student.reader, example.words, spans)
+        asked = (*stated, *(pair for pair in others if (pair.head, pair.tail) not in known))
+        questions.append(replace(example, entities=(), relations=asked))
+    return tuple(questions)
+
+
+def _found_spans(finder: Path, examples: tuple[Example, ...]) -> Iterator[list[Span]]:
+    from cotpd.student import checkpoint
+
+    student = checkpoint.load(_model_directory(finder))
+    if student.design.task != "entities":
+        raise UsageError(f"{finder} was trained on relations and finds no entities")
+    for prediction in _decoded(student, examples, student.design.ships.value):
+        yield [entity.span for entity in prediction.entities]
+
+
+def _gold_spans(example: Example) -> list[Span]:
+    relations = [span for pair in example.relations for span in (pair.head, pair.tail)]
+    return [*(entity.span for entity in example.entities), *relations]
 
 
 def _model_directory(run: Path) -> Path:
-    from cotpd.core.errors import CheckpointError
-
     if (run / "model").is_dir():
         return run / "model"
     if (run / "config.toml").is_file():
@@ -117,8 +180,6 @@ def _read(data: Path, run: Path, kind: View) -> Corpus:
 
 def _chosen(corpus: Corpus, data: Path, split: Split | None) -> tuple[str, tuple[Example, ...]]:
     """The name and the posts of the split that was asked for. Raises `DataError` if there is none."""
-    from cotpd.core.errors import DataError
-
     splits = corpus.splits
     wanted: str = split or (next(iter(splits)) if len(splits) == 1 else "test")
     if wanted not in splits:
@@ -127,8 +188,6 @@ def _chosen(corpus: Corpus, data: Path, split: Split | None) -> tuple[str, tuple
 
 
 def _require_knowledge(examples: tuple[Example, ...], data: Path) -> None:
-    from cotpd.core.errors import DataError
-
     without = sum(not (example.caption or example.knowledge) for example in examples)
     if without == len(examples):
         message = "the knowledge view needs captions.jsonl or knowledge.jsonl beside the corpus, for these posts"
@@ -160,15 +219,28 @@ def _decoded(student: Student, examples: tuple[Example, ...], kind: View) -> Ite
 
 def _report(scored: _Predicted, other: _Predicted | None, mode: Mode) -> Report:
     from cotpd.evaluation import compare
-    from cotpd.evaluation import evaluate as score
-    from cotpd.evaluation.matching import ExactEntities, ExactRelations
+    from cotpd.evaluation.cooccurrence import co_occurrence
     from cotpd.evaluation.report import Report, secondary_scores
 
-    rule = ExactRelations() if scored.task == "relations" else ExactEntities()
-    scores = score(scored.predictions, scored.examples, mode=mode, rule=rule)
-    entities = scored.task == "entities"
-    secondary = secondary_scores(scored.predictions, scored.examples, mode=mode, train=scored.train) if entities else ()
+    scores = _scores(scored, mode)
+    secondary: tuple[Scores, ...] = ()
+    pairs = None
+    if scored.task == "relations":
+        pairs = co_occurrence(scored.predictions, scored.examples)
+    else:
+        secondary = secondary_scores(scored.predictions, scored.examples, mode=mode, train=scored.train)
+    report = Report(scores, secondary, scored.facts, co_occurrence=pairs)
     if other is None:
-        return Report(scores, secondary, scored.facts)
-    comparison = compare(scores, score(other.predictions, other.examples, mode=mode, rule=rule))
-    return Report(scores, secondary, scored.facts, other.facts, comparison)
+        return report
+    return replace(report, against=other.facts, comparison=compare(scores, _scores(other, mode)))
+
+
+def _scores(predicted: _Predicted, mode: Mode) -> Scores:
+    from cotpd.evaluation import evaluate as score
+    from cotpd.evaluation.cooccurrence import judged
+    from cotpd.evaluation.matching import ExactEntities, ExactRelations
+
+    if predicted.task == "entities":
+        return score(predicted.predictions, predicted.examples, mode=mode, rule=ExactEntities())
+    predictions = judged(predicted.predictions, predicted.examples)
+    return score(predictions, predicted.examples, mode=mode, rule=ExactRelations())

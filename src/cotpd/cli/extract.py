@@ -1,25 +1,30 @@
-"""`cotpd extract`: texts become JSON lines with their entities."""
+"""`cotpd extract`: texts become JSON lines with their entities, or with the relations of their entities."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Generic, Literal, NamedTuple, TypeVar
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from cotpd.cli.marks import Row, marked_text, text_of
 from cotpd.cli.terminal import printable
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line, read_jsonl, read_lines
 
 if TYPE_CHECKING:
-    from cotpd.inference.extractor import Extraction
+    from cotpd.core.config import Task
+    from cotpd.inference.extractor import Extractor
+    from cotpd.inference.relation_extractor import MarkedText, RelationExtraction, RelationExtractor
 
-Row = dict[str, Any]
+logger = logging.getLogger(__name__)
+
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -27,6 +32,10 @@ def extract(
     run: Annotated[str, typer.Argument(help="A run, a model directory, or a model of the hub.")],
     texts: Annotated[list[str] | None, typer.Argument(help="Texts; by default, or with -, the lines of stdin.")] = None,
     file: Annotated[Path | None, typer.Option(help="Read JSON lines with `text` or `words`, or lines of text.")] = None,
+    entities_from: Annotated[
+        str | None, typer.Option(help="For a run of relations: the run or model that finds the entities.")
+    ] = None,
+    unrelated: Annotated[bool, typer.Option("--unrelated", help="Also print pairs without a relation.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Posts read together; 1 answers each line at once.")] = 32,
     device: Annotated[str | None, typer.Option(help="A torch device; by default the GPU if there is one.")] = None,
     precision: Annotated[
@@ -34,69 +43,139 @@ def extract(
     ] = "float32",
     human: Annotated[bool, typer.Option("--human", help="Print marked text for people, not JSON.")] = False,
 ) -> None:
-    """Extract the entities of texts: one line of JSON for each.
+    """Extract what a run was trained on, entities or relations: one line of JSON for each text.
 
     A line holds {"text", "entities": [{entity_group, score, word, start, end}]}; offsets count code points. Other
     fields of JSON lines are passed through. `words` are joined by spaces.
+
+    A run of relations answers {"text", "relations": [{label, score, head: {word, start, end}, tail: {…}}]}. It needs
+    marked entities: those that --entities-from finds, or in JSON lines `head` and `tail` for one pair, `entities` for
+    all ordered pairs, each place as {start, end} in code points of `text` or in words of `words`. Without --unrelated
+    only such a single pair is answered where it holds no relation (None).
 
     Examples:
 
         cotpd extract runs/twitter2017-seed1 "Messi lifts the cup in Lusail"
 
         cat posts.txt | cotpd extract runs/twitter2017-seed1 > entities.jsonl
+
+        cotpd extract runs/mnre-seed1 --entities-from runs/twitter2017-seed1 "Messi lifts the cup in Lusail"
     """
     from cotpd.inference.extractor import Extractor
+    from cotpd.inference.relation_extractor import RelationExtractor
+    from cotpd.inference.trained import TrainedStudent
 
-    source = _Source(_rows(texts or [], file))
-    extractor = Extractor.from_pretrained(run, device=device)
-    if extractor.student.design.task == "relations":
-        raise UsageError(f"{run} was trained on relations and extracts no entities; see `cotpd evaluate --help`")
-    extractor.batch_size, extractor.precision = batch_size, precision
-    rows, copies = tee(source)
-    show = _show_marked if human else _show_json
-    for extraction, row in zip(extractor.stream(row["text"] for row in rows), copies, strict=False):
-        show(extraction, row)
+    rows = _rows(texts or [], file)
+    student = TrainedStudent.from_pretrained(run, device=device).student
+    task = student.design.task
+    _require_marks(run, task, file, entities_from)
+    source: _Source[_Read] | _Source[_Marked]
+    if task == "entities":
+        source = _Source(rows)
+        answers = _entities(Extractor(student, batch_size=batch_size, precision=precision), source)
+    else:
+        relations = RelationExtractor(student, batch_size=batch_size, precision=precision)
+        if entities_from:
+            source = _Source(rows)
+            finder = Extractor.from_pretrained(entities_from, device=device)
+            finder.batch_size, finder.precision = batch_size, precision
+            answers = _relations_of_found(relations, finder, source, unrelated)
+        else:
+            source = _Source(_Marked(read, marked_text(read.row, read.where)) for read in rows)
+            answers = _relations_of_marked(relations, source, unrelated)
+    for read, answer in answers:
+        (_show_marked if human else _show_json)(answer, read.row)
     if source.defect:
         raise source.defect
 
 
-class _Source:
+class _Read(NamedTuple):
+    """A row as it was read, where it stands, and its text."""
+
+    row: Row
+    where: str
+    text: str
+
+
+class _Marked(NamedTuple):
+    """A row with its text and the places marked there."""
+
+    read: _Read
+    text: MarkedText
+
+
+_Item = TypeVar("_Item")
+_Answers = Iterator[tuple[_Read, Row]]
+
+
+class _Source(Generic[_Item]):
     """Rows up to the first defect, which is kept: what came before it is still answered."""
 
-    def __init__(self, rows: Iterator[Row]) -> None:
+    def __init__(self, rows: Iterator[_Item]) -> None:
         self._rows = rows
         self.defect: DataError | None = None
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[_Item]:
         try:
             yield from self._rows
         except DataError as error:
             self.defect = error
 
 
-def _rows(texts: list[str], file: Path | None) -> Iterator[Row]:
+def _require_marks(run: str, task: Task, file: Path | None, entities_from: str | None) -> None:
+    if task == "entities" and entities_from:
+        raise UsageError(f"{run} was trained on entities; --entities-from goes with a run of relations")
+    if task == "relations" and not entities_from and not _has_rows(file):
+        raise UsageError(
+            f"{run} was trained on relations, and nothing marks the entities of these texts: add --entities-from RUN, "
+            "or give JSON lines with `head` and `tail`, see `cotpd extract --help`"
+        )
+
+
+def _entities(extractor: Extractor, source: _Source[_Read]) -> _Answers:
+    reads, copies = tee(source)
+    for extraction, read in zip(extractor.stream(read.text for read in reads), copies, strict=False):
+        yield read, extraction.to_dict()
+
+
+def _relations_of_found(
+    relations: RelationExtractor, finder: Extractor, source: _Source[_Read], unrelated: bool
+) -> _Answers:
+    reads, copies = tee(source)
+    found, kept = tee(finder.stream(read.text for read in reads))
+    for extraction, entities, read in zip(relations.stream(found), kept, copies, strict=False):
+        _warn_of_left_out(extraction, read)
+        yield read, entities.to_dict() | extraction.to_dict(unrelated=unrelated)
+
+
+def _relations_of_marked(relations: RelationExtractor, source: _Source[_Marked], unrelated: bool) -> _Answers:
+    rows, copies = tee(source)
+    for extraction, (read, marked) in zip(relations.stream(row.text for row in rows), copies, strict=False):
+        if marked.pairs and extraction.num_left_out:
+            raise DataError("the words from head to tail are more than the encoder takes", where=read.where)
+        _warn_of_left_out(extraction, read)
+        yield read, extraction.to_dict(unrelated=unrelated or bool(marked.pairs))
+
+
+def _warn_of_left_out(extraction: RelationExtraction, read: _Read) -> None:
+    if extraction.num_left_out:
+        logger.warning("%s: %d pairs of entities too far apart are left out", read.where, extraction.num_left_out)
+
+
+def _rows(texts: list[str], file: Path | None) -> Iterator[_Read]:
     if file and texts:
         raise UsageError("give texts or --file, not both")
+    if file and _has_rows(file):
+        return (_Read(row, where, text_of(row, where)) for where, row in read_jsonl(file))
     if file:
-        return _rows_of_file(file)
+        return (_Read({}, f"{file}:{number}", line) for number, line in read_lines(file))
     if texts in ([], ["-"]):
-        return ({"text": line} for line in _lines_of_stdin())
-    return ({"text": text} for text in texts)
+        return (_Read({}, f"<stdin>:{number}", line) for number, line in enumerate(_lines_of_stdin(), 1))
+    return (_Read({}, f"text {number}", text) for number, text in enumerate(texts, 1))
 
 
-def _rows_of_file(file: Path) -> Iterator[Row]:
-    if file.suffix not in (".jsonl", ".ndjson", ".json"):
-        return ({"text": line} for _, line in read_lines(file))
-    return ({**row, "text": _text(row, where)} for where, row in read_jsonl(file))
-
-
-def _text(row: Row, where: str) -> str:
-    text, words = row.get("text"), row.get("words")
-    if isinstance(text, str):
-        return text
-    if text is None and isinstance(words, list) and all(isinstance(word, str) for word in words):
-        return " ".join(words)
-    raise DataError("`text`, a string, or `words`, a list of strings, was expected", where=where)
+def _has_rows(file: Path | None) -> bool:
+    return file is not None and file.suffix in (".jsonl", ".ndjson", ".json")
 
 
 def _lines_of_stdin() -> Iterator[str]:
@@ -108,15 +187,20 @@ def _lines_of_stdin() -> Iterator[str]:
             raise DataError(message, where=f"<stdin>:{number}") from error
 
 
-def _show_json(extraction: Extraction, row: Row) -> None:
-    typer.echo(json_line(row | extraction.to_dict()), nl=False)
+def _show_json(answer: Row, row: Row) -> None:
+    typer.echo(json_line(row | answer), nl=False)
 
 
-def _show_marked(extraction: Extraction, _: Row) -> None:
-    marked, place = Text(), 0
-    for mention in extraction.entities:
-        marked.append(printable(extraction.text[place : mention.start]))
-        marked.append(f"[{printable(mention.word)} ", style="bold")
-        marked.append(f"{mention.entity_group} {mention.score:.2f}", style="cyan").append("]", style="bold")
-        place = mention.end
-    Console(soft_wrap=True).print(marked.append(printable(extraction.text[place:])))
+def _show_marked(answer: Row, _: Row) -> None:
+    """The text with its entities marked, and a line for each pair."""
+    text, marked, place = answer["text"], Text(), 0
+    for entity in answer.get("entities", ()):
+        marked.append(printable(text[place : entity["start"]]))
+        marked.append(f"[{printable(entity['word'])} ", style="bold")
+        marked.append(f"{entity['entity_group']} {entity['score']:.2f}", style="cyan").append("]", style="bold")
+        place = entity["end"]
+    marked.append(printable(text[place:]))
+    for pair in answer.get("relations", ()):
+        marked.append(f"\n  {printable(pair['head']['word'])} → {printable(pair['tail']['word'])}  ")
+        marked.append(f"{pair['label']} {pair['score']:.2f}", style="cyan")
+    Console(soft_wrap=True).print(marked)

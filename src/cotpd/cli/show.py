@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,12 +16,12 @@ from rich.text import Text
 
 from cotpd.cli.terminal import printable
 from cotpd.core.errors import UsageError
-from cotpd.core.records import Entity, Example, Prediction, Relation, Span
+from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Relation, Span
 
 if TYPE_CHECKING:
     from cotpd.corpus.corpus import Corpus
     from cotpd.inference.extractor import Extractor
-    from cotpd.views.view import ViewKind
+    from cotpd.views.view import View, ViewKind, ViewReader
 
 
 def show(
@@ -32,7 +32,8 @@ def show(
 ) -> None:
     """Show one post: caption, reasoning chain by grain, the views, gold and, with --run, predictions.
 
-    Spans count words, the end exclusive. Without --run the views are in words, with it in the encoder's pieces.
+    Spans count words, the end exclusive. Without --run the views are in words, with it in the encoder's pieces. Of
+    relations, each pair that the post states is a reading of its own: `[h]` head `[/h]` and `[t]` tail `[/t]`.
 
     Examples:
 
@@ -59,10 +60,11 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What the encoder reads of the post in one view; ``num_cut`` counts the pieces of knowledge left out."""
+    """What the encoder reads of the post in one view, by window or by pair; ``num_cut`` counts pieces left out."""
 
     windows: list[list[str]]
     num_cut: int = 0
+    unit: str = "window"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +142,28 @@ def _without_run(found: _Found) -> _Page:
     from cotpd.core.config import ViewConfig
     from cotpd.views.view import texts_of
 
-    words = [*found.example.words, "[SEP]"]
-    texts = [text for part in ViewConfig().parts for text in texts_of(found.example, part)]
+    example = found.example
+    is_pair = bool(example.relations) and not example.entities
+    readings = [_with_markers(example, pair) for pair in example.relations] if is_pair else [list(example.words)]
+    texts = [text for part in ViewConfig().parts for text in texts_of(example, part)]
     knowledge = [piece for text in texts for piece in (*text.split(), "[SEP]")]
     behind = {"text": [], "prompt": ["[soft prompts]"], "knowledge": knowledge}
-    views = {name: _Reading([words + more]) for name, more in behind.items()}
-    return _Page(found, views, {"gold": found.example})
+    unit = "pair" if is_pair else "window"
+    views = {
+        name: _Reading([[*words, "[SEP]", *more] for words in readings], unit=unit) for name, more in behind.items()
+    }
+    return _Page(found, views, {"gold": example})
+
+
+def _with_markers(example: Example, pair: Relation) -> list[str]:
+    """The words of a post of MNRE's kind, which states pairs and no entities, as a run of relations reads them."""
+    from cotpd.views.view import MARKERS, markers_before
+
+    before = markers_before(pair)
+    words: list[str] = []
+    for place, word in enumerate([*example.words, ""]):
+        words += [*(MARKERS[slot] for slot in before.get(place, ())), word]
+    return words[:-1]
 
 
 def _with_run(found: _Found, run: str) -> _Page:
@@ -170,16 +188,35 @@ def _kinds(extractor: Extractor) -> list[ViewKind]:
 
 
 def _reading(extractor: Extractor, example: Example, kind: ViewKind) -> _Reading:
-    """The pieces of a view by name; a post longer than the encoder takes has several windows."""
-    from cotpd.views.view import ViewKind, excerpt
+    """The pieces of a view by name; a post longer than the encoder takes has several windows, a pair is read alone."""
+    from cotpd.views.view import MARKERS, ViewKind, excerpt
 
     student = extractor.student
     reader, tokenizer = student.reader, student.reader.pieces.tokenizer
-    views = [reader.read(excerpt(example, span), kind) for span in reader.windows(example.words)]
+    if student.design.task == "relations":
+        unit, views = "pair", _views_of_pairs(reader, example, kind)
+    else:
+        unit = "window"
+        views = [reader.read(excerpt(example, span), kind) for span in reader.windows(example.words)]
     length = student.design.prompt.length if student.design.prompt and kind is ViewKind.PROMPT else 0
     prompts = [f"[P{number}]" for number in range(1, length + 1)]
-    windows = [[*(str(tokenizer.id_to_token(piece)) for piece in view.ids), *prompts] for view in views]
-    return _Reading(windows, sum(view.num_cut for view in views))
+    windows = []
+    for view in views:
+        names = [str(tokenizer.id_to_token(piece)) for piece in view.ids]
+        for name, place in zip(MARKERS, view.markers, strict=False):
+            names[place] = name
+        windows.append([*names, *prompts])
+    return _Reading(windows, sum(view.num_cut for view in views), unit)
+
+
+def _views_of_pairs(reader: ViewReader, example: Example, kind: ViewKind) -> list[View]:
+    """Of the pairs that the post states; where it states none, of the first that is read."""
+    from cotpd.core.pairs import pairs
+    from cotpd.views.view import narrowed
+
+    alone = [replace(example, relations=(pair,)) for pair in example.relations or pairs(example)[:1]]
+    marked = [narrowed(reader, one) for one in alone]
+    return [reader.read(one, kind, pair=one.relations[0]) for one in marked]
 
 
 def _labels(record: Example | Prediction, example: Example) -> dict[str, Any]:
@@ -200,8 +237,10 @@ def _title(found: _Found) -> Text:
 
 
 def _post(example: Example) -> Text:
-    """The words, those of gold entities marked."""
-    inside = {place for entity in example.entities for place in range(entity.span.start, entity.span.end)}
+    """The words, those of gold entities and pairs marked."""
+    spans = [entity.span for entity in example.entities]
+    spans += [span for pair in example.relations for span in (pair.head, pair.tail)]
+    inside = {place for span in spans for place in range(span.start, span.end)}
     words = [Text(printable(word), "bold cyan" if place in inside else "") for place, word in enumerate(example.words)]
     return Text(" ").join(words)
 
@@ -220,7 +259,7 @@ def _read_in(views: dict[str, _Reading]) -> Iterator[tuple[str, str, str]]:
     """Name, remark and pieces of every window of every view."""
     for name, reading in views.items():
         for number, window in enumerate(reading.windows, 1):
-            remarks = [f"window {number} of {len(reading.windows)}"] if len(reading.windows) > 1 else []
+            remarks = [f"{reading.unit} {number} of {len(reading.windows)}"] if len(reading.windows) > 1 else []
             remarks += [f"{reading.num_cut} pieces of knowledge cut"] if reading.num_cut else []
             yield f"{name} view", ", ".join(remarks), " ".join(window)
 
@@ -235,16 +274,25 @@ def _grid(rows: Iterator[tuple[str, str, str]]) -> Table:
 
 
 def _comparison(labelled: dict[str, Example | Prediction], example: Example) -> Table:
-    """A row for every entity, then every relation, that gold or a view has; a column for each of them."""
+    """A row for every entity, then every relation, that gold or a view has; a column for each of them.
+
+    Pairs that gold does not state and no view relates have no row.
+    """
+    stated = {(pair.head, pair.tail) for pair in example.relations}
     cells: dict[tuple[Span, ...], dict[str, str]] = {}
+    told: set[tuple[Span, ...]] = set()
     for name, record in labelled.items():
         found: list[Entity | Relation] = [*record.entities, *record.relations]
         for each in found:
             spans: tuple[Span, ...] = (each.span,) if isinstance(each, Entity) else (each.head, each.tail)
             score = "" if each.score is None else f" {each.score:.2f}"
             cells.setdefault(spans, {})[name] = each.label + score
-    table = Table("" if cells else "no entities", *labelled, box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for spans in sorted(cells, key=lambda spans: (len(spans), spans)):
+            if each.label != NO_RELATION or spans in stated:
+                told.add(spans)
+    table = Table(
+        "" if told else "no entities or relations", *labelled, box=None, padding=(0, 2, 0, 0), header_style="bold"
+    )
+    for spans in sorted(told, key=lambda spans: (len(spans), spans)):
         title = " → ".join(f"{example.words_of(span)} [{span.start}, {span.end})" for span in spans)
         table.add_row(Text(printable(title)), *(Text(cells[spans].get(name, "–")) for name in labelled))
     return table

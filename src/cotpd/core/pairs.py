@@ -29,6 +29,18 @@ def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
             yield replace(example, id=own_id, relations=(relation,))
 
 
+def grouped(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """Each post once, under its first id: those on several lines, a pair each (MNRE), with all that these state."""
+    posts: dict[tuple[tuple[str, ...], str | None], Example] = {}
+    for example in examples:
+        first = posts.setdefault((example.words, example.image_id), example)
+        if first is not example:
+            entities = tuple(dict.fromkeys((*first.entities, *example.entities)))
+            relations = tuple(dict.fromkeys((*first.relations, *example.relations)))
+            posts[first.words, first.image_id] = replace(first, entities=entities, relations=relations)
+    return tuple(posts.values())
+
+
 def relation_labels(examples: Iterable[Example]) -> tuple[str, ...]:
     """The labels of relations, `NO_RELATION` first and the others sorted."""
     labels = {relation.label for example in examples for relation in example.relations}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cotpd.core.records import Example, Prediction
+from cotpd.evaluation.cooccurrence import CoOccurrence
 from cotpd.evaluation.evaluator import evaluate
 from cotpd.evaluation.matching import DEFAULT_MODE, Boundaries, MatchingRule, Mode, Overlap, SeenEntities, surfaces_of
 from cotpd.evaluation.scores import Scores, TypeScores
@@ -26,17 +27,21 @@ class Report:
     facts: Mapping[str, str] = field(default_factory=dict)
     against: Mapping[str, str] = field(default_factory=dict)
     comparison: Comparison | None = None
+    co_occurrence: CoOccurrence | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it; rates from 0 to 1."""
         compared = {"against": {**self.against, **self.comparison.to_dict()}} if self.comparison else {}
         secondary = {scores.rule: scores.to_dict() for scores in self.secondary}
-        return {**self.facts, **self.scores.to_dict(), "secondary": secondary, **compared}
+        pairs = {"pairs": self.co_occurrence.to_dict()} if self.co_occurrence else {}
+        return {**self.facts, **self.scores.to_dict(), "secondary": secondary, **pairs, **compared}
 
     def __str__(self) -> str:
         parts = [_listed(self.facts), str(self.scores)]
         if self.secondary:
             parts.append(self._secondary_table())
+        if self.co_occurrence:
+            parts.append(str(self.co_occurrence))
         if self.comparison:
             parts.append(f"against {' '.join(self.against.values())}\n{self.comparison}")
         return "\n\n".join(filter(None, parts))

@@ -11,6 +11,9 @@ from cotpd.core.errors import DataError
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.views.pieces import Pieces
 
+MARKERS = ("[h]", "[/h]", "[t]", "[/t]")
+"""The markers of a pair by their slot, as people read them: what opens and closes the head, and the tail."""
+
 
 class ViewKind(StrEnum):
     """The views of a post. Prompts are vectors, so the prompt-enhanced view is the text plus room for them."""
@@ -76,6 +79,11 @@ class ViewReader:
         """The longest post that is read whole, in pieces."""
         return self.max_pieces - len(self.pieces.opening) - len(self.pieces.closing)
 
+    @property
+    def max_pair_pieces(self) -> int:
+        """The most pieces from a head to its tail: four markers join them."""
+        return self.max_text_pieces - 4
+
     def windows(self, words: Sequence[str], *, overlap: int = 0) -> Iterator[Span]:
         """Divide a post into spans of words that each fit the encoder.
 
@@ -115,7 +123,7 @@ class _Post:
     @classmethod
     def of(cls, pieces: Pieces, words: Sequence[str], pair: Relation | None) -> _Post:
         post = cls([], [], [0] * (4 if pair else 0))
-        before = _markers_before(pair) if pair else {}
+        before = markers_before(pair) if pair else {}
         for number, word in enumerate(pieces.of(words)):
             post._mark(before.get(number, ()), pieces.unknown)
             post.first_pieces.append(len(post.ids))
@@ -127,14 +135,6 @@ class _Post:
         for slot in slots:
             self.markers[slot] = len(self.ids)
             self.ids.append(piece)
-
-
-def _markers_before(pair: Relation) -> dict[int, list[int]]:
-    """The markers that stand before each word, by their slot; what closes there stands before what opens."""
-    places: dict[int, list[int]] = {}
-    for slot, word in ((1, pair.head.end), (3, pair.tail.end), (0, pair.head.start), (2, pair.tail.start)):
-        places.setdefault(word, []).append(slot)
-    return places
 
 
 def texts_of(example: Example, part: Part) -> list[str]:
@@ -176,8 +176,12 @@ def narrowed(reader: ViewReader, example: Example) -> Example:
     """
     (pair,) = example.relations
     start, end = min(pair.head.start, pair.tail.start), max(pair.head.end, pair.tail.end)
+    most = reader.max_text_pieces
+    around = Span(max(0, start - most), min(len(example.words), end + most))
+    if around.end - around.start < len(example.words):
+        return narrowed(reader, excerpt(example, around))
     lengths = [len(word) for word in reader.pieces.of(example.words)]
-    room = reader.max_text_pieces - 4 - sum(lengths[start:end])
+    room = reader.max_pair_pieces - sum(lengths[start:end])
     if room < 0:
         raise DataError("the words from head to tail are more than the encoder takes", where=example.id)
     if sum(lengths[:start]) + sum(lengths[end:]) <= room:
@@ -186,6 +190,14 @@ def narrowed(reader: ViewReader, example: Example) -> Example:
         start, end = (start - 1, end) if left else (start, end + 1)
         room -= lengths[start] if left else lengths[end - 1]
     return excerpt(example, Span(start, end))
+
+
+def markers_before(pair: Relation) -> dict[int, list[int]]:
+    """The slots of the `MARKERS` that stand before each word; what closes there stands before what opens."""
+    places: dict[int, list[int]] = {}
+    for slot, word in ((1, pair.head.end), (3, pair.tail.end), (0, pair.head.start), (2, pair.tail.start)):
+        places.setdefault(word, []).append(slot)
+    return places
 
 
 def _moved(span: Span, origin: Span) -> Span:

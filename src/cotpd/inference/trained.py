@@ -1,0 +1,95 @@
+"""A trained student as it is used: loaded from wherever it lies, predicting examples, saved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from cotpd.core.errors import CheckpointError, MissingExtraError
+from cotpd.core.records import Example, Prediction
+from cotpd.inference.decoding import Precision, decode
+from cotpd.student import checkpoint
+from cotpd.student.hub import fetch
+from cotpd.student.student import Student
+from cotpd.views.view import ViewKind
+
+
+class TrainedStudent:
+    """What every use of a student shares, whatever it was trained on."""
+
+    def __init__(self, student: Student, *, batch_size: int = 32, precision: Precision = "float32") -> None:
+        self.student = student
+        self.batch_size = batch_size
+        self.precision = precision
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        path_or_name: str | Path,
+        *,
+        device: str | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+    ) -> Self:
+        """Load a model directory, a finished run's directory, or a model of the Hugging Face hub.
+
+        ``device`` is a torch device, by default the GPU if there is one; the other options concern the hub alone. A
+        directory is read without opening a socket. Raises `CheckpointError` where no intact model is found and
+        `MissingExtraError` where the hub or the device cannot be had.
+        """
+        directory = _local(str(path_or_name))
+        if directory is None:
+            directory = fetch(
+                str(path_or_name),
+                _HUB_FILES,
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                local_files_only=local_files_only,
+            )
+        return cls(_on_device(checkpoint.load(directory), device))
+
+    def predict(self, examples: Iterable[Example], *, kind: ViewKind | None = None) -> Iterator[Prediction]:
+        """Predict examples, their words as they are, from the view that ships or from another ``kind``."""
+        return decode(
+            self.student,
+            examples,
+            kind=kind or self.student.design.ships,
+            batch_size=self.batch_size,
+            precision=self.precision,
+        )
+
+    def save_pretrained(self, path: str | Path) -> None:
+        """Write a model directory that `from_pretrained` reads. Raises `UsageError` if it exists."""
+        checkpoint.save(self.student, Path(path))
+
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_HUB_FILES = ["config.json", "model.safetensors", "tokenizer.json", "README.md", "manifest.json"]
+
+
+def _local(name: str) -> Path | None:
+    """The model directory at a path: itself, or a run's ``model``. None for what can only be a hub name."""
+    path = Path(name)
+    for directory in (path, path / "model"):
+        if (directory / "config.json").is_file():
+            return directory
+    if (path / "config.toml").is_file():
+        raise CheckpointError(f"{path}: this run is not finished; go on with `cotpd distill … --resume`")
+    if path.exists() or not _HUB_NAME.fullmatch(name):
+        raise CheckpointError(f"{path}: no model here; give a run, a model directory or a hub name like owner/model")
+    return None
+
+
+def _on_device(student: Student, device: str | None) -> Student:
+    try:
+        return student.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise MissingExtraError(f"the device {device!r} cannot be used: {reason}") from error

@@ -1,0 +1,166 @@
+"""Marked text becomes relations with exact offsets; entities that an extractor found do, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cotpd.core.errors import DataError, UsageError
+from cotpd.core.records import NO_RELATION, Example, Relation, Span
+from cotpd.inference.candidates import REACH, candidates
+from cotpd.inference.decoding import decode
+from cotpd.inference.extractor import Extraction, Extractor
+from cotpd.inference.relation_extractor import MarkedText, RelationExtraction, RelationExtractor
+from cotpd.student.student import Student
+from cotpd.views.view import ViewKind, narrowed
+
+TEXT = "👩\u200d🚀 Anna joins #Ajax in New  York"
+ANNA, AJAX, YORK = (4, 8), (16, 20), (24, 33)
+
+
+@pytest.fixture(scope="session")
+def relations(make_relation_student: Callable[..., Student]) -> RelationExtractor:
+    return RelationExtractor(make_relation_student())
+
+
+def places(extraction: RelationExtraction) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    return [((r.head.start, r.head.end), (r.tail.start, r.tail.end)) for r in extraction.pairs]
+
+
+def test_offsets_are_those_that_were_marked(relations: RelationExtractor) -> None:
+    """Of characters beyond the basic plane, of white space inside, and in the middle of a word."""
+    marked = MarkedText(TEXT, pairs=((ANNA, YORK), (YORK, AJAX), ((5, 7), (12, 14))))
+    extraction = relations(marked)
+    assert places(extraction) == list(marked.pairs)
+    for pair in extraction.pairs:
+        for argument in (pair.head, pair.tail):
+            assert argument.word == TEXT[argument.start : argument.end]
+        assert 0 < pair.score <= 1
+        assert pair.label in relations.student.design.relations
+    assert extraction.pairs[0].tail.word == "New  York"
+
+
+def test_it_is_the_one_decode_path(relations: RelationExtractor) -> None:
+    example = Example("1", ("Anna", "joins", "Ajax"), relations=(Relation(Span(0, 1), Span(2, 3), "gold"),))
+    [prediction] = decode(relations.student, [example], kind=ViewKind.PROMPT)
+    [pair] = relations(MarkedText("Anna joins Ajax", pairs=(((0, 4), (11, 15)),))).pairs
+    assert (pair.label, pair.score) == (prediction.relations[0].label, pytest.approx(prediction.relations[0].score))
+
+
+def test_entities_stand_for_all_their_ordered_pairs(relations: RelationExtractor) -> None:
+    extraction = relations(MarkedText(TEXT, entities=(YORK, ANNA, AJAX)))
+    assert places(extraction) == sorted(permutations((ANNA, AJAX, YORK), 2))
+    assert extraction.num_left_out == 0
+    assert relations(MarkedText(TEXT, entities=(ANNA,))).pairs == ()
+
+
+def test_what_an_extractor_finds_is_read(relations: RelationExtractor, student: Student) -> None:
+    found = Extractor(student)(["Messi lifts the cup in Lusail", "", "it's #Glastonbury 👩\u200d🚀!!"])
+    assert max(len(extraction.entities) for extraction in found) > 2
+    for extraction, marked in zip(relations(found), found, strict=True):
+        mentions = [(mention.start, mention.end) for mention in marked.entities]
+        assert extraction.text == marked.text
+        assert places(extraction) == list(permutations(mentions, 2))
+
+
+def test_pairs_without_relation_are_left_out_unless_asked_for(relations: RelationExtractor) -> None:
+    [pair] = relations(MarkedText(TEXT, pairs=((ANNA, AJAX),))).pairs
+    extraction = RelationExtraction(TEXT, (pair, replace(pair, label=NO_RELATION), replace(pair, label="peer")))
+    assert [row["label"] for row in extraction.to_dict()["relations"]].count(NO_RELATION) == 0
+    assert len(extraction.to_dict(unrelated=True)["relations"]) == 3
+    assert extraction.to_dict()["relations"][-1]["head"] == {"word": "Anna", "start": 4, "end": 8}
+
+
+@pytest.mark.parametrize(
+    ("marks", "message"),
+    [
+        ({"pairs": (((0, 4), (11, 16)),)}, r"\[11, 16\] does not lie in a text of 15 characters"),
+        ({"pairs": (((-1, 4), (11, 15)),)}, "does not lie"),
+        ({"pairs": (((4, 4), (11, 15)),)}, "does not lie"),
+        ({"entities": ((0, 4), (8, 5))}, "does not lie"),
+        ({"pairs": (((4, 5), (11, 15)),)}, "holds no word"),
+        ({"pairs": (((5, 10), (0, 6)),)}, r"\[0, 6\] and \[5, 10\] overlap"),
+        ({"entities": ((11, 15), (0, 4), (3, 10))}, r"\[0, 4\] and \[3, 10\] overlap"),
+    ],
+)
+def test_wrong_marks_are_refused(marks: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        MarkedText("Anna joins Ajax", **marks)
+
+
+def test_only_what_is_marked_is_taken_and_only_by_a_student_of_relations(
+    relations: RelationExtractor, student: Student
+) -> None:
+    """A student of the other task would find nothing, in silence."""
+    with pytest.raises(TypeError, match="MarkedText or an Extraction was expected, not str"):
+        relations(["Anna joins Ajax"])  # type: ignore[list-item]
+    with pytest.raises(UsageError, match="trained on entities"):
+        RelationExtractor(student)(MarkedText("a b", entities=((0, 1),)))
+    with pytest.raises(UsageError, match="trained on relations"):
+        Extractor(relations.student)("Anna joins Ajax")
+
+
+def test_a_long_text_is_read_and_what_is_too_far_apart_is_counted(relations: RelationExtractor) -> None:
+    words = [f"{number:05}" for number in range(16_000)]
+    text = " ".join(words)
+    entities = tuple((6 * number, 6 * number + 5) for number in range(0, 16_000, 50))
+    near = ((0, 5), (6, 11))
+    far = ((0, 5), (len(text) - 5, len(text)))
+    extraction = relations(MarkedText(text, entities=entities[:5], pairs=(near, far)))
+    assert len(text) > 95_000
+    assert places(extraction) == [
+        near,
+        *(pair for pair in permutations(entities[:5], 2) if abs(pair[0][0] - pair[1][0]) < 600),
+    ]
+    assert extraction.num_left_out == 1 + 20 - 8
+    spans = [Span(place, place + 1) for place in range(0, 16_000, 50)]
+    assert len(candidates(relations.student.reader, words, spans)) == 2 * (len(spans) - 1)
+
+
+def test_what_surrounds_a_pair_is_cut_without_reading_all_of_a_text(relations: RelationExtractor) -> None:
+    reader = relations.student.reader
+    pair = Relation(Span(3_000, 3_001), Span(3_002, 3_003), "peer")
+    example = Example("1", ("ab",) * 6_000, relations=(pair,))
+    cut = narrowed(reader, example)
+    assert 2 * len(cut.words) in (reader.max_pair_pieces, reader.max_pair_pieces - 1)
+    assert cut.relations[0].tail.start - cut.relations[0].head.start == 2
+
+
+spans = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 4)), max_size=12).map(
+    lambda drawn: [Span(start, start + length) for start, length in drawn]
+)
+
+
+@given(spans)
+def test_candidates_are_all_pairs_within_reach(relations: RelationExtractor, spans: list[Span]) -> None:
+    expected = {
+        (head, tail)
+        for head, tail in permutations(set(spans), 2)
+        for first, second in [sorted((head, tail))]
+        if first.end <= second.start <= first.end + REACH
+    }
+    found = candidates(relations.student.reader, ("a",) * 204, spans)
+    assert len(found) == len(expected)
+    assert {(pair.head, pair.tail) for pair in found} == expected
+
+
+MARKED: list[MarkedText | Extraction] = [
+    MarkedText(TEXT, entities=(ANNA, AJAX, YORK)),
+    MarkedText("a b", pairs=(((0, 1), (2, 3)),)),
+]
+
+
+def test_a_stream_answers_in_order_as_texts_come(relations: RelationExtractor) -> None:
+    one_by_one = RelationExtractor(relations.student, batch_size=1)
+    answers = one_by_one.stream(iter(MARKED))
+    assert next(answers).text == TEXT
+    assert [answer.text for answer in answers] == ["a b"]
+    for alone, together in zip(one_by_one(MARKED), relations(MARKED), strict=True):
+        assert [pair.label for pair in alone.pairs] == [pair.label for pair in together.pairs]
+        assert [pair.score for pair in alone.pairs] == pytest.approx([pair.score for pair in together.pairs], abs=1e-5)
