@@ -106,10 +106,11 @@ def test_marked_text_is_for_people_and_obeys_nobody(finished_run: Path, cotpd: C
     shown = outcome.out.rstrip("\n")
     assert "\x1b" not in shown
     assert "\u202e" not in shown
-    assert "bold" in shown
-    assert "link=x" in shown
-    [mention] = Extractor.from_pretrained(finished_run, device="cpu")("b").entities
-    assert cotpd("extract", finished_run, "--human", "b").out == f"[b {mention.entity_group} {mention.score:.2f}]\n"
+    assert all(word in shown for word in ("bold", "Messi", "link"))
+    mentions = Extractor.from_pretrained(finished_run, device="cpu")(TEXTS[0]).entities
+    marks = [f"[{mention.word} {mention.entity_group} {mention.score:.2f}]" for mention in mentions]
+    assert marks
+    assert all(mark in cotpd("extract", finished_run, "--human", TEXTS[0]).out for mark in marks)
 
 
 def test_each_line_is_answered_at_once_with_batches_of_one(
@@ -136,3 +137,11 @@ def test_halves_of_characters_are_escaped(finished_run: Path, tmp_path: Path, co
     assert outcome.code == 0
     assert "\\ud83d" in outcome.out
     assert rows(outcome)[0]["text"] == "half \ud83d of it"
+
+
+@pytest.mark.parametrize("line", ["IMGID:12", "Messi\tB-PER", "the O"])
+def test_tagged_words_are_not_taken_for_texts(finished_run: Path, tmp_path: Path, cotpd: Cotpd, line: str) -> None:
+    (tmp_path / "train.txt").write_text(f"{line}\nLusail\tB-LOC\n", encoding="utf-8")
+    outcome = cotpd("extract", finished_run, "--file", tmp_path / "train.txt")
+    assert (outcome.code, outcome.out) == (5, "")
+    assert "train.txt:1: tagged words" in outcome.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from itertools import tee
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from cotpd.inference.relation_extractor import MarkedText, RelationExtraction, RelationExtractor
 
 logger = logging.getLogger(__name__)
+
+_TAGGED = re.compile(r"IMGID:|\S+[\t ](O|[BIES]-\S+)$")
+"""A corpus of tagged words, which would be read as one post a word."""
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -168,10 +172,18 @@ def _rows(texts: list[str], file: Path | None) -> Iterator[_Read]:
     if file and _has_rows(file):
         return (_Read(row, where, text_of(row, where)) for where, row in read_jsonl(file))
     if file:
-        return (_Read({}, f"{file}:{number}", line) for number, line in read_lines(file))
+        return _lines_of_file(file)
     if texts in ([], ["-"]):
         return (_Read({}, f"<stdin>:{number}", line) for number, line in enumerate(_lines_of_stdin(), 1))
     return (_Read({}, f"text {number}", text) for number, text in enumerate(texts, 1))
+
+
+def _lines_of_file(file: Path) -> Iterator[_Read]:
+    for number, line in read_lines(file):
+        if number == 1 and _TAGGED.match(line):
+            hint = f"`cotpd convert {file} posts.jsonl` makes posts of them, which --file reads"
+            raise DataError(f"tagged words, not lines of text; {hint}", where=f"{file}:{number}")
+        yield _Read({}, f"{file}:{number}", line)
 
 
 def _has_rows(file: Path | None) -> bool:
