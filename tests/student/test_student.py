@@ -1,6 +1,7 @@
 """One encoder and one head for three views; prompts depend on the text and on nothing else."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -105,10 +106,10 @@ def test_the_first_layer_is_that_of_a_transformer_decoder(heads: int, num_layers
     memory = torch.randn(5, 7, 8, dtype=torch.float64)
     mask = torch.arange(7) < torch.tensor([[7], [1], [4], [6], [2]])
 
-    def as_in_torch() -> torch.Tensor:
+    def as_in_torch() -> Any:
         seen = generator.normalise_memory(generator.project_memory(memory))
         states = generator.decoder(generator.queries.expand(5, -1, -1), seen, memory_key_padding_mask=~mask)
-        return generator.project_prompt(states)
+        return generator.project_prompt(generator.normalise_prompt(states))
 
     expected, found = as_in_torch(), generator(memory, mask)
     torch.testing.assert_close(found, expected)

@@ -38,7 +38,8 @@ class ConditionalPromptGenerator(nn.Module):
             batch_first=True,
             norm_first=True,
         )
-        self.decoder = nn.TransformerDecoder(layer, config.layers, norm=nn.LayerNorm(hidden_size))
+        self.decoder = nn.TransformerDecoder(layer, config.layers)
+        self.normalise_prompt = nn.LayerNorm(hidden_size)
         self.project_prompt = nn.Linear(hidden_size, embedding_size)
         nn.init.normal_(self.project_prompt.weight, std=scale * hidden_size**-0.5)
         nn.init.zeros_(self.project_prompt.bias)
@@ -52,7 +53,7 @@ class ConditionalPromptGenerator(nn.Module):
         states = first_layer(first, self.queries, memory, mask)
         for layer in others:
             states = layer(states, memory, memory_key_padding_mask=~mask)
-        prompts: Tensor = self.project_prompt(self.decoder.norm(states))
+        prompts: Tensor = self.project_prompt(self.normalise_prompt(states))
         return prompts
 
 
@@ -68,7 +69,7 @@ def first_layer(layer: nn.TransformerDecoderLayer, queries: Tensor, memory: Tens
     states = queries + layer._sa_block(layer.norm1(queries)[None], None, None)[0]
     weights = attention.in_proj_weight.view(3, attention.num_heads, attention.head_dim, -1)
     bias = attention.in_proj_bias.view(3, attention.num_heads, attention.head_dim)
-    asked = linear(layer.norm2(states), weights[0].flatten(0, 1), bias[0].flatten()).unflatten(-1, bias[0].shape)
+    asked = linear(layer.norm2(states), weights[0].flatten(0, 1), bias[0].flatten()).view(-1, *bias[0].shape)
     folded = torch.einsum("phd,hdw->phw", asked, weights[1]) * attention.head_dim**-0.5
     scores = torch.einsum("phw,bnw->bphn", folded, memory).masked_fill(~mask[:, None, None], -torch.inf)
     shares = dropout(scores.softmax(-1), attention.dropout, layer.training)
