@@ -34,7 +34,7 @@ _log = logging.getLogger("cotpd")
 
 _EXTRAS = {
     **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
-    **dict.fromkeys(("openai", "xllamacpp"), "llm"),
+    **dict.fromkeys(("httpx2", "openai", "xllamacpp"), "llm"),
     **dict.fromkeys(("datasets", "spacy"), "formats"),
 }
 """The packages that an extra brings."""
