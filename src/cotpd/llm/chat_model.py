@@ -16,6 +16,9 @@ from cotpd.llm.retry_after import retry_after
 if TYPE_CHECKING:
     import openai
 
+_SHORTEST_KEY = 8
+"""Shorter ones, which local servers are given, are words like any other and no secrets."""
+
 
 class ChatModel:
     """The model of this name at ``base_url``: each call is one attempt, without retries and redirects.
@@ -55,7 +58,7 @@ class ChatModel:
             try:
                 return self._answer(to_chat(request, model=self._model, structure=structure))
             except CallError as error:
-                if error.fault is not Fault.REFUSED or structure is Structure.TEXT:
+                if structure is Structure.TEXT or error.fault is not Fault.REFUSED or not _blames_format(error):
                     raise
             self._structure = structure.looser
 
@@ -99,7 +102,11 @@ class ChatModel:
         return CallError(what, Fault.BROKEN)
 
     def _masked(self, content: bytes) -> bytes:
-        return content.replace(self._key.encode(), b"***") if self._key else content
+        return content.replace(self._key.encode(), b"***") if len(self._key) >= _SHORTEST_KEY else content
+
+
+def _blames_format(error: CallError) -> bool:
+    return any(word in str(error) for word in ("response_format", "json_", "schema"))
 
 
 def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:

@@ -19,6 +19,9 @@ class Estimate:
     prompt: int
     completion: int
 
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(self.prompt + other.prompt, self.completion + other.completion)
+
     @property
     def total(self) -> int:
         """Both together."""
@@ -35,27 +38,33 @@ def estimate(request: Request) -> Estimate:
 
 @dataclass(slots=True)
 class Spending:
-    """Attempts, tokens and money; what is on its way is reserved, so that a budget is never overrun."""
+    """Attempts, tokens and money. What is on its way is reserved, so that a budget is never overrun.
+
+    ``prompt_tokens`` and ``completion_tokens`` are what the endpoint told. An answer that tells nothing counts in
+    ``guessed`` with its estimate, which the budget believes.
+    """
 
     policy: Policy
     attempts: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    guessed: Estimate = Estimate(0, 0)
     reserved: list[Estimate] = field(default_factory=list)
 
     @property
     def cost(self) -> float | None:
-        """The money spent; None where no price is known."""
+        """The money spent; None where no price is known, or not all tokens."""
         price = self.policy.price
-        return price.of(self.prompt_tokens, self.completion_tokens) if price else None
+        return price.of(self.prompt_tokens, self.completion_tokens) if price and not self.guessed.total else None
 
     def allows(self, next_one: Estimate) -> bool:
         """Whether one more attempt stays within the budget, whatever becomes of those on their way."""
         budget, price = self.policy.budget, self.policy.price
-        if budget.requests is not None and self.attempts + 1 > budget.requests:
+        if budget.requests is not None and self.attempts >= budget.requests:
             return False
-        prompt = self.prompt_tokens + sum(each.prompt for each in (*self.reserved, next_one))
-        completion = self.completion_tokens + sum(each.completion for each in (*self.reserved, next_one))
+        likely = (self.guessed, *self.reserved, next_one)
+        prompt = self.prompt_tokens + sum(each.prompt for each in likely)
+        completion = self.completion_tokens + sum(each.completion for each in likely)
         if budget.tokens is not None and prompt + completion > budget.tokens:
             return False
         return budget.money is None or price is None or price.of(prompt, completion) <= budget.money
@@ -66,12 +75,13 @@ class Spending:
         self.reserved.append(attempt)
 
     def end(self, attempt: Estimate, answer: Answer | None) -> int:
-        """It is over: the tokens it took. An answer that tells none is taken to have cost the estimate."""
+        """It is over: the tokens that it took, as far as one knows."""
         self.reserved.remove(attempt)
         if answer is None:
             return 0
-        told = answer.prompt_tokens or answer.completion_tokens
-        prompt, completion = (answer.prompt_tokens, answer.completion_tokens) if told else (attempt.prompt, attempt.completion)
-        self.prompt_tokens += prompt
-        self.completion_tokens += completion
-        return prompt + completion
+        if not (answer.prompt_tokens or answer.completion_tokens):
+            self.guessed = self.guessed + attempt
+            return attempt.total
+        self.prompt_tokens += answer.prompt_tokens
+        self.completion_tokens += answer.completion_tokens
+        return answer.prompt_tokens + answer.completion_tokens
