@@ -116,7 +116,7 @@ def elicit(
     typer.echo(json.dumps(_to_dict(report)) if as_json else _summary(report, target))
     if report.rejected_share > max_rejected:
         raise TooManyRejectedError(
-            f"{report.rejected_share:.1%} of the answers were rejected or failed, more than {max_rejected:.1%}; "
+            f"{report.rejected_share:.1%} of the answers were rejected, more than {max_rejected:.1%}; "
             f"see {target.with_name('rejections.jsonl')}, and ask a stronger model or raise --max-rejected"
         )
 
