@@ -113,6 +113,23 @@ def test_interrupted_it_keeps_what_was_answered(
     assert chat_server.num_questions == NUM_QUESTIONS
 
 
+def test_interrupted_it_waits_for_nobody_who_is_silent(data: Path, chat_server: FakeServer) -> None:
+    """Fault 2: an endpoint that never answers holds it up for five seconds, not for two minutes."""
+    hang = Reply(ending="hang")
+    started: Queue[subprocess.Popen[bytes]] = Queue()
+
+    def script(number: int, question: dict[str, Any]) -> Reply:
+        if number == 4:
+            started.get(timeout=60).send_signal(signal.SIGINT)
+        return hang
+
+    chat_server.script = script
+    words = ["elicit", str(data), "--model", "small", "--base-url", chat_server.url, "--concurrency", "4"]
+    with subprocess.Popen([sys.executable, "-c", "from cotpd.cli.app import main; main()", *words]) as process:
+        started.put(process)
+        assert process.wait(timeout=100) == 130
+
+
 def test_a_second_run_is_told_who_holds_the_store(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     """Fault 3."""
     with RequestStore(data / "requests.sqlite"):
@@ -198,7 +215,7 @@ def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotp
     ended = cotpd(*arguments, "--from-batch", back, "--max-rejected", "0.2")
     assert (ended.code, chat_server.num_questions, len(rows(data))) == (0, 0, NUM_QUESTIONS - 1)
     assert "of the batch: 11 answered, 1 missing" in ended.err
-    assert [(row["grain"], row["example_id"]) for row in rows(data)][0] == ("noun", "b")
+    assert next((row["grain"], row["example_id"]) for row in rows(data)) == ("noun", "b")
 
 
 def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:

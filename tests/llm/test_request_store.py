@@ -75,9 +75,13 @@ def test_a_second_process_may_wait(full: Path) -> None:
 
 def test_a_process_that_dies_holds_nothing(path: Path) -> None:
     program = "import os, sys; from pathlib import Path; from cotpd.llm.request_store import RequestStore\n"
-    program += "store = RequestStore(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    program += "from cotpd.llm.request_store import Kept, Answer\n"
+    program += "store = RequestStore(Path(sys.argv[1])); store.add([Kept('key', '', 'm', Answer('x'))])\n"
+    program += "os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", program, path])
-    RequestStore(path).close()
+    with RequestStore(path) as store:
+        assert (len(list(store)), store.salvaged) == (1, None)
+    assert sorted(each.name for each in path.parent.iterdir()) == ["requests.sqlite", "requests.sqlite.lock"]
 
 
 def test_a_second_thread_of_readers_sees_a_store_that_is_written(full: Path) -> None:

@@ -29,6 +29,9 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
     with TemporaryDirectory(dir=damaged.parent) as directory:
         copy = Path(directory) / "copy"
         shutil.copyfile(damaged, copy)
+        log = damaged.with_name(damaged.name + "-wal")
+        if log.exists():
+            shutil.copyfile(log, copy.with_name("copy-wal"))
         _mend_header(copy)
         with closing(sqlite3.connect(copy)) as source, connection:
             source.text_factory = lambda data: data.decode("utf-8", "replace")
