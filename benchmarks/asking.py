@@ -79,8 +79,10 @@ def server(latency: float) -> Iterator[str]:
     command = [sys.executable, "-m", "cotpd.llm.fake_server", "--port", "0", "--latency", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        yield process.stdout.readline().strip()
-        process.terminate()
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 def compare(arguments: argparse.Namespace, url: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder: Pat
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md", "docs/asking.md"])
 @pytest.mark.usefixtures("workplace")
 def test_the_code_runs(name: str, chat_server: Any) -> None:
     code = "".join(blocks(ROOT / name, "python"))
@@ -58,7 +58,7 @@ def test_the_code_runs(name: str, chat_server: Any) -> None:
     exec(compile(code.replace(SERVER, chat_server.url), name, "exec"), {})  # noqa: S102
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md", "docs/asking.md"])
 @pytest.mark.usefixtures("workplace")
 def test_the_commands_run(name: str, chat_server: Any, cotpd: Callable[..., Any]) -> None:
     said = [words for words in commands(ROOT / name) if words[0] == "cotpd"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -146,6 +147,22 @@ def test_questions_are_taken_as_they_are_needed() -> None:
             break
 
 
+def test_a_million_times_the_same_question_is_not_taken_at_once() -> None:
+    """Fault 22."""
+    release, taken = threading.Event(), 0
+
+    def requests() -> Iterator[Request]:
+        nonlocal taken
+        for taken in range(1, 10**6):
+            if taken == 2_000:
+                release.set()
+            yield request("Jordan", about=taken)
+
+    model = ScriptedModel(lambda messages: "somebody" if release.wait(0.2) else "", most_at_once=2)
+    next(ask(requests(), model, policy=SWIFT))
+    assert taken < 2_000
+
+
 def test_requests_that_wait_for_another_attempt_stay_few() -> None:
     """Fault 22: when an endpoint fails on everything, no more is read from the source."""
     taken: list[int] = []
@@ -217,6 +234,11 @@ def test_an_answer_that_never_comes_is_given_up() -> None:
     policy = replace(SWIFT, longest_answer=0.2)
     assert isinstance(run([request(1)], ScriptedModel(reply), policy=policy)[1], Answer)
     release.set()
+
+
+def test_an_answer_may_take_for_ever_where_nobody_minds() -> None:
+    """As of a local model."""
+    assert len(run([request(1)], Counting(), policy=replace(SWIFT, longest_answer=math.inf))) == 1
 
 
 def test_a_caller_who_stops_loses_nothing_that_was_on_its_way() -> None:

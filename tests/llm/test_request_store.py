@@ -143,6 +143,13 @@ def test_a_flipped_letter_in_an_answer_is_never_served(full: Path) -> None:
         assert (store.salvaged, store.num_damaged, found(store)) == (None, 1, NUM_ANSWERS - 1)
 
 
+def test_damage_that_comes_while_it_is_open_is_told(full: Path) -> None:
+    with RequestStore(full) as store:
+        store._connection.execute("DROP TABLE answers")
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.find("key-0001")
+
+
 def test_an_empty_file_is_a_new_store(path: Path) -> None:
     path.touch()
     with RequestStore(path) as store:

@@ -37,6 +37,7 @@ class Failure:
         return self.answer is not None
 
 
+_MOST_TWINS = 1_000
 _ENDS_REQUEST = {Fault.REFUSED, Fault.UNKNOWN}
 
 Result = tuple[Request, Answer | Failure]
@@ -127,6 +128,8 @@ class _Run:
             key = request.key(self._model.endpoint, self._model.name)
             if job := self._open.get(key):
                 job.requests.append(request)
+                if len(job.requests) > _MOST_TWINS:
+                    return None
             elif end := self._known(key, request):
                 self._tally.served += 1
                 yield self._told((request, end))

@@ -139,8 +139,11 @@ class RequestStore:
         self.close()
 
     def _select(self, query: str, key: str) -> tuple[Any, ...] | None:
-        with self._lock:
-            row: tuple[Any, ...] | None = self._connection.execute(query, (key,)).fetchone()
+        try:
+            with self._lock:
+                row: tuple[Any, ...] | None = self._connection.execute(query, (key,)).fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: cannot be read ({error}); run `cotpd store --repair`") from error
         return row
 
     @contextmanager

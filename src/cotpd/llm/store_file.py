@@ -84,10 +84,13 @@ def _lock(path: Path, stack: ExitStack, *, wait: bool) -> bool:
         raise StoreError(f"{path}: cannot be locked ({error.strerror}); choose another place") from error
     stack.callback(os.close, handle)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-        raise StoreError(f"{path}: {holder} is writing to it; wait for it, or name another store") from error
+        if not wait:
+            raise StoreError(f"{path}: {holder} is writing to it; wait for it, or name another store") from error
+        _log.info("%s: waiting for %s", path, holder)
+        fcntl.flock(handle, fcntl.LOCK_EX)
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
     return True

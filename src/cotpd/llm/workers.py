@@ -14,6 +14,8 @@ from cotpd.llm.language_model import Answer, LanguageModel, Request
 
 Ticket = TypeVar("Ticket")
 
+_LONGEST_SLEEP = 60.0
+
 
 @dataclass(slots=True)
 class Call(Generic[Ticket]):
@@ -59,11 +61,11 @@ class Workers(Generic[Ticket]):
         self._waiting.put(call)
 
     def wait(self, seconds: float | None) -> list[Call[Ticket]]:
-        """The calls that have ended, after at most so many seconds; those that took too long have ended, too."""
-        deadline = min((call.started for call in self._calls), default=monotonic()) + self._longest_answer
-        left = max(0.0, deadline - monotonic()) if self._calls else None
-        ended = self._take(min((each for each in (seconds, left) if each is not None), default=None))
-        return ended or self._give_up()
+        """The calls that have ended, none after so many seconds; those that took too long have ended, too."""
+        limits = [_LONGEST_SLEEP if seconds is None else seconds, _LONGEST_SLEEP]
+        if self._calls:
+            limits.append(min(call.started for call in self._calls) + self._longest_answer - monotonic())
+        return self._take(max(0.0, min(limits))) or self._give_up()
 
     def close(self) -> None:
         """Let idle threads go."""
@@ -76,7 +78,7 @@ class Workers(Generic[Ticket]):
                 call.outcome = self._model.answer(call.request)
             self._finished.put(call)
 
-    def _take(self, seconds: float | None) -> list[Call[Ticket]]:
+    def _take(self, seconds: float) -> list[Call[Ticket]]:
         """What has ended; a call that was given up is no longer waited for."""
         ended = []
         try:
@@ -85,7 +87,8 @@ class Workers(Generic[Ticket]):
                 ended.append(self._finished.get_nowait())
         except Empty:
             pass
-        known = [call for call in ended if any(call is each for each in self._calls)]
+        waited_for = {id(call) for call in self._calls}
+        known = [call for call in ended if id(call) in waited_for]
         self._forget(known)
         return known
 
