@@ -179,7 +179,9 @@ def test_an_answer_packed_unasked_is_read(model: ChatModel, chat_server: FakeSer
 def test_an_odd_end_is_told(choice: dict[str, Any], finish: str, model: ChatModel, chat_server: FakeServer) -> None:
     """Fault 8: an answer that ended otherwise is data, which whoever asked judges."""
     chat_server.script = lambda number, question: Reply(body=body(choices=[choice]))
-    assert ask(model).finish_reason == finish
+    answer = ask(model)
+    assert answer.finish_reason == finish
+    assert "\ud83d" not in answer.text
 
 
 def test_images_are_read_when_sent_and_stand_before_the_text(model: ChatModel, chat_server: FakeServer) -> None:
