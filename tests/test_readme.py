@@ -64,7 +64,7 @@ def _write_pairs(data: Path, folder: Path) -> None:
     (folder / "captions.jsonl").write_bytes((data / "captions.jsonl").read_bytes())
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md", "docs/asking.md"])
 @pytest.mark.usefixtures("workplace")
 def test_the_code_runs(name: str, chat_server: Any) -> None:
     code = "".join(blocks(ROOT / name, "python"))
@@ -72,7 +72,7 @@ def test_the_code_runs(name: str, chat_server: Any) -> None:
     exec(compile(code.replace(SERVER, chat_server.url), name, "exec"), {})  # noqa: S102
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md", "docs/asking.md"])
 @pytest.mark.usefixtures("workplace")
 def test_the_commands_run(name: str, chat_server: Any, cotpd: Callable[..., Any]) -> None:
     said = [words for words in commands(ROOT / name) if words[0] == "cotpd"]

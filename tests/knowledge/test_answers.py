@@ -121,8 +121,19 @@ def test_ungrounded() -> None:
     assert reason("FIFA: organisation\nQatar: place", Grain.NOUN) == "ungrounded"
 
 
-def test_too_long() -> None:
-    assert reason("", finish="too_long") == "too long"
+@pytest.mark.parametrize(
+    ("finish", "wanted"),
+    [
+        ("too_long", "too long"),
+        ("content_filter", "filtered"),
+        ("refusal", "refusal"),
+        ("tool_calls", "tool call"),
+        ("function_call", "tool call"),
+    ],
+)
+def test_an_answer_that_ended_otherwise_is_none(finish: str, wanted: str) -> None:
+    """Fault 8: also where the server sends some text with it."""
+    assert reason("Jordan is a team.", finish=finish) == wanted
 
 
 @given(text=st.text(), grain=st.sampled_from(Grain), finish=st.sampled_from(["stop", "length", ""]))

@@ -24,17 +24,18 @@ from cotpd.cli.elicit import elicit
 from cotpd.cli.evaluate import evaluate
 from cotpd.cli.extract import extract
 from cotpd.cli.show import show
+from cotpd.cli.store import store
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (check, convert, demo, distill, elicit, evaluate, extract, show):
+for verb in (check, convert, demo, distill, elicit, evaluate, extract, show, store):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")
 
 _EXTRAS = {
     **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
-    **dict.fromkeys(("openai", "xllamacpp"), "llm"),
+    **dict.fromkeys(("httpx2", "openai", "xllamacpp"), "llm"),
     **dict.fromkeys(("datasets", "spacy"), "formats"),
 }
 """The packages that an extra brings."""

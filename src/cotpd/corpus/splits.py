@@ -16,6 +16,7 @@ UNSPLIT = "unsplit"
 """Where posts go whose split nothing tells."""
 
 CAPTIONS, KNOWLEDGE = "captions.jsonl", "knowledge.jsonl"
+_NOT_POSTS = re.compile(rf"captions\b|knowledge\b|rejections\b|{re.escape(LABELS)}$")
 _NAMES = {"train": "train", "dev": "dev", "valid": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 
@@ -54,7 +55,7 @@ def companion(path: Path, name: str) -> Path:
 def _may_be_corpus(file: Path) -> bool:
     if file.is_dir():
         return (file / MARK).is_file() or any(file.glob(f"*{ANNOTATIONS}"))
-    return file.is_file() and file.suffix in SUFFIXES and file.name not in (CAPTIONS, KNOWLEDGE, LABELS)
+    return file.is_file() and file.suffix in SUFFIXES and not _NOT_POSTS.match(file.name)
 
 
 def _naming(split: str, candidates: list[Path]) -> list[Path]:

@@ -12,6 +12,13 @@ from cotpd.llm.language_model import Answer
 NO_NAMES = "none"
 """What the noun template asks for in place of a name when a post has none."""
 
+_NO_ANSWER = {
+    "too_long": "too long",
+    "content_filter": "filtered",
+    "refusal": "refusal",
+    "tool_calls": "tool call",
+    "function_call": "tool call",
+}
 _LOOP_WORDS, _LOOP_TIMES = 5, 3
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
 _FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
@@ -31,9 +38,9 @@ class _Unusable(ValueError):
 def read_answer(answer: Answer, post: Post, *, grain: Grain, model: str, template: str) -> Knowledge | Rejection:
     """The knowledge in an answer, without reasoning tags, Markdown, repetitions and names that the post lacks.
 
-    Reasons of a rejection: ``too long`` (the question did not fit the model), ``empty``, ``refusal``, ``cut``
-    (nothing whole before the token limit), ``echo`` (only the post or its caption again), ``loop``, ``ungrounded``
-    (no name of a noun answer is in the post).
+    Reasons of a rejection: ``too long`` (the question did not fit the model), ``filtered``, ``tool call``, ``empty``,
+    ``refusal``, ``cut`` (nothing whole before the token limit), ``echo`` (only the post or its caption again),
+    ``loop``, ``ungrounded`` (no name of a noun answer is in the post).
     """
     try:
         text = _usable_text(answer, post, grain)
@@ -43,8 +50,8 @@ def read_answer(answer: Answer, post: Post, *, grain: Grain, model: str, templat
 
 
 def _usable_text(answer: Answer, post: Post, grain: Grain) -> str:
-    if answer.finish_reason == "too_long":
-        raise _Unusable("too long")
+    if answer.finish_reason in _NO_ANSWER:
+        raise _Unusable(_NO_ANSWER[answer.finish_reason])
     lines = _plain_lines(answer.text)
     if not lines:
         raise _Unusable("empty")

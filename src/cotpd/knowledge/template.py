@@ -9,12 +9,15 @@ from importlib import resources
 from typing import cast, get_args
 
 from cotpd.core.errors import DataError
+from cotpd.core.files import hash_text
 from cotpd.core.records import Grain, Post
 from cotpd.llm.language_model import Message, Role
 
 NO_CAPTION = "(no picture)"
-_VERSION = "v1"
-_PLACEHOLDERS = {"post", "caption"}
+WORDINGS = ("v1", "v2", "direct-v1")
+"""Two wordings that ask for reasoning in steps, and a control that asks for the answer alone."""
+
+_PLACEHOLDERS = {"post", "caption", "mark"}
 _HEADING = re.compile(rf"^\[({'|'.join(get_args(Role))})\]\n", re.MULTILINE)
 _MARKUP = re.compile(r"<(?=\s*[/|!a-zA-Z])")
 
@@ -23,8 +26,9 @@ _MARKUP = re.compile(r"<(?=\s*[/|!a-zA-Z])")
 class Template:
     """A question in sections ``[system]``, worked examples ``[user]`` and ``[assistant]``, and a last ``[user]``.
 
-    Only the last section holds placeholders: ``$post`` and ``$caption``. What comes before it is the same in every
-    question, so that a model's prompt cache serves it. ``name`` carries the version: ``noun.v1``.
+    Only the last section holds placeholders: ``$post``, ``$caption``, and ``$mark``, which a post cannot foresee, for
+    its delimiters. What comes before it is the same in every question, so that a model's prompt cache serves it.
+    ``name`` carries the version: ``noun.v1``.
     """
 
     name: str
@@ -32,9 +36,9 @@ class Template:
     question: str
 
     @classmethod
-    def of(cls, grain: Grain) -> Template:
-        """The newest template of a grain."""
-        return cls.load(f"{grain}.{_VERSION}")
+    def of(cls, grain: Grain, wording: str = WORDINGS[0]) -> Template:
+        """The template of a grain in one of the `WORDINGS`."""
+        return cls.load(f"{grain}.{wording}")
 
     @classmethod
     def load(cls, name: str) -> Template:
@@ -55,13 +59,14 @@ class Template:
             raise DataError("a template begins with a [section] and ends with a [user] section", where=name)
         question = string.Template(messages[-1].content)
         if not question.is_valid() or not {"post"} <= set(question.get_identifiers()) <= _PLACEHOLDERS:
-            raise DataError("the last section needs $post, may hold $caption, and no other $", where=name)
+            raise DataError("the last section needs $post, may hold $caption and $mark, and no other $", where=name)
         return cls(name, tuple(messages[:-1]), question.template)
 
     def render(self, post: Post) -> tuple[Message, ...]:
         """The messages of the question about a post: its text and caption are data, without markup of their own."""
         caption = _as_data(post.caption or "") or NO_CAPTION
-        question = string.Template(self.question).substitute(post=_as_data(post.text), caption=caption)
+        mark = hash_text(post.text, post.caption or "")[:8]
+        question = string.Template(self.question).substitute(post=_as_data(post.text), caption=caption, mark=mark)
         return (*self.preamble, Message("user", question))
 
 
