@@ -35,6 +35,7 @@ _log = logging.getLogger("cotpd")
 _EXTRAS = {
     **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
     **dict.fromkeys(("openai", "xllamacpp"), "llm"),
+    "PIL": "captions",
     **dict.fromkeys(("datasets", "spacy"), "formats"),
 }
 """The packages that an extra brings."""
