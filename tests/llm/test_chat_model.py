@@ -12,10 +12,10 @@ import pytest
 
 from cotpd.core.errors import LanguageModelError, MissingExtraError
 from cotpd.llm.chat_model import ChatModel
-from cotpd.llm.language_model import Answer, Message
+from cotpd.llm.language_model import Answer, Message, Parameters, Request
 
 KEY = "sk-very-secret-0123456789"
-QUESTION = [Message("system", "Explain."), Message("user", "Who is Jordan?")]
+QUESTION = Request((Message("system", "Explain."), Message("user", "Who is Jordan?")), Parameters(9))
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def model(chat_server: Any) -> Iterator[ChatModel]:
 
 
 def ask(model: ChatModel) -> Answer:
-    return model.answer(QUESTION, max_tokens=9)
+    return model.answer(QUESTION)
 
 
 def body(**changes: Any) -> bytes:

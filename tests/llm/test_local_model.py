@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from cotpd.core.errors import LanguageModelError, MissingExtraError
-from cotpd.llm.language_model import Message
+from cotpd.llm.language_model import Message, Parameters, Request
 from cotpd.llm.local_model import LocalModel
+
+
+def question(text: str) -> Request:
+    return Request((Message("user", text),), Parameters(5))
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +48,13 @@ def test_a_torn_file_is_named(tmp_path: Path) -> None:
 def test_a_real_model_answers_quietly_and_closes(smollm2: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("xllamacpp")
     with LocalModel(smollm2, threads=1, context=256) as model:
-        answer = model.answer([Message("user", "Name a colour.")], max_tokens=5)
-        again = model.answer([Message("user", "Name a colour.")], max_tokens=5)
-        too_long = model.answer([Message("user", "blue " * 400)], max_tokens=5)
+        answer = model.answer(question("Name a colour."))
+        again = model.answer(question("Name a colour."))
+        too_long = model.answer(question("blue " * 400))
     assert answer.text.strip()
     assert answer.finish_reason == "length"
     assert (answer.text, answer.completion_tokens, answer.model) == (again.text, 5, model.name)
     assert too_long.finish_reason == "too_long"
     assert capfd.readouterr().err == ""
     with pytest.raises(LanguageModelError, match="is closed"):
-        model.answer([Message("user", "And now?")], max_tokens=5)
+        model.answer(question("And now?"))

@@ -8,6 +8,7 @@
     ├── MissingExtraError      6  an extra, a device or a hub is missing
     ├── CheckpointError        1  a model or checkpoint directory cannot be trusted
     ├── LanguageModelError     1  a language model could not be asked
+    ├── StoreError             1  a request store is in use, newer, read-only or full
     └── TrainingError          1  training cannot go on (NaN loss, out of memory)
 
 Every message says what is wrong, where, and what to do.
@@ -60,6 +61,10 @@ class CheckpointError(CotpdError):
 
 class LanguageModelError(CotpdError):
     """A language model could not be asked, or its endpoint cannot be used."""
+
+
+class StoreError(CotpdError):
+    """A request store is in use by another process, newer than this program, read-only, full or no store at all."""
 
 
 class TrainingError(CotpdError):

@@ -13,7 +13,7 @@ from cotpd.core.records import Example, Grain, Knowledge, Post, Rejection
 from cotpd.knowledge.answer_file import AnswerFile
 from cotpd.knowledge.answers import read_answer
 from cotpd.knowledge.template import Template
-from cotpd.llm.language_model import LanguageModel, Message
+from cotpd.llm.language_model import LanguageModel, Message, Parameters, Request
 
 MAX_TOKENS = 90
 """The longest answer, in tokens of the language model: the templates ask for two lines."""
@@ -125,7 +125,7 @@ def _question(post: Post, grain: Grain, template: Template, model: str) -> Quest
 
 
 def _ask(question: Question, model: LanguageModel, report: ElicitationReport) -> Knowledge | Rejection:
-    answer = model.answer(question.messages, max_tokens=MAX_TOKENS)
+    answer = model.answer(Request(question.messages, Parameters(MAX_TOKENS)))
     report.num_asked += 1
     report.prompt_tokens += answer.prompt_tokens
     report.completion_tokens += answer.completion_tokens

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self
 
 from cotpd.core.errors import LanguageModelError, MissingExtraError
+from cotpd.llm.chat_request import to_chat
 from cotpd.llm.completion import read_completion
-from cotpd.llm.language_model import Answer, Message
+from cotpd.llm.language_model import Answer, Request
 
 if TYPE_CHECKING:
     import openai
@@ -42,9 +41,19 @@ class ChatModel:
         """Where questions are sent."""
         return str(self._client.base_url)
 
-    def answer(self, messages: Sequence[Message], *, max_tokens: int) -> Answer:
-        """The most likely answer. Raises `LanguageModelError` for an endpoint that is not there or answers oddly."""
-        return read_completion(self._ask(messages, max_tokens), model=self._model)
+    @property
+    def endpoint(self) -> str:
+        """`base_url`, without the user's name and password."""
+        return str(self._client.base_url.copy_with(userinfo=b""))
+
+    @property
+    def most_at_once(self) -> None:
+        """As many as the policy allows."""
+        return None
+
+    def answer(self, request: Request) -> Answer:
+        """The answer. Raises `LanguageModelError` for an endpoint that is not there or answers oddly."""
+        return read_completion(self._ask(request), model=self._model)
 
     def close(self) -> None:
         """Close the connections."""
@@ -59,15 +68,12 @@ class ChatModel:
     def __repr__(self) -> str:
         return f"ChatModel({self._model!r}, base_url={self.base_url!r})"
 
-    def _ask(self, messages: Sequence[Message], max_tokens: int) -> object:
+    def _ask(self, request: Request) -> object:
         """The JSON value that the endpoint sends: the SDK would pass on HTML and torn answers unchecked."""
         import openai
 
-        conversation = cast(Any, [asdict(message) for message in messages])
         try:
-            response = self._client.chat.completions.with_raw_response.create(
-                model=self._model, messages=conversation, max_tokens=max_tokens, temperature=0
-            )
+            response = self._client.chat.completions.with_raw_response.create(**to_chat(request, model=self._model))
         except openai.APIStatusError as error:
             return self._read_failure(error.status_code, error.response.content)
         except openai.OpenAIError as error:

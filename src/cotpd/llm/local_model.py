@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from cotpd.core.errors import LanguageModelError, MissingExtraError
+from cotpd.core.files import hash_text
+from cotpd.llm.chat_request import to_chat
 from cotpd.llm.completion import read_completion
-from cotpd.llm.language_model import Answer, Message
+from cotpd.llm.language_model import Answer, Request
 
 _SILENT = -1
+_SAMPLED = 1 << 20
 
 
 class LocalModel:
@@ -26,18 +27,30 @@ class LocalModel:
     def __init__(self, path: str | Path, *, threads: int = 0, context: int = 4096) -> None:
         self.path = Path(path)
         self._server: Any = _start_server(self.path, threads, context)
+        self._endpoint = f"gguf:{_mark_of(self.path)}"
 
     @property
     def name(self) -> str:
         """The file's name without ``.gguf``."""
         return self.path.stem
 
-    def answer(self, messages: Sequence[Message], *, max_tokens: int) -> Answer:
-        """The most likely answer (temperature 0); the part that questions share with the last one is not read again."""
+    @property
+    def endpoint(self) -> str:
+        """``gguf:`` and a mark of the file's size, beginning and end: another file of this name is another model."""
+        return self._endpoint
+
+    @property
+    def most_at_once(self) -> int:
+        """One: the engine reads what a question shares with the one before only once."""
+        return 1
+
+    def answer(self, request: Request) -> Answer:
+        """The answer; the part that a question shares with the last one is not read again. Images are not seen."""
         if self._server is None:
             raise LanguageModelError(f"{self.name} is closed; open the model again")
-        question = {"messages": [asdict(message) for message in messages], "temperature": 0, "max_tokens": max_tokens}
-        return read_completion(self._server.handle_chat_completions(question), model=self.name)
+        if any(message.images for message in request.messages):
+            raise LanguageModelError(f"{self.name} reads text only; show pictures to a model behind an endpoint")
+        return read_completion(self._server.handle_chat_completions(to_chat(request, model=self.name)), model=self.name)
 
     def close(self) -> None:
         """Stop the engine and free its memory; closing twice is fine."""
@@ -71,3 +84,13 @@ def _start_server(path: Path, threads: int, context: int) -> Any:
         return xllamacpp.Server(parameters)
     except RuntimeError as error:
         raise LanguageModelError(f"{path}: the model does not load; is it a whole GGUF file?") from error
+
+
+def _mark_of(path: Path) -> str:
+    """A mark of a large file's content that takes no time: a GGUF file begins with the description of its tensors."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        head = stream.read(_SAMPLED)
+        stream.seek(max(0, size - _SAMPLED))
+        tail = stream.read()
+    return hash_text(str(size), head.hex(), tail.hex())[:16]

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cotpd.llm.language_model import Answer, Message
+from cotpd.llm.language_model import Answer, Message, Request
 
 
 class ScriptedModel:
-    """Answers each conversation with ``reply(messages)``; a text counts as an answer that ended by itself."""
+    """Answers each conversation with ``reply(messages)``; a text counts as an answer that ended by itself.
 
-    def __init__(self, reply: Callable[[Sequence[Message]], Answer | str], *, name: str = "scripted") -> None:
+    ``most_at_once``: how many requests ``reply`` may be given at once, each in a thread of its own.
+    """
+
+    def __init__(
+        self, reply: Callable[[Sequence[Message]], Answer | str], *, name: str = "scripted", most_at_once: int = 1
+    ) -> None:
         self._reply = reply
         self._name = name
+        self.most_at_once = most_at_once
 
     @property
     def name(self) -> str:
         """The name given."""
         return self._name
 
-    def answer(self, messages: Sequence[Message], *, max_tokens: int) -> Answer:
-        """What ``reply`` says; ``max_tokens`` is left to it."""
-        reply = self._reply(messages)
+    @property
+    def endpoint(self) -> str:
+        """``script``."""
+        return "script"
+
+    def answer(self, request: Request) -> Answer:
+        """What ``reply`` says; the parameters are left to it."""
+        reply = self._reply(request.messages)
         return reply if isinstance(reply, Answer) else Answer(reply, model=self._name)

@@ -1,0 +1,30 @@
+"""A `Request` as the JSON object that OpenAI-compatible endpoints, local engines and batch files take."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+from typing import Any
+
+from cotpd.llm.language_model import Image, Message, Request
+
+
+def to_chat(request: Request, *, model: str) -> dict[str, Any]:
+    """The body of a chat completion; images are read now and embedded."""
+    parameters = {name: value for name, value in asdict(request.parameters).items() if value is not None}
+    body = {"model": model, "messages": [_message(each) for each in request.messages], **parameters}
+    if request.schema is None:
+        return body
+    schema = {"name": "answer", "schema": dict(request.schema), "strict": True}
+    return body | {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if not message.images:
+        return {"role": message.role, "content": message.content}
+    pictures = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in message.images]
+    return {"role": message.role, "content": [*pictures, {"type": "text", "text": message.content}]}
+
+
+def _data_url(image: Image) -> str:
+    return f"data:{image.media_type};base64,{base64.b64encode(image.read()).decode()}"

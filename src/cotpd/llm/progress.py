@@ -1,0 +1,39 @@
+"""How far a run of questions has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A moment of a run. ``cost`` is None where no price is known; ``seconds`` have passed since it began.
+
+    ``served`` counts what a store answered, ``answered`` what the model answered now and was accepted; ``rejected``
+    and ``failed`` are the rest. ``attempts`` counts the calls made, also those that failed.
+    """
+
+    served: int = 0
+    answered: int = 0
+    rejected: int = 0
+    failed: int = 0
+    attempts: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float | None = None
+    in_flight: int = 0
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """The requests that have an end, good or bad."""
+        return self.served + self.answered + self.rejected + self.failed
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that the model has answered."""
+        return (self.done - self.served) / self.seconds if self.seconds else 0.0
+
+    def seconds_left(self, total: int) -> float | None:
+        """The time that the rest of ``total`` requests takes at this rate; None before the first answer."""
+        return (total - self.done) / self.rate if self.rate else None

@@ -1,0 +1,145 @@
+"""The request store: every answer that was paid for, found again by all that decided it.
+
+One SQLite file, one writing process. A row is served only while its digest fits, so that a flipped bit is never taken
+for an answer; what was rejected or failed is kept for audit and never served as an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from cotpd.core.errors import StoreError
+from cotpd.llm.language_model import Answer
+from cotpd.llm.salvage import digest_of
+from cotpd.llm.store_file import open_store
+
+_ANSWER = TypeAdapter(Answer)
+_COLUMNS = "key, endpoint, model, answer, rejected, digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One answer in the store. ``rejected``: why it could not be used, None where it could."""
+
+    key: str
+    endpoint: str
+    model: str
+    answer: Answer
+    rejected: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """One attempt that gave nothing usable: ``answer`` is what was said, None where nothing was."""
+
+    key: str
+    reason: str
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatistics:
+    """What a store holds for one model at one endpoint."""
+
+    endpoint: str
+    model: str
+    answers: int
+    rejected: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class RequestStore:
+    """The store in ``path``, made where there is none; in memory without a path.
+
+    ``wait``: where another process writes the store, wait for it instead of raising. ``read_only``: also chosen where
+    the file cannot be written. A damaged file is set aside and what can be read of it is kept; ``salvaged`` then
+    counts its answers, and is None otherwise.
+
+    Raises `StoreError` for a store that another process writes, a newer one, and a file that is none.
+    """
+
+    def __init__(self, path: Path | None = None, *, wait: bool = False, read_only: bool = False) -> None:
+        self._file = open_store(path, wait=wait, read_only=read_only)
+        self.path, self.read_only, self.salvaged = path, self._file.read_only, self._file.salvaged
+        self.num_damaged = 0
+        self._connection = self._file.connection
+        self._lock = threading.Lock()
+
+    def find(self, key: str) -> Kept | None:
+        """What is kept under a key, if it is whole; a damaged row counts in ``num_damaged``."""
+        with self._lock:
+            row = self._connection.execute(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", (key,)).fetchone()
+        return self._read(row) if row else None
+
+    def add(self, kept: Iterable[Kept], mishaps: Iterable[Mishap] = ()) -> None:
+        """Keep answers and mishaps, all or none, on the disk on return; an answer takes the place of an older one.
+
+        Raises `StoreError` when the disk is full or the store is read-only.
+        """
+        rows = [(*_row(each), time.time()) for each in kept]
+        events = [(each.key, each.reason, _json(each.answer), time.time()) for each in mishaps]
+        try:
+            with self._lock, self._connection:
+                self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                self._connection.executemany("INSERT INTO mishaps VALUES (?, ?, ?, ?)", events)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: answers cannot be kept ({error}); free the disk and run again") from error
+
+    def __iter__(self) -> Iterator[Kept]:
+        """Every whole answer, by key."""
+        for row in self._connection.execute(f"SELECT {_COLUMNS} FROM answers ORDER BY key"):
+            if kept := self._read(row):
+                yield kept
+
+    def mishaps(self) -> Iterator[Mishap]:
+        """What was rejected and what failed, in its order."""
+        for key, reason, answer in self._connection.execute("SELECT key, reason, answer FROM mishaps ORDER BY rowid"):
+            yield Mishap(key, reason, _ANSWER.validate_json(answer) if answer else None)
+
+    def statistics(self) -> list[StoreStatistics]:
+        """One row for each model and endpoint."""
+        counts = """SELECT endpoint, model, COUNT(*), COUNT(rejected),
+                           SUM(answer ->> 'prompt_tokens'), SUM(answer ->> 'completion_tokens')
+                    FROM answers GROUP BY endpoint, model ORDER BY endpoint, model"""
+        return [StoreStatistics(*row) for row in self._connection.execute(counts)]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.close()
+
+    def _read(self, row: tuple[Any, ...]) -> Kept | None:
+        *values, digest = row
+        if digest == digest_of(values):
+            key, endpoint, model, answer, rejected = values
+            try:
+                return Kept(key, endpoint, model, _ANSWER.validate_json(answer), rejected)
+            except ValidationError:
+                pass
+        self.num_damaged += 1
+        return None
+
+
+def _row(kept: Kept) -> tuple[str | None, ...]:
+    values = (kept.key, kept.endpoint, kept.model, _json(kept.answer), kept.rejected)
+    return (*values, digest_of(values))
+
+
+def _json(answer: Answer | None) -> str | None:
+    return json.dumps(asdict(answer)) if answer else None

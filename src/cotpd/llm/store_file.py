@@ -1,0 +1,176 @@
+"""The file of a request store: locked by the one process that writes it, checked when opened, salvaged when damaged."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from cotpd.core.errors import StoreError
+from cotpd.core.files import sync_directory
+from cotpd.llm.salvage import MAGIC, salvage
+
+_APPLICATION = 0x436F5450
+_VERSION = 1
+_APPLICATION_BYTES = slice(68, 72)  # of the header, https://www.sqlite.org/fileformat.html
+_SCHEMA = f"""
+    CREATE TABLE answers (key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, model TEXT NOT NULL, answer TEXT NOT NULL,
+                          rejected TEXT, digest TEXT NOT NULL, at REAL NOT NULL);
+    CREATE TABLE mishaps (key TEXT NOT NULL, reason TEXT NOT NULL, answer TEXT, at REAL NOT NULL);
+    PRAGMA application_id = {_APPLICATION};
+    PRAGMA user_version = {_VERSION};
+"""
+_UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+_WAL_IS_SOUND = sqlite3.sqlite_version_info >= (3, 51, 3)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class StoreFile:
+    """An open store: closing it lets other processes in. ``salvaged``: see `RequestStore`."""
+
+    connection: sqlite3.Connection
+    read_only: bool
+    salvaged: int | None
+    held: ExitStack
+
+    def close(self) -> None:
+        """Close the connection, then release the lock."""
+        self.held.close()
+
+
+def open_store(path: Path | None, *, wait: bool, read_only: bool) -> StoreFile:
+    """The store in ``path``, or a new one in memory. Raises `StoreError`, see `RequestStore`."""
+    with ExitStack() as stack:
+        if path and not read_only:
+            read_only = not _lock(path, stack, wait=wait)
+        connection, salvaged = _connect(path, read_only=read_only)
+        stack.enter_context(closing(connection))
+        return StoreFile(connection, read_only, salvaged, stack.pop_all())
+
+
+def _connect(path: Path | None, *, read_only: bool) -> tuple[sqlite3.Connection, int | None]:
+    if path is None:
+        return _create(":memory:"), None
+    if read_only:
+        return _open_read_only(path), None
+    if not path.exists() or not path.stat().st_size:
+        return _create(path), None
+    _refuse_strangers(path)
+    whole = _open_whole(path)
+    return (whole, None) if whole else _rebuild(path)
+
+
+def _lock(path: Path, stack: ExitStack, *, wait: bool) -> bool:
+    """Become the one who writes; False where nobody can. The kernel lets go when the process ends, however it ends."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno in _UNWRITABLE:
+            return False
+        raise StoreError(f"{path}: cannot be locked ({error.strerror}); choose another place") from error
+    stack.callback(os.close, handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError as error:
+        holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
+        raise StoreError(f"{path}: {holder} is writing to it; wait for it, or name another store") from error
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
+    return True
+
+
+def _create(path: Path | str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False)
+    _journal(connection)
+    connection.executescript(_SCHEMA)
+    if isinstance(path, Path):
+        sync_directory(path.parent)
+    return connection
+
+
+def _journal(connection: sqlite3.Connection) -> None:
+    """A write-ahead log where SQLite's is sound; synced before every answer is handed on."""
+    connection.execute(f"PRAGMA journal_mode = {'WAL' if _WAL_IS_SOUND else 'TRUNCATE'}")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise StoreError(f"{path}: there is no store, and none can be made here; choose another place")
+    _refuse_strangers(path)
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    try:
+        _check_version(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StoreError(f"{path}: damaged ({error}); open it where it can be written, to salvage it") from error
+    return connection
+
+
+def _refuse_strangers(path: Path) -> None:
+    """A file without our marks is not ours to move away. One of the two may be damaged."""
+    with path.open("rb") as stream:
+        header = stream.read(100)
+    ours = header[_APPLICATION_BYTES] == _APPLICATION.to_bytes(4, "big")
+    if not ours and (not header.startswith(MAGIC) or _is_readable(path)):
+        raise StoreError(f"{path}: not a request store; name another file")
+
+
+def _is_readable(path: Path) -> bool:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError:
+            return False
+    return True
+
+
+def _open_whole(path: Path) -> sqlite3.Connection | None:
+    """A connection to a store without damage, None for one with. Raises `StoreError` for a newer one."""
+    connection = sqlite3.connect(path, check_same_thread=False)
+    with ExitStack() as stack:
+        stack.enter_context(closing(connection))
+        try:
+            _check_version(connection, path)
+            whole = connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+            _journal(connection)
+        except sqlite3.DatabaseError:
+            whole = False
+        if whole:
+            stack.pop_all()
+        return connection if whole else None
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    [version] = connection.execute("PRAGMA user_version").fetchone()
+    if version > _VERSION:
+        raise StoreError(f"{path}: written by a newer cotpd (format {version}); upgrade cotpd to use it")
+    for table in ("answers", "mishaps"):
+        connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
+
+
+def _rebuild(path: Path) -> tuple[sqlite3.Connection, int]:
+    """Set a damaged store aside and take over all that can be read of it."""
+    aside = next(name for name in _names_aside(path) if not name.exists())
+    path.rename(aside)
+    for ending in ("-journal", "-wal", "-shm"):
+        rest = path.with_name(path.name + ending)
+        if rest.exists():
+            rest.rename(aside.with_name(aside.name + ending))
+    connection = _create(path)
+    saved = salvage(aside, connection)
+    _log.warning("%s was damaged: it is now %s, and %d of its answers were saved", path, aside, saved)
+    return connection, saved
+
+
+def _names_aside(path: Path) -> Iterator[Path]:
+    return (path.with_name(f"{path.name}.damaged-{number}") for number in count(1))
