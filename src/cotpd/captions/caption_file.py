@@ -44,7 +44,7 @@ class CaptionFile:
             for where, values in file.read():
                 row = _fitting(values, where)
                 if row.captioner == captioner and row.image_id is not None:
-                    known[row.image_id].setdefault(row.key, row.outcome(kind))
+                    known[str(row.image_id)].setdefault(row.key, row.outcome(kind))
         return dict(known)
 
     def add(self, key: str, outcome: Outcome) -> None:
@@ -71,17 +71,17 @@ class CaptionFile:
 class _Row(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    image_id: str | None = None
+    image_id: str | int | None = None
     captioner: str = ""
     key: str = FOREIGN
-    text: str = ""
+    text: str | None = None
     reason: str = ""
     answer: str = ""
 
     def outcome(self, kind: type[Outcome]) -> Outcome:
         if kind is Caption:
-            return Caption(self.image_id or "", self.text, self.captioner)
-        return ImageRejection(self.image_id or "", self.reason, self.captioner, self.answer)
+            return Caption(str(self.image_id), self.text or "", self.captioner)
+        return ImageRejection(str(self.image_id), self.reason, self.captioner, self.answer)
 
 
 def _fitting(values: dict[str, Any], where: str) -> _Row:
@@ -94,5 +94,5 @@ def _fitting(values: dict[str, Any], where: str) -> _Row:
 
 
 def _is_outdated(row: dict[str, Any], captioner: str, current: Mapping[str, str]) -> bool:
-    wanted = current.get(row.get("image_id", ""))
+    wanted = current.get(str(row.get("image_id", "")))
     return wanted is not None and row.get("captioner", "") == captioner and row.get("key", FOREIGN) != wanted

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 import cotpd
+from cotpd.cli.caption import caption
 from cotpd.cli.check import check
 from cotpd.cli.convert import convert
 from cotpd.cli.demo import demo
@@ -27,7 +28,7 @@ from cotpd.cli.show import show
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (check, convert, demo, distill, elicit, evaluate, extract, show):
+for verb in (caption, check, convert, demo, distill, elicit, evaluate, extract, show):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")

@@ -15,7 +15,7 @@ SPLITS = ("train", "dev", "test")
 UNSPLIT = "unsplit"
 """Where posts go whose split nothing tells."""
 
-CAPTIONS, KNOWLEDGE = "captions.jsonl", "knowledge.jsonl"
+CAPTIONS, KNOWLEDGE, AUGMENTED = "captions.jsonl", "knowledge.jsonl", "augmented.jsonl"
 _NAMES = {"train": "train", "dev": "dev", "valid": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 
@@ -54,7 +54,8 @@ def companion(path: Path, name: str) -> Path:
 def _may_be_corpus(file: Path) -> bool:
     if file.is_dir():
         return (file / MARK).is_file() or any(file.glob(f"*{ANNOTATIONS}"))
-    return file.is_file() and file.suffix in SUFFIXES and file.name not in (CAPTIONS, KNOWLEDGE, LABELS)
+    beside = file.name in (CAPTIONS, KNOWLEDGE, AUGMENTED, LABELS) or file.name.endswith("rejections.jsonl")
+    return file.is_file() and file.suffix in SUFFIXES and not beside
 
 
 def _naming(split: str, candidates: list[Path]) -> list[Path]:

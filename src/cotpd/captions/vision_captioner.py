@@ -1,0 +1,95 @@
+"""Any vision model behind an OpenAI-compatible endpoint as a `Captioner`, through the asking layer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from importlib import resources
+
+from cotpd.captions.captioner import CaptionerId, ImageRejection
+from cotpd.captions.image_folder import LONGEST_SIDE, Picture, to_jpeg
+from cotpd.core.records import Caption
+from cotpd.llm.asking import Failure, ask
+from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
+from cotpd.llm.policy import Policy
+from cotpd.llm.progress import Progress
+from cotpd.llm.request_store import RequestStore
+
+TEMPLATE = "describe.v1"
+MAX_TOKENS = 80
+
+_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_MARKUP = re.compile(r"\*\*|__|`+")
+_REFUSAL = re.compile(
+    r"\W*(?:i(?:'| a)?m sorry|sorry,|i (?:can ?not|can't|won't|am unable)|as an ai\b|there is no (?:image|picture))",
+    re.IGNORECASE,
+)
+
+
+class VisionCaptioner:
+    """Asks ``model`` about each picture, once: answers are served from ``store``, asked for as ``policy`` says."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        name: str = "",
+        store: RequestStore | None = None,
+        policy: Policy | None = None,
+        listener: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._model, self._store, self._policy, self._listener = model, store, policy, listener
+        settings = f"vision {model.name} {model.endpoint} {TEMPLATE} tokens={MAX_TOKENS} side={LONGEST_SIDE}"
+        self._id = CaptionerId(name or model.name, settings)
+
+    @property
+    def id(self) -> CaptionerId:
+        """Who it is."""
+        return self._id
+
+    def captions(self, pictures: Iterable[Picture]) -> Iterator[Caption | ImageRejection]:
+        """One outcome for each picture, as answers come; reasons of a rejection are those of `judge`.
+
+        Raises `LanguageModelError` and `BudgetReachedError` as `ask` does.
+        """
+        requests = map(question, pictures)
+        for request, answer in ask(
+            requests, self._model, store=self._store, policy=self._policy, listener=self._listener
+        ):
+            image_id = request.about.image_id
+            if isinstance(answer, Failure):
+                said = answer.answer.text if answer.answer else ""
+                yield ImageRejection(image_id, answer.reason, self._id.name, said)
+            else:
+                yield Caption(image_id, _caption(answer), self._id.name)
+
+
+def question(picture: Picture) -> Request:
+    """The request for the caption of a picture, which is sent as a JPEG of ours: never an address, never its data."""
+    image = Image(picture.sha256, "image/jpeg", lambda: to_jpeg(picture))
+    system, user = template()
+    messages = (Message("system", system), Message("user", user, (image,)))
+    return Request(messages, Parameters(MAX_TOKENS), validate=judge, about=picture)
+
+
+def template() -> tuple[str, str]:
+    """What a vision model is told and asked."""
+    text = (resources.files("cotpd.captions") / "templates" / f"{TEMPLATE}.txt").read_text("utf-8")
+    system, _, user = text.removeprefix("[system]\n").partition("[user]\n")
+    return system.strip(), user.strip()
+
+
+def judge(answer: Answer) -> str | None:
+    """Why an answer is no caption: ``too long`` (for the model's context), ``cut``, ``empty``, ``refusal``."""
+    text = _caption(answer)
+    if answer.finish_reason == "too_long":
+        return "too long"
+    if not text:
+        return "cut" if answer.finish_reason == "length" else "empty"
+    return "refusal" if _REFUSAL.match(text.replace("’", "'")) else None
+
+
+def _caption(answer: Answer) -> str:
+    """One line without thoughts and Markdown; of an answer that a limit has cut, the whole sentences."""
+    line = " ".join(_MARKUP.sub("", _THOUGHT.sub("", answer.text)).split())
+    return line[: line.rfind(".") + 1] if answer.finish_reason == "length" else line
