@@ -57,7 +57,6 @@ def test_over_the_wire_it_is_a_jpeg_in_the_message_and_no_address(chat_server: A
         (Answer("<think>What is it?</think>"), "empty"),
         (Answer("I'm sorry, I can’t describe people."), "refusal"),
         (Answer("I can’t help with that."), "refusal"),
-        (Answer("There is no image."), "refusal"),
         (Answer("", finish_reason="too_long"), "too long"),
         (Answer("A man who", finish_reason="length"), "cut"),
         (Answer("A man. He", finish_reason="length"), None),

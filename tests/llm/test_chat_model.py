@@ -130,7 +130,7 @@ def test_the_key_stays_secret(status: int, model: ChatModel, chat_server: Any) -
         ask(model)
     assert KEY not in "".join(traceback.format_exception(raised.value))
     assert KEY not in repr(model)
-    assert model.base_url in repr(model)
+    assert model.endpoint in repr(model)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "127.0.0.1:9/v1", "ftp://127.0.0.1/v1"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 
 from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import LONGEST_SIDE, Picture, to_jpeg
 from cotpd.core.records import Caption
+from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
 from cotpd.llm.asking import Failure, ask
 from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
 from cotpd.llm.policy import Policy
@@ -17,13 +17,6 @@ from cotpd.llm.request_store import RequestStore
 
 TEMPLATE = "describe.v1"
 MAX_TOKENS = 80
-
-_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_MARKUP = re.compile(r"\*\*|__|`+")
-_REFUSAL = re.compile(
-    r"\W*(?:i(?:'| a)?m sorry|sorry,|i (?:can ?not|can't|won't|am unable)|as an ai\b|there is no (?:image|picture))",
-    re.IGNORECASE,
-)
 
 
 class VisionCaptioner:
@@ -80,16 +73,14 @@ def template() -> tuple[str, str]:
 
 
 def judge(answer: Answer) -> str | None:
-    """Why an answer is no caption: ``too long`` (for the model's context), ``cut``, ``empty``, ``refusal``."""
-    text = _caption(answer)
-    if answer.finish_reason == "too_long":
-        return "too long"
-    if not text:
-        return "cut" if answer.finish_reason == "length" else "empty"
-    return "refusal" if _REFUSAL.match(text.replace("’", "'")) else None
+    """Why an answer is no caption: a reason of `spoken_lines`, or ``cut`` (no sentence ended before the limit)."""
+    try:
+        return None if _caption(answer) else "cut"
+    except UnusableAnswerError as reason:
+        return str(reason)
 
 
 def _caption(answer: Answer) -> str:
-    """One line without thoughts and Markdown; of an answer that a limit has cut, the whole sentences."""
-    line = " ".join(_MARKUP.sub("", _THOUGHT.sub("", answer.text)).split())
+    """One line; of an answer that the limit has cut, the whole sentences."""
+    line = " ".join(map(without_markdown, spoken_lines(answer)))
     return line[: line.rfind(".") + 1] if answer.finish_reason == "length" else line

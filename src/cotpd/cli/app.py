@@ -35,7 +35,7 @@ _log = logging.getLogger("cotpd")
 
 _EXTRAS = {
     **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
-    **dict.fromkeys(("openai", "xllamacpp"), "llm"),
+    **dict.fromkeys(("httpx2", "openai", "xllamacpp"), "llm"),
     "PIL": "captions",
     **dict.fromkeys(("datasets", "spacy"), "formats"),
 }

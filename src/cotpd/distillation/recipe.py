@@ -20,6 +20,7 @@ from cotpd.core.labels import LabelSet
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
+from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.progress import Listener, Progress
@@ -57,6 +58,7 @@ def distill(
     corpus = corpus.with_knowledge(knowledge)
     train = _share(corpus.train, config)
     _check(train, corpus.dev, config)
+    train += tuple(variants_for(train, corpus, config.data.augmentation, seed=config.seed))
     run = RunDirectory.open(out, config, data=_fingerprint(train, corpus), resume=resume)
     student = build_student(train, corpus, config)
     feed = Feed(student, train, config)

@@ -1,16 +1,15 @@
-"""The answers kept in files as they come, so that a stopped elicitation goes on where it was."""
+"""Answers as files: knowledge, and beside it what was rejected, in the order of the questions."""
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cotpd.core.errors import DataError
-from cotpd.core.files import json_line, read_jsonl, sync_directory
+from cotpd.core.files import json_line, read_jsonl, write_atomic
 from cotpd.core.records import Grain, Knowledge, Rejection
 
 REJECTIONS = "rejections.jsonl"
@@ -19,31 +18,29 @@ REJECTIONS = "rejections.jsonl"
 class AnswerFile:
     """Knowledge in ``path`` and rejections in ``rejections.jsonl`` beside it, one JSON object a line.
 
-    Every row carries the key of its question (``question``); rows without one come from elsewhere and are left alone.
+    Every row carries the key of its question (``question``); rows without one come from elsewhere and are left alone,
+    as are those of other questions.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rejections_path = path.with_name(REJECTIONS)
 
-    def mend(self) -> None:
-        """Drop a last line that a kill has torn, so that its question is asked again."""
-        for path in (self.path, self.rejections_path):
-            if path.exists():
-                _mend(path)
-
-    def read(self) -> dict[str, Knowledge | Rejection]:
-        """The answers by the key of their question. Raises `DataError` with file:line for a row that is none."""
+    def read(self, keys: Container[str]) -> dict[str, Knowledge | Rejection]:
+        """The answers to these questions. Raises `DataError` with file:line for a row that is none."""
         answers: dict[str, Knowledge | Rejection] = {}
         for path, shape in ((self.rejections_path, _Rejected), (self.path, _Kept)):
-            for where, row in read_jsonl(path) if path.exists() else ():
-                if "question" in row:
-                    answers[row["question"]] = _read_row(where, row, shape)
+            for where, row in _rows(path):
+                if (key := _key(row)) in keys:
+                    answers[key] = _read_row(where, row, shape)
         return answers
 
-    def add(self, key: str, answer: Knowledge | Rejection) -> None:
-        """Append one answer and wait until it is on the disk."""
-        _append(self.path if isinstance(answer, Knowledge) else self.rejections_path, _row(key, answer))
+    def write(self, answers: Mapping[str, Knowledge | Rejection]) -> None:
+        """Put the answers in their order after the rows that are left alone; each file is written whole or not."""
+        kept = {key: answer for key, answer in answers.items() if isinstance(answer, Knowledge)}
+        rejected = {key: answer for key, answer in answers.items() if isinstance(answer, Rejection)}
+        _write(self.path, kept.items(), answers)
+        _write(self.rejections_path, rejected.items(), answers)
 
 
 class _Row(BaseModel):
@@ -71,6 +68,15 @@ class _Rejected(_Row):
         return Rejection(self.example_id, self.grain, self.reason, self.said, self.model, self.template)
 
 
+def _rows(path: Path) -> Iterable[tuple[str, dict[str, Any]]]:
+    return read_jsonl(path) if path.exists() else ()
+
+
+def _key(row: Mapping[str, Any]) -> str:
+    key = row.get("question")
+    return key if isinstance(key, str) else ""
+
+
 def _read_row(where: str, row: dict[str, Any], shape: type[_Kept | _Rejected]) -> Knowledge | Rejection:
     try:
         return shape.model_validate(row).answer()
@@ -80,40 +86,16 @@ def _read_row(where: str, row: dict[str, Any], shape: type[_Kept | _Rejected]) -
         raise DataError(f"not an answer of cotpd elicit ({what}); mend or remove the line", where=where) from error
 
 
+def _write(path: Path, answers: Iterable[tuple[str, Knowledge | Rejection]], keys: Container[str]) -> None:
+    left_alone = [row for _, row in _rows(path) if _key(row) not in keys]
+    content = "".join(map(json_line, [*left_alone, *(_row(key, answer) for key, answer in answers)])).encode()
+    if content != (path.read_bytes() if path.exists() else b""):
+        write_atomic(path, content)
+
+
 def _row(key: str, answer: Knowledge | Rejection) -> dict[str, Any]:
     row = {"example_id": answer.example_id, "grain": str(answer.grain)}
     row |= {"model": answer.model, "template": answer.template, "question": key}
     if isinstance(answer, Knowledge):
         return row | {"text": answer.text}
     return row | {"reason": answer.reason, "answer": answer.answer}
-
-
-def _append(path: Path, row: dict[str, Any]) -> None:
-    is_new = not path.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as stream:
-        stream.write(json_line(row).encode())
-        stream.flush()
-        os.fsync(stream.fileno())
-    if is_new:
-        sync_directory(path.parent)
-
-
-def _mend(path: Path) -> None:
-    data = path.read_bytes()
-    start = data.rfind(b"\n") + 1
-    if start == len(data):
-        return
-    with path.open("r+b") as stream:
-        if _is_object(data[start:]):
-            stream.seek(0, os.SEEK_END)
-            stream.write(b"\n")
-        else:
-            stream.truncate(start)
-
-
-def _is_object(data: bytes) -> bool:
-    try:
-        return isinstance(json.loads(data), dict)
-    except ValueError:
-        return False

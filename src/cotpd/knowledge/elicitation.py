@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,41 +13,85 @@ from cotpd.core.files import hash_text
 from cotpd.core.records import Example, Grain, Knowledge, Post, Rejection
 from cotpd.knowledge.answer_file import AnswerFile
 from cotpd.knowledge.answers import read_answer
-from cotpd.knowledge.template import Template
-from cotpd.llm.language_model import LanguageModel, Message, Parameters, Request
+from cotpd.knowledge.quality import Quality, measure
+from cotpd.knowledge.template import WORDINGS, Template
+from cotpd.llm.asking import Failure, ask
+from cotpd.llm.language_model import Answer, LanguageModel, Message, Parameters, Request
+from cotpd.llm.policy import Policy
+from cotpd.llm.progress import Progress
+from cotpd.llm.request_store import RequestStore
 
 MAX_TOKENS = 90
 """The longest answer, in tokens of the language model: the templates ask for two lines."""
 
+STORE = "requests.sqlite"
+"""The request store beside a file of knowledge."""
+
 ALL_GRAINS = tuple(Grain)
+
+Outcome = Knowledge | Rejection
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question about one post. ``key`` is made of all that decides the answer: model, messages, length."""
+    """One question about one post, for the model of a name.
+
+    ``key`` is made of the post and of all that decides the answer; ``old_key`` knows no endpoint: by it answers were
+    kept before there was a request store.
+    """
 
     post: Post
     grain: Grain
     template: str
     messages: tuple[Message, ...]
+    model: str
     key: str
+    old_key: str
+
+    @property
+    def request(self) -> Request:
+        """What the model is asked."""
+        return Request(self.messages, Parameters(MAX_TOKENS), validate=self._reject, about=self)
+
+    def outcome(self, answer: Answer) -> Outcome:
+        """What becomes of an answer to it."""
+        return read_answer(answer, self.post, grain=self.grain, model=self.model, template=self.template)
+
+    def _reject(self, answer: Answer) -> str | None:
+        outcome = self.outcome(answer)
+        return outcome.reason if isinstance(outcome, Rejection) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """How a run asks: where answers are kept, how politely and dearly, and who watches, with the total number."""
+
+    store: RequestStore | None = None
+    policy: Policy = field(default_factory=Policy)
+    listener: Callable[[Progress, int], None] | None = None
 
 
 @dataclass(slots=True)
 class ElicitationReport:
     """What became of the questions, in their order: the knowledge, the rejections, and what they cost.
 
-    ``num_asked`` counts the questions put to the model now; the other answers were found in the file.
-    ``num_without_caption`` counts the posts that the multimodality question was not asked about.
+    ``num_asked`` counts the questions put to the model now; the other answers were found. ``failures`` are the
+    reasons of those that stay without an answer: the next run asks them again. ``num_without_caption`` counts the
+    posts that the multimodality question was not asked about. ``answered_by`` counts what the models called
+    themselves, of those asked now. ``cost`` is None where no price is known.
     """
 
     knowledge: list[Knowledge] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     num_questions: int = 0
     num_asked: int = 0
     num_without_caption: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost: float | None = None
+    answered_by: Counter[str] = field(default_factory=Counter)
+    quality: dict[Grain, Quality] = field(default_factory=dict)
 
     @property
     def num_answered(self) -> int:
@@ -55,8 +100,9 @@ class ElicitationReport:
 
     @property
     def rejected_share(self) -> float:
-        """Rejections over answers, 0 without answers."""
-        return len(self.rejections) / max(1, self.num_answered)
+        """Rejections and failures over questions, 0 without any."""
+        lost = len(self.rejections) + len(self.failures)
+        return lost / max(1, self.num_answered + len(self.failures))
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -69,71 +115,124 @@ def elicit(
     model: LanguageModel,
     *,
     grains: Sequence[Grain] = ALL_GRAINS,
+    wording: str = WORDINGS[0],
     out: Path | None = None,
-    on_progress: Callable[[ElicitationReport], None] | None = None,
+    asking: Asking | None = None,
 ) -> ElicitationReport:
     """Ask ``model`` about every example at every grain, grain by grain so that its prompt cache serves the template.
 
-    With ``out`` each answer is on the disk before the next question, and what the file answers is not asked again;
-    a changed post, caption, template or model makes another question. Posts without caption have no multimodality
-    question. ``on_progress`` sees the report after every answer.
+    Answers are kept in the request store as they come, and nothing that it or ``out`` answers is asked again; a
+    changed post, caption, template, model or endpoint makes another question. With ``out`` the store lies beside it
+    unless ``asking`` brings one, and the file is written at the end, also of a run that is stopped. Posts without
+    caption have no multimodality question.
 
-    Raises `DataError` for ids that occur twice and for a file that is not ours, `LanguageModelError` when the model
-    cannot be asked.
+    Raises `DataError` for ids that occur twice and for a file that is not ours, and what `ask` raises.
     """
-    examples = tuple(examples)
-    asked = tuple(questions(examples, model.name, grains))
-    report = ElicitationReport(num_questions=len(asked))
-    report.num_without_caption = len(examples) * len(grains) - len(asked)
+    examples, asking = tuple(examples), asking or Asking()
+    asked = tuple(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
     file = AnswerFile(out) if out else None
-    known = _read(file) if file else {}
-    for question in asked:
-        answer = known.get(question.key)
-        if answer is None:
-            answer = _ask(question, model, report)
+    run = _Run(asked, _known(asked, file) if file else {}, asking)
+    with _store(asking, out) as store:
+        try:
+            run.ask(model, store)
+        finally:
             if file:
-                file.add(question.key, answer)
-        _count(answer, report)
-        if on_progress:
-            on_progress(report)
-    return report
+                file.write(run.answers)
+    return run.report(examples, num_possible=len(examples) * len(grains))
 
 
-def questions(examples: Iterable[Example], model: str, grains: Sequence[Grain] = ALL_GRAINS) -> Iterator[Question]:
-    """The questions about the examples for the model of this name. Raises `DataError` for ids that occur twice."""
+def questions(
+    examples: Iterable[Example],
+    model: str,
+    *,
+    endpoint: str = "",
+    grains: Sequence[Grain] = ALL_GRAINS,
+    wording: str = WORDINGS[0],
+) -> Iterator[Question]:
+    """The questions about the examples for a model. Raises `DataError` for ids that occur twice."""
     posts = [example.post for example in examples]
     for post_id, count in Counter(post.id for post in posts).items():
         if count > 1:
             raise DataError(f"{count} examples have this id; make the ids unique", where=post_id)
     for grain in grains:
-        template = Template.of(grain)
+        template = Template.of(grain, wording)
         for post in posts:
             if post.caption or grain is not Grain.MULTIMODALITY:
-                yield _question(post, grain, template, model)
+                yield _question(post, template, grain=grain, model=model, endpoint=endpoint)
 
 
-def _read(file: AnswerFile) -> dict[str, Knowledge | Rejection]:
-    file.mend()
-    return file.read()
+def unanswered(asked: Sequence[Question], out: Path) -> list[Question]:
+    """The questions that the file does not answer."""
+    known = _known(asked, AnswerFile(out)).keys()
+    return [question for question in asked if not known & {question.key, question.old_key}]
 
 
-def _question(post: Post, grain: Grain, template: Template, model: str) -> Question:
+class _Run:
+    """One elicitation as it goes; ``answers`` has a key for every question that is answered."""
+
+    def __init__(self, asked: Sequence[Question], known: dict[str, Outcome], asking: Asking) -> None:
+        self._asked, self._known, self._asking = asked, known, asking
+        self._failures: list[str] = []
+        self._answered_by: Counter[str] = Counter()
+        self._last = Progress()
+
+    @property
+    def answers(self) -> dict[str, Outcome]:
+        """The answers so far, in the order of their questions."""
+        keys = (key for question in self._asked for key in (question.key, question.old_key))
+        return {key: self._known[key] for key in keys if key in self._known}
+
+    def ask(self, model: LanguageModel, store: RequestStore) -> None:
+        """Find an answer to every question."""
+        found = frozenset(self._known)
+        requests = (each.request for each in self._asked if not found & {each.key, each.old_key})
+        for request, end in ask(requests, model, store=store, policy=self._asking.policy, listener=self._listen):
+            question: Question = request.about
+            answer = end.answer if isinstance(end, Failure) else end
+            if answer:
+                self._known[question.key] = question.outcome(answer)
+                self._answered_by[answer.model] += 1
+            elif isinstance(end, Failure):
+                self._failures.append(end.reason)
+
+    def report(self, examples: Sequence[Example], *, num_possible: int) -> ElicitationReport:
+        """The outcome."""
+        outcomes = self.answers.values()
+        knowledge = [each for each in outcomes if isinstance(each, Knowledge)]
+        rejections = [each for each in outcomes if isinstance(each, Rejection)]
+        return ElicitationReport(
+            knowledge,
+            rejections,
+            self._failures,
+            num_questions=len(self._asked),
+            num_asked=self._last.done - self._last.served,
+            num_without_caption=num_possible - len(self._asked),
+            prompt_tokens=self._last.prompt_tokens,
+            completion_tokens=self._last.completion_tokens,
+            cost=self._last.cost,
+            answered_by=self._answered_by,
+            quality=measure(knowledge, rejections, (example.post for example in examples)),
+        )
+
+    def _listen(self, progress: Progress) -> None:
+        self._last = progress
+        if self._asking.listener:
+            self._asking.listener(progress, len(self._asked))
+
+
+def _store(asking: Asking, out: Path | None) -> AbstractContextManager[RequestStore]:
+    if asking.store:
+        return nullcontext(asking.store)
+    return RequestStore(out.with_name(STORE)) if out else RequestStore()
+
+
+def _known(asked: Sequence[Question], file: AnswerFile) -> dict[str, Outcome]:
+    return file.read({key for question in asked for key in (question.key, question.old_key)})
+
+
+def _question(post: Post, template: Template, *, grain: Grain, model: str, endpoint: str) -> Question:
     messages = template.render(post)
     texts = (text for message in messages for text in (message.role, message.content))
-    key = hash_text(post.id, grain, model, str(MAX_TOKENS), *texts)[:16]
-    return Question(post, grain, template.name, messages, key)
-
-
-def _ask(question: Question, model: LanguageModel, report: ElicitationReport) -> Knowledge | Rejection:
-    answer = model.answer(Request(question.messages, Parameters(MAX_TOKENS)))
-    report.num_asked += 1
-    report.prompt_tokens += answer.prompt_tokens
-    report.completion_tokens += answer.completion_tokens
-    return read_answer(answer, question.post, grain=question.grain, model=model.name, template=question.template)
-
-
-def _count(answer: Knowledge | Rejection, report: ElicitationReport) -> None:
-    if isinstance(answer, Knowledge):
-        report.knowledge.append(answer)
-    else:
-        report.rejections.append(answer)
+    old_key = hash_text(post.id, grain, model, str(MAX_TOKENS), *texts)[:16]
+    key = hash_text(post.id, grain, Request(messages, Parameters(MAX_TOKENS)).key(endpoint, model))[:16]
+    return Question(post, grain, template.name, messages, model, key, old_key)

@@ -1,15 +1,27 @@
-"""Asking: every request answered once, from the store or by the model."""
+"""Asking: every request answered once, from the store or by the model.
+
+One thread decides, keeps and hands on; the others only wait for the model. An answer is on the disk before its place
+among those on their way is free again: a process killed at any moment loses no more than these.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+import heapq
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import count
+from time import monotonic
 
+from cotpd.core.errors import BudgetReachedError, LanguageModelError, StoreError
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, LanguageModel, Request
+from cotpd.llm.pace import Pace
 from cotpd.llm.policy import Policy
-from cotpd.llm.progress import Progress
-from cotpd.llm.request_store import Kept, RequestStore
+from cotpd.llm.progress import Progress, Tally
+from cotpd.llm.request_store import Kept, Mishap, RequestStore
+from cotpd.llm.spending import Estimate, Spending, estimate
+from cotpd.llm.workers import Call, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +37,9 @@ class Failure:
         return self.answer is not None
 
 
+Result = tuple[Request, Answer | Failure]
+
+
 def ask(
     requests: Iterable[Request],
     model: LanguageModel,
@@ -32,27 +47,176 @@ def ask(
     store: RequestStore | None = None,
     policy: Policy | None = None,
     listener: Callable[[Progress], None] | None = None,
-) -> Iterator[tuple[Request, Answer | Failure]]:
-    """Yield every request with its answer, in the order of completion; each answer is in the store before.
+) -> Iterator[Result]:
+    """Yield every request with its answer, in the order of completion; what is yielded is in the store.
 
-    The same question is asked once. Raises `BudgetReachedError`, and `LanguageModelError` when the run cannot go on.
+    The same question is asked once, and not at all where the store has an answer to it; each answer, also a stored
+    one, is judged by its request. ``requests`` are taken as they are needed. Stopped in any way, also by a caller who
+    takes no more, the run waits a little for what is on its way and keeps it.
+
+    Raises `BudgetReachedError`, and `LanguageModelError` or `StoreError` when the run cannot go on.
     """
-    store, progress = store or RequestStore(), Progress()
-    for request in requests:
-        key = request.key(model.endpoint, model.name)
-        kept = store.find(key)
-        answer = kept.answer if kept else None
-        if answer is None:
-            try:
-                answer = model.answer(request)
-            except CallError as error:
-                if error.fault is not Fault.REFUSED:
-                    raise
-                yield request, Failure(str(error))
-                continue
-            store.add([Kept(key, model.endpoint, model.name, answer, request.validate(answer))])
-        reason = request.validate(answer)
-        progress = replace(progress, answered=progress.answered + 1)
-        if listener:
-            listener(progress)
-        yield request, Failure(reason, answer) if reason else answer
+    with nullcontext(store) if store else RequestStore() as kept:
+        yield from _Run(model, kept, policy or Policy(), listener).results(iter(requests))
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A question on its way to an answer, for one request or for several that ask the same."""
+
+    key: str
+    requests: list[Request]
+    size: Estimate
+    attempts: int = 0
+
+
+class _Run:
+    def __init__(
+        self, model: LanguageModel, store: RequestStore, policy: Policy, listener: Callable[[Progress], None] | None
+    ) -> None:
+        self._model, self._store, self._policy, self._listener = model, store, policy, listener
+        self._pace = Pace(policy, model.most_at_once)
+        self._spending = Spending(policy)
+        self._workers: Workers[_Job] = Workers(model, longest_answer=policy.longest_answer)
+        self._tally = Tally()
+        self._open: dict[str, _Job] = {}
+        self._next: _Job | None = None
+        self._later: list[tuple[float, int, _Job]] = []
+        self._numbers = count()
+        self._fatal: BaseException | None = None
+
+    def results(self, requests: Iterator[Request]) -> Iterator[Result]:
+        """Every request with its end."""
+        try:
+            while True:
+                seconds = yield from self._start_all(requests)
+                if not self._open:
+                    return
+                for result in self._settle(self._workers.wait(seconds)):
+                    yield self._told(result)
+                if self._fatal:
+                    raise self._fatal
+        finally:
+            self._drain()
+
+    def _start_all(self, requests: Iterator[Request]) -> Generator[Result, None, float | None]:
+        """Start what may start now: the seconds until more may, None where only an answer changes that."""
+        while self._workers.num_busy < self._pace.limit:
+            if self._next is None:
+                self._next = self._due() or (yield from self._fresh(requests))
+            if self._next is None:
+                return max(0.0, self._later[0][0] - monotonic()) if self._later else None
+            if not self._is_affordable(self._next):
+                return None
+            if seconds := self._pace.wait(self._next.size.total, monotonic()):
+                return seconds
+            self._start(self._next)
+            self._next = None
+        return None
+
+    def _due(self) -> _Job | None:
+        """The job whose time for another attempt has come."""
+        is_due = self._later and self._later[0][0] <= monotonic()
+        return heapq.heappop(self._later)[2] if is_due else None
+
+    def _fresh(self, requests: Iterator[Request]) -> Generator[Result, None, _Job | None]:
+        """The next question that is neither in the store nor on its way; none while many wait for another attempt."""
+        while len(self._later) < self._policy.concurrency and (request := next(requests, None)):
+            key = request.key(self._model.endpoint, self._model.name)
+            if job := self._open.get(key):
+                job.requests.append(request)
+            elif end := self._known(key, request):
+                self._tally.served += 1
+                yield self._told((request, end))
+            elif self._store.read_only:
+                raise StoreError(f"{self._store.path}: read-only and without an answer to a question; name another")
+            else:
+                self._open[key] = job = _Job(key, [request], estimate(request))
+                return job
+        return None
+
+    def _known(self, key: str, request: Request) -> Answer | Failure | None:
+        """What the store has: a rejected answer is asked for again only when the policy says so."""
+        kept = self._store.find(key)
+        end = _judged(request, kept.answer) if kept else None
+        return None if isinstance(end, Failure) and self._policy.ask_again else end
+
+    def _is_affordable(self, job: _Job) -> bool:
+        """Whether the budget allows this attempt; False while that hangs on those on their way."""
+        if self._spending.allows(job.size):
+            return True
+        if not self._workers.num_busy:
+            raise BudgetReachedError("the budget is spent: raise it and run again, and nothing is asked twice")
+        return False
+
+    def _start(self, job: _Job) -> None:
+        job.attempts += 1
+        self._spending.start(job.size)
+        self._pace.start(job.size.total)
+        self._workers.start(job, job.requests[0])
+
+    def _settle(self, calls: Sequence[Call[_Job]]) -> list[Result]:
+        """Keep what the calls brought, then tell which requests have an end."""
+        kept: list[Kept] = []
+        mishaps: list[Mishap] = []
+        results: list[Result] = []
+        for call in calls:
+            job, outcome = call.ticket, call.outcome
+            if isinstance(outcome, Answer):
+                results += self._answered(job, outcome)
+                rejected = job.requests[0].validate(outcome)
+                kept.append(Kept(job.key, self._model.endpoint, self._model.name, outcome, rejected))
+                mishaps += [Mishap(job.key, rejected, outcome)] if rejected else []
+            else:
+                mishaps.append(Mishap(job.key, str(outcome)))
+                results += self._failed(call, outcome)
+        self._store.add(kept, mishaps)
+        return results
+
+    def _answered(self, job: _Job, answer: Answer) -> list[Result]:
+        self._pace.correct(self._spending.end(job.size, answer) - job.size.total)
+        self._pace.succeed()
+        del self._open[job.key]
+        ends = [(request, _judged(request, answer)) for request in job.requests]
+        num_rejected = sum(isinstance(end, Failure) for _, end in ends)
+        self._tally.rejected += num_rejected
+        self._tally.answered += len(ends) - num_rejected
+        return ends
+
+    def _failed(self, call: Call[_Job], error: BaseException | None) -> list[Result]:
+        """What a failed attempt ends: nothing, its request, or the run."""
+        job = call.ticket
+        self._spending.end(job.size, None)
+        if not isinstance(error, CallError):
+            self._fatal = self._fatal or error
+            return []
+        try:
+            again = self._pace.fail(error, attempt=job.attempts, started=call.started, now=monotonic())
+        except LanguageModelError as final:
+            self._fatal = self._fatal or final
+            return []
+        if error.fault is Fault.BUSY:
+            job.attempts -= 1
+        if error.fault is not Fault.REFUSED and job.attempts < self._policy.attempts:
+            heapq.heappush(self._later, (again, next(self._numbers), job))
+            return []
+        del self._open[job.key]
+        self._tally.failed += len(job.requests)
+        return [(request, Failure(str(error))) for request in job.requests]
+
+    def _told(self, result: Result) -> Result:
+        if self._listener:
+            self._listener(self._tally.progress(self._spending, in_flight=self._workers.num_busy))
+        return result
+
+    def _drain(self) -> None:
+        """Keep what is still on its way, as far as it comes in time."""
+        deadline = monotonic() + self._policy.drain
+        while self._workers.num_busy and (left := deadline - monotonic()) > 0:
+            self._settle(self._workers.wait(left))
+        self._workers.close()
+
+
+def _judged(request: Request, answer: Answer) -> Answer | Failure:
+    reason = request.validate(answer)
+    return Failure(reason, answer) if reason else answer

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import os
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from cotpd.core.errors import LanguageModelError, MissingExtraError
-from cotpd.llm.chat_request import to_chat
-from cotpd.llm.completion import read_completion
+from cotpd.core.errors import MissingExtraError
+from cotpd.llm.call_error import CallError, Fault
+from cotpd.llm.chat_request import Structure, to_chat
+from cotpd.llm.completion import read_body
 from cotpd.llm.language_model import Answer, Request
+from cotpd.llm.retry_after import retry_after
 
 if TYPE_CHECKING:
     import openai
 
+_SHORTEST_KEY = 8
+"""Shorter ones, which local servers are given, are words like any other and no secrets."""
+
 
 class ChatModel:
-    """The model of this name at ``base_url``, asked once a question: no retries, no redirects, temperature 0.
+    """The model of this name at ``base_url``: each call is one attempt, without retries and redirects.
 
     ``base_url`` ends in ``/v1``; by default it is ``OPENAI_BASE_URL``, and OpenAI's own without that. ``api_key``: by
     default ``OPENAI_API_KEY``; local servers need none. ``timeout``: seconds for one answer. Raises
     `MissingExtraError` without the openai package.
     """
+
+    most_at_once = None
 
     def __init__(
         self, model: str, *, base_url: str | None = None, api_key: str | None = None, timeout: float = 120.0
@@ -30,6 +36,7 @@ class ChatModel:
         self._model = model
         self._key = api_key or os.environ.get("OPENAI_API_KEY", "")
         self._client = _connect(base_url, self._key, timeout)
+        self._structure = Structure.SCHEMA
 
     @property
     def name(self) -> str:
@@ -37,23 +44,23 @@ class ChatModel:
         return self._model
 
     @property
-    def base_url(self) -> str:
-        """Where questions are sent."""
-        return str(self._client.base_url)
-
-    @property
     def endpoint(self) -> str:
-        """`base_url`, without the user's name and password."""
-        return str(self._client.base_url.copy_with(userinfo=b""))
-
-    @property
-    def most_at_once(self) -> None:
-        """As many as the policy allows."""
-        return None
+        """Where questions are sent, without the password that the address may hold."""
+        return str(self._client.base_url.copy_with(userinfo=b"", query=None))
 
     def answer(self, request: Request) -> Answer:
-        """The answer. Raises `LanguageModelError` for an endpoint that is not there or answers oddly."""
-        return read_completion(self._ask(request), model=self._model)
+        """The answer. Raises `CallError` for an endpoint that is not there, is busy or answers oddly.
+
+        An endpoint that cannot be held to a schema is asked for any JSON object, or, if it refuses that, for text.
+        """
+        while True:
+            structure = self._structure if request.schema else Structure.TEXT
+            try:
+                return self._answer(to_chat(request, model=self._model, structure=structure))
+            except CallError as error:
+                if structure is Structure.TEXT or error.fault is not Fault.REFUSED or not _blames_format(error):
+                    raise
+            self._structure = structure.looser
 
     def close(self) -> None:
         """Close the connections."""
@@ -66,47 +73,48 @@ class ChatModel:
         self.close()
 
     def __repr__(self) -> str:
-        return f"ChatModel({self._model!r}, base_url={self.base_url!r})"
+        return f"ChatModel({self._model!r}, base_url={self.endpoint!r})"
 
-    def _ask(self, request: Request) -> object:
-        """The JSON value that the endpoint sends: the SDK would pass on HTML and torn answers unchecked."""
+    def _answer(self, body: dict[str, Any]) -> Answer:
+        """One attempt: what came is read by us, for the SDK would pass on HTML and torn answers unchecked."""
         import openai
 
         try:
-            response = self._client.chat.completions.with_raw_response.create(**to_chat(request, model=self._model))
+            content = self._client.chat.completions.with_raw_response.create(**body).content
+            status, wait = 200, None
         except openai.APIStatusError as error:
-            return self._read_failure(error.status_code, error.response.content)
-        except openai.OpenAIError as error:
-            raise self._failure(f"{error} Does it run, and is this its address?") from None
-        return self._read(response.content)
-
-    def _read(self, content: bytes) -> object:
+            content, status, wait = error.response.content, error.status_code, retry_after(error.response.headers)
+        except openai.APIConnectionError as error:
+            raise self._not_reached(error) from None
         try:
-            return json.loads(self._masked(content.decode("utf-8-sig")))
-        except (ValueError, RecursionError):
-            raise self._failure("what it sent is no JSON; does the address end in /v1?") from None
+            return read_body(self._masked(content), model=self._model, status=status, wait=wait)
+        except CallError as error:
+            raise CallError(f"{error} ({self.endpoint})", error.fault, retry_after=error.retry_after) from None
 
-    def _read_failure(self, status: int, content: bytes) -> object:
-        try:
-            body = self._read(content)
-        except LanguageModelError:
-            body = None
-        if isinstance(body, dict) and body.get("error"):
-            return body
-        raise self._failure(f"it ended with status {status}; check the address and the model's name")
-
-    def _failure(self, what: str) -> LanguageModelError:
+    def _not_reached(self, error: openai.APIConnectionError) -> CallError:
         """To be raised without its cause: the text of that may hold the key."""
-        return LanguageModelError(f"{self._model} at {self.base_url} gave no answer: {self._masked(what)}")
+        import httpx2
 
-    def _masked(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+        cause = error.__cause__
+        what = f"{self._model} at {self.endpoint} gave no answer: {type(cause).__name__}"
+        if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
+            return CallError(f"{what}. Does it run, and is this its address?", Fault.ABSENT)
+        return CallError(what, Fault.BROKEN)
+
+    def _masked(self, content: bytes) -> bytes:
+        return content.replace(self._key.encode(), b"***") if len(self._key) >= _SHORTEST_KEY else content
+
+
+def _blames_format(error: CallError) -> bool:
+    return any(word in str(error) for word in ("response_format", "json_", "schema"))
 
 
 def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
     try:
         import openai
+
+        from cotpd.llm.bounded_client import BoundedClient
     except ImportError as error:
         raise MissingExtraError("an endpoint needs the openai package; run: pip install 'cotpd[llm]'") from error
-    plain = openai.DefaultHttpxClient(follow_redirects=False, timeout=timeout)
-    return openai.OpenAI(base_url=base_url, api_key=key or "none", max_retries=0, http_client=plain)
+    client = BoundedClient(timeout)
+    return openai.OpenAI(base_url=base_url, api_key=key or "none", max_retries=0, http_client=client)

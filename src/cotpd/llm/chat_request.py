@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import base64
 from dataclasses import asdict
+from enum import Enum
 from typing import Any
 
 from cotpd.llm.language_model import Image, Message, Request
 
 
-def to_chat(request: Request, *, model: str) -> dict[str, Any]:
+class Structure(Enum):
+    """How strictly an endpoint can be held to a schema."""
+
+    SCHEMA = "json_schema"
+    OBJECT = "json_object"
+    TEXT = "text"
+
+    @property
+    def looser(self) -> Structure:
+        """The next one that more endpoints know."""
+        return Structure.OBJECT if self is Structure.SCHEMA else Structure.TEXT
+
+
+def to_chat(request: Request, *, model: str, structure: Structure = Structure.SCHEMA) -> dict[str, Any]:
     """The body of a chat completion; images are read now and embedded."""
     parameters = {name: value for name, value in asdict(request.parameters).items() if value is not None}
     body = {"model": model, "messages": [_message(each) for each in request.messages], **parameters}
-    if request.schema is None:
+    if request.schema is None or structure is Structure.TEXT:
         return body
+    if structure is Structure.OBJECT:
+        return body | {"response_format": {"type": "json_object"}}
     schema = {"name": "answer", "schema": dict(request.schema), "strict": True}
     return body | {"response_format": {"type": "json_schema", "json_schema": schema}}
 

@@ -1,42 +1,83 @@
-"""A chat completion as servers send it, checked and read as an `Answer`."""
+"""A chat completion as servers send it, checked and read as an `Answer`, or as the fault that it tells."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from cotpd.core.errors import LanguageModelError
+from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer
 
-_TOO_LONG = frozenset({"exceed_context_size_error", "context_length_exceeded"})
+_TOO_LONG = {"exceed_context_size_error", "context_length_exceeded", "string_above_max_length"}
+_FILTERED = {"content_filter", "content_policy_violation"}
+_SPENT = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
+_BUSY_STATUS = {429, 503, 529}
+_BROKEN_STATUS = {408, 409, 425}
+_REFUSED_STATUS = {400, 413, 415, 418, 422, 451}
+_MOST_TOKENS = 10**9
 
 
-def read_completion(body: object, *, model: str) -> Answer:
-    """The answer in a ``chat.completion`` object; a question too long for the context is an answer ``too_long``.
+def read_body(content: bytes, *, model: str, status: int = 200, wait: float | None = None) -> Answer:
+    """The answer in what a server sent. Raises `CallError`; ``wait``: the seconds that it asks to wait."""
+    try:
+        body = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        if status != 200:
+            raise _failed(f"it ended with status {status}", status, wait) from None
+        raise _odd(model, "what it sent is no JSON; does the address end in /v1?") from None
+    if status != 200 and not (isinstance(body, dict) and body.get("error")):
+        raise _failed(f"it ended with status {status}", status, wait)
+    return read_completion(body, model=model, status=status, wait=wait)
 
-    Raises `LanguageModelError` for anything else: an error object, no choices, a message that is no text.
+
+def read_completion(body: object, *, model: str, status: int = 200, wait: float | None = None) -> Answer:
+    """The answer in a ``chat.completion`` object.
+
+    A question too long for the context is an answer ``too_long``, a filtered one ``content_filter``. Raises
+    `CallError` for anything else: an error object, no choices, a message that is no text.
     """
     if not isinstance(body, dict):
         raise _odd(model, f"a JSON object was expected, found {type(body).__name__}")
     if body.get("error"):
-        return _read_error(body["error"], model)
+        return _read_error(body["error"], model, status, wait)
     choice = _first_choice(body, model)
-    text = choice["message"].get("content")
+    message = choice["message"]
+    text = message.get("content")
     if text is not None and not isinstance(text, str):
         raise _odd(model, f"the message is no text but {type(text).__name__}")
+    refused = not text and bool(_text(message.get("refusal")))
     return Answer(
-        text or "",
-        finish_reason=_text(choice.get("finish_reason")),
+        text or _text(message.get("refusal")),
+        finish_reason="refusal" if refused else _text(choice.get("finish_reason")),
         prompt_tokens=_count(body.get("usage"), "prompt_tokens"),
         completion_tokens=_count(body.get("usage"), "completion_tokens"),
         model=_text(body.get("model")) or model,
     )
 
 
-def _read_error(error: object, model: str) -> Answer:
-    if isinstance(error, dict) and _TOO_LONG & {_text(error.get("type")), _text(error.get("code"))}:
-        return Answer("", finish_reason="too_long", model=model)
+def _read_error(error: object, model: str, status: int, wait: float | None) -> Answer:
+    marks = {_text(error.get("type")), _text(error.get("code"))} if isinstance(error, dict) else set()
+    for reason, known in (("too_long", _TOO_LONG), ("content_filter", _FILTERED)):
+        if known & marks:
+            return Answer("", finish_reason=reason, model=model)
     message = error.get("message") if isinstance(error, dict) else error
-    raise LanguageModelError(f"{model} answered with an error: {str(message)[:200]}")
+    what = f"{model} answered with an error: {str(message)[:200]}"
+    if _SPENT & marks:
+        raise CallError(f"{what}; fill up the account, then run again", Fault.FINAL)
+    code = error.get("code") if isinstance(error, dict) else None
+    told = code if status == 200 and isinstance(code, int) and 400 <= code < 600 else status
+    raise _failed(what, told, wait)
+
+
+def _failed(what: str, status: int, wait: float | None) -> CallError:
+    """What a status means. A 200 that holds an error means that it failed this once."""
+    if status in _BUSY_STATUS:
+        return CallError(what, Fault.BUSY, retry_after=wait)
+    if status == 200 or status >= 500 or status in _BROKEN_STATUS:
+        return CallError(what, Fault.BROKEN, retry_after=wait)
+    if status in _REFUSED_STATUS:
+        return CallError(what, Fault.REFUSED)
+    return CallError(f"{what} (status {status}); check the address, the key and the model's name", Fault.FINAL)
 
 
 def _first_choice(body: dict[str, Any], model: str) -> dict[str, Any]:
@@ -54,8 +95,8 @@ def _text(value: object) -> str:
 
 def _count(usage: object, key: str) -> int:
     value = usage.get(key) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and value >= 0 else 0
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else 0
 
 
-def _odd(model: str, what: str) -> LanguageModelError:
-    return LanguageModelError(f"{model} sent no chat completion: {what}; check the endpoint and the model's name")
+def _odd(model: str, what: str) -> CallError:
+    return CallError(f"{model} sent no chat completion: {what}; check the endpoint and the model's name", Fault.BROKEN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from cotpd.core.errors import UsageError
@@ -14,7 +15,7 @@ class Price:
     prompt: float
     completion: float
 
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float:
         """The price of so many tokens."""
         return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1e6
 
@@ -30,21 +31,23 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a run asks. Raises `UsageError` for a budget of money without a price.
+    """How a run asks; all times are seconds. Raises `UsageError` for settings that allow nothing.
 
-    ``concurrency``: the most requests on their way at once; fewer while the endpoint is busy. ``attempts``: for each
-    request. ``longest_wait``: seconds that the endpoint may ask us to wait; a longer wait stops the run.
-    ``breaker``: failures in a row, without an answer between, after which the run pauses for ``pause`` seconds and
-    tries one request; when that fails as well, it stops. ``drain``: seconds that a stopped run waits for what is on
-    its way. ``ask_again``: whether requests whose answers were rejected before are asked anew.
+    ``concurrency``: the most requests on their way at once; fewer while the endpoint is busy. ``attempts``: the most
+    for one request, not counting those that a busy endpoint turned away. ``longest_answer``: after this an attempt is
+    given up. ``longest_wait``: when the endpoint asks for a longer one, the run stops. ``breaker``: rounds of
+    failures without an answer between after which the run pauses for ``pause`` and tries one request; when that fails
+    as well, it stops. ``drain``: how long a stopped run waits for what is on its way. ``ask_again``: whether requests
+    whose answers were rejected before are asked anew.
     """
 
     concurrency: int = 32
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
+    requests_per_minute: float = math.inf
+    tokens_per_minute: float = math.inf
     attempts: int = 5
+    longest_answer: float = 600.0
     longest_wait: float = 300.0
-    breaker: int = 20
+    breaker: int = 4
     pause: float = 30.0
     drain: float = 5.0
     budget: Budget = field(default_factory=Budget)
@@ -54,5 +57,7 @@ class Policy:
     def __post_init__(self) -> None:
         if self.budget.money is not None and self.price is None:
             raise UsageError("a budget of money needs the price of tokens; give the prices or a budget of tokens")
-        if self.concurrency < 1 or self.attempts < 1:
-            raise UsageError("concurrency and attempts must be 1 or more")
+        if min(self.concurrency, self.attempts, self.breaker) < 1:
+            raise UsageError("concurrency, attempts and breaker must be 1 or more")
+        if not (self.requests_per_minute > 0 and self.tokens_per_minute > 0):
+            raise UsageError("a rate per minute must be above 0")

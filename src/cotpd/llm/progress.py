@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
+
+from cotpd.llm.spending import Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +40,29 @@ class Progress:
     def seconds_left(self, total: int) -> float | None:
         """The time that the rest of ``total`` requests takes at this rate; None before the first answer."""
         return (total - self.done) / self.rate if self.rate else None
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of a run as it goes; see `Progress`."""
+
+    served: int = 0
+    answered: int = 0
+    rejected: int = 0
+    failed: int = 0
+    began: float = field(default_factory=monotonic)
+
+    def progress(self, spending: Spending, *, in_flight: int) -> Progress:
+        """This moment."""
+        return Progress(
+            self.served,
+            self.answered,
+            self.rejected,
+            self.failed,
+            attempts=spending.attempts,
+            prompt_tokens=spending.prompt_tokens,
+            completion_tokens=spending.completion_tokens,
+            cost=spending.cost,
+            in_flight=in_flight,
+            seconds=monotonic() - self.began,
+        )

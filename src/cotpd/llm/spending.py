@@ -1,0 +1,87 @@
+"""What a run has spent, and whether it may spend more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cotpd.llm.language_model import Answer, Request
+from cotpd.llm.policy import Policy
+
+_LETTERS_PER_TOKEN = 3
+_TOKENS_PER_IMAGE = 1_500
+_TOKENS_PER_MESSAGE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The most tokens that one attempt is likely to take."""
+
+    prompt: int
+    completion: int
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(self.prompt + other.prompt, self.completion + other.completion)
+
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.prompt + self.completion
+
+
+def estimate(request: Request) -> Estimate:
+    """Counted high, from letters, pictures and the longest answer: what is reserved before a request is sent."""
+    letters = sum(len(each.content.encode("utf-8", "surrogatepass")) for each in request.messages)
+    images = sum(len(each.images) for each in request.messages)
+    prompt = letters // _LETTERS_PER_TOKEN + images * _TOKENS_PER_IMAGE + len(request.messages) * _TOKENS_PER_MESSAGE
+    return Estimate(prompt, request.parameters.max_tokens)
+
+
+@dataclass(slots=True)
+class Spending:
+    """Attempts, tokens and money. What is on its way is reserved, so that a budget is never overrun.
+
+    ``prompt_tokens`` and ``completion_tokens`` are what the endpoint told. An answer that tells nothing counts in
+    ``guessed`` with its estimate, which the budget believes.
+    """
+
+    policy: Policy
+    attempts: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    guessed: Estimate = Estimate(0, 0)
+    reserved: list[Estimate] = field(default_factory=list)
+
+    @property
+    def cost(self) -> float | None:
+        """The money spent; None where no price is known, or not all tokens."""
+        price = self.policy.price
+        return price.of(self.prompt_tokens, self.completion_tokens) if price and not self.guessed.total else None
+
+    def allows(self, next_one: Estimate) -> bool:
+        """Whether one more attempt stays within the budget, whatever becomes of those on their way."""
+        budget, price = self.policy.budget, self.policy.price
+        if budget.requests is not None and self.attempts >= budget.requests:
+            return False
+        likely = (self.guessed, *self.reserved, next_one)
+        prompt = self.prompt_tokens + sum(each.prompt for each in likely)
+        completion = self.completion_tokens + sum(each.completion for each in likely)
+        if budget.tokens is not None and prompt + completion > budget.tokens:
+            return False
+        return budget.money is None or price is None or price.of(prompt, completion) <= budget.money
+
+    def start(self, attempt: Estimate) -> None:
+        """An attempt is on its way."""
+        self.attempts += 1
+        self.reserved.append(attempt)
+
+    def end(self, attempt: Estimate, answer: Answer | None) -> int:
+        """It is over: the tokens that it took, as far as one knows."""
+        self.reserved.remove(attempt)
+        if answer is None:
+            return 0
+        if not (answer.prompt_tokens or answer.completion_tokens):
+            self.guessed = self.guessed + attempt
+            return attempt.total
+        self.prompt_tokens += answer.prompt_tokens
+        self.completion_tokens += answer.completion_tokens
+        return answer.prompt_tokens + answer.completion_tokens
