@@ -41,8 +41,11 @@ def test_without_the_engine_the_extra_is_named(tmp_path: Path, monkeypatch: pyte
 def test_a_torn_file_is_named(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp")
     (tmp_path / "torn.gguf").write_bytes(b"GGUF\x03\x00")
-    with pytest.raises(LanguageModelError, match=r"torn\.gguf: the model does not load"):
-        LocalModel(tmp_path / "torn.gguf")
+    with (
+        LocalModel(tmp_path / "torn.gguf") as model,
+        pytest.raises(LanguageModelError, match=r"torn\.gguf: the model does not load"),
+    ):
+        model.answer(question("Name a colour."))
 
 
 def test_a_real_model_answers_quietly_and_closes(smollm2: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 import cotpd
+from cotpd.cli.augment import augment
 from cotpd.cli.caption import caption
 from cotpd.cli.check import check
 from cotpd.cli.convert import convert
@@ -25,10 +26,11 @@ from cotpd.cli.elicit import elicit
 from cotpd.cli.evaluate import evaluate
 from cotpd.cli.extract import extract
 from cotpd.cli.show import show
+from cotpd.cli.store import store
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (caption, check, convert, demo, distill, elicit, evaluate, extract, show):
+for verb in (augment, caption, check, convert, demo, distill, elicit, evaluate, extract, show, store):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")

@@ -16,6 +16,7 @@ UNSPLIT = "unsplit"
 """Where posts go whose split nothing tells."""
 
 CAPTIONS, KNOWLEDGE, AUGMENTED = "captions.jsonl", "knowledge.jsonl", "augmented.jsonl"
+_NOT_POSTS = re.compile(rf"augmented\b|captions\b|knowledge\b|rejections\b|{re.escape(LABELS)}$")
 _NAMES = {"train": "train", "dev": "dev", "valid": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 
@@ -54,8 +55,7 @@ def companion(path: Path, name: str) -> Path:
 def _may_be_corpus(file: Path) -> bool:
     if file.is_dir():
         return (file / MARK).is_file() or any(file.glob(f"*{ANNOTATIONS}"))
-    beside = file.name in (CAPTIONS, KNOWLEDGE, AUGMENTED, LABELS) or file.name.endswith("rejections.jsonl")
-    return file.is_file() and file.suffix in SUFFIXES and not beside
+    return file.is_file() and file.suffix in SUFFIXES and not _NOT_POSTS.match(file.name)
 
 
 def _naming(split: str, candidates: list[Path]) -> list[Path]:

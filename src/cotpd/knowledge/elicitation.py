@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from cotpd.core.errors import DataError
@@ -36,8 +37,8 @@ Outcome = Knowledge | Rejection
 class Question:
     """One question about one post, for the model of a name.
 
-    ``key`` is made of the post and of all that decides the answer; ``old_key`` knows no endpoint: by it answers were
-    kept before there was a request store.
+    ``request_key`` is made of all that decides the answer, ``key`` also of the post and the grain. ``old_key`` knows
+    no endpoint: by it answers were kept before there was a request store.
     """
 
     post: Post
@@ -45,6 +46,7 @@ class Question:
     template: str
     messages: tuple[Message, ...]
     model: str
+    request_key: str
     key: str
     old_key: str
 
@@ -81,6 +83,7 @@ class ElicitationReport:
     themselves, of those asked now. ``cost`` is None where no price is known.
     """
 
+    model: str = ""
     knowledge: list[Knowledge] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -138,7 +141,7 @@ def elicit(
         finally:
             if file:
                 file.write(run.answers)
-    return run.report(examples, num_possible=len(examples) * len(grains))
+    return run.report(model.name, examples, num_possible=len(examples) * len(grains))
 
 
 def questions(
@@ -184,9 +187,10 @@ class _Run:
 
     def ask(self, model: LanguageModel, store: RequestStore) -> None:
         """Find an answer to every question."""
-        found = frozenset(self._known)
-        requests = (each.request for each in self._asked if not found & {each.key, each.old_key})
-        for request, end in ask(requests, model, store=store, policy=self._asking.policy, listener=self._listen):
+        left = [each for each in self._asked if not self._known.keys() & {each.key, each.old_key}]
+        requests = (question.request for question in left)
+        listener = partial(self._listen, len(left))
+        for request, end in ask(requests, model, store=store, policy=self._asking.policy, listener=listener):
             question: Question = request.about
             answer = end.answer if isinstance(end, Failure) else end
             if answer:
@@ -195,12 +199,13 @@ class _Run:
             elif isinstance(end, Failure):
                 self._failures.append(end.reason)
 
-    def report(self, examples: Sequence[Example], *, num_possible: int) -> ElicitationReport:
+    def report(self, model: str, examples: Sequence[Example], *, num_possible: int) -> ElicitationReport:
         """The outcome."""
         outcomes = self.answers.values()
         knowledge = [each for each in outcomes if isinstance(each, Knowledge)]
         rejections = [each for each in outcomes if isinstance(each, Rejection)]
         return ElicitationReport(
+            model,
             knowledge,
             rejections,
             self._failures,
@@ -214,10 +219,10 @@ class _Run:
             quality=measure(knowledge, rejections, (example.post for example in examples)),
         )
 
-    def _listen(self, progress: Progress) -> None:
+    def _listen(self, total: int, progress: Progress) -> None:
         self._last = progress
         if self._asking.listener:
-            self._asking.listener(progress, len(self._asked))
+            self._asking.listener(progress, total)
 
 
 def _store(asking: Asking, out: Path | None) -> AbstractContextManager[RequestStore]:
@@ -234,5 +239,6 @@ def _question(post: Post, template: Template, *, grain: Grain, model: str, endpo
     messages = template.render(post)
     texts = (text for message in messages for text in (message.role, message.content))
     old_key = hash_text(post.id, grain, model, str(MAX_TOKENS), *texts)[:16]
-    key = hash_text(post.id, grain, Request(messages, Parameters(MAX_TOKENS)).key(endpoint, model))[:16]
-    return Question(post, grain, template.name, messages, model, key, old_key)
+    request_key = Request(messages, Parameters(MAX_TOKENS)).key(endpoint, model)
+    key = hash_text(post.id, grain, request_key)[:16]
+    return Question(post, grain, template.name, messages, model, request_key, key, old_key)

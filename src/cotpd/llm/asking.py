@@ -37,6 +37,8 @@ class Failure:
         return self.answer is not None
 
 
+_ENDS_REQUEST = {Fault.REFUSED, Fault.UNKNOWN}
+
 Result = tuple[Request, Answer | Failure]
 
 
@@ -197,7 +199,7 @@ class _Run:
             return []
         if error.fault is Fault.BUSY:
             job.attempts -= 1
-        if error.fault is not Fault.REFUSED and job.attempts < self._policy.attempts:
+        if error.fault not in _ENDS_REQUEST and job.attempts < self._policy.attempts:
             heapq.heappush(self._later, (again, next(self._numbers), job))
             return []
         del self._open[job.key]

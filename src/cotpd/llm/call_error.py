@@ -18,6 +18,8 @@ class Fault(StrEnum):
     """Nobody listens there: final, unless it has answered before."""
     REFUSED = "refused"
     """It will not answer this request (400, 413, 422): the others go on."""
+    UNKNOWN = "unknown"
+    """A recording does not hold this answer: the others go on."""
     FINAL = "final"
     """It will not answer any (401, 403, 404, a spent quota, a redirect): the run stops."""
 

@@ -20,41 +20,41 @@ _SAMPLED = 1 << 20
 class LocalModel:
     """A GGUF file as a `LanguageModel`, named by the file; close it (or use ``with``) before the process ends.
 
-    ``threads``: of the CPU, llama.cpp's own choice when 0. ``context``: tokens of question and answer together.
-    Raises `MissingExtraError` without xllamacpp or the file, `LanguageModelError` for a file that does not load.
+    ``threads``: of the CPU, llama.cpp's own choice when 0. ``context``: tokens of question and answer together. The
+    file is loaded for the first question. Raises `MissingExtraError` without xllamacpp or the file.
     """
+
+    most_at_once = 1
 
     def __init__(self, path: str | Path, *, threads: int = 0, context: int = 4096) -> None:
         self.path = Path(path)
-        self._server: Any = _start_server(self.path, threads, context)
-        self._endpoint = f"gguf:{_mark_of(self.path)}"
+        self._parameters: Any = _parameters(self.path, threads, context)
+        self._server: Any = None
+        self._is_closed = False
+        self.endpoint = f"gguf:{_mark_of(self.path)}"
+        """A mark of the file's size, beginning and end: another file of this name is another model."""
 
     @property
     def name(self) -> str:
         """The file's name without ``.gguf``."""
         return self.path.stem
 
-    @property
-    def endpoint(self) -> str:
-        """``gguf:`` and a mark of the file's size, beginning and end: another file of this name is another model."""
-        return self._endpoint
-
-    @property
-    def most_at_once(self) -> int:
-        """One: the engine reads what a question shares with the one before only once."""
-        return 1
-
     def answer(self, request: Request) -> Answer:
-        """The answer; the part that a question shares with the last one is not read again. Images are not seen."""
-        if self._server is None:
+        """The answer; the part that a question shares with the last one is not read again. Images are not seen.
+
+        Raises `LanguageModelError` for a file that does not load.
+        """
+        if self._is_closed:
             raise LanguageModelError(f"{self.name} is closed; open the model again")
         if any(message.images for message in request.messages):
             raise LanguageModelError(f"{self.name} reads text only; show pictures to a model behind an endpoint")
+        if self._server is None:
+            self._server = _start_server(self._parameters, self.path)
         return read_completion(self._server.handle_chat_completions(to_chat(request, model=self.name)), model=self.name)
 
     def close(self) -> None:
         """Stop the engine and free its memory; closing twice is fine."""
-        self._server = None
+        self._server, self._is_closed = None, True
 
     def __enter__(self) -> Self:
         return self
@@ -66,7 +66,7 @@ class LocalModel:
         return f"LocalModel({str(self.path)!r})"
 
 
-def _start_server(path: Path, threads: int, context: int) -> Any:
+def _parameters(path: Path, threads: int, context: int) -> Any:
     try:
         import xllamacpp
     except ImportError as error:
@@ -80,6 +80,12 @@ def _start_server(path: Path, threads: int, context: int) -> Any:
     parameters.api_keys = [secrets.token_hex(16)]  # the engine also listens on loopback: nobody else may ask it
     if threads:
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    return parameters
+
+
+def _start_server(parameters: Any, path: Path) -> Any:
+    import xllamacpp
+
     try:
         return xllamacpp.Server(parameters)
     except RuntimeError as error:

@@ -80,6 +80,8 @@ class Pace:
         fault = error.fault
         if fault is Fault.FINAL or (fault is Fault.ABSENT and not self._has_answered):
             raise error
+        if fault is Fault.UNKNOWN:
+            return now
         if fault is Fault.REFUSED:
             return self._refuse(error, now)
         if (error.retry_after or 0) > self._policy.longest_wait:

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -78,8 +79,7 @@ class RequestStore:
 
     def find(self, key: str) -> Kept | None:
         """What is kept under a key, if it is whole; a damaged row counts in ``num_damaged``."""
-        with self._lock:
-            row = self._connection.execute(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", (key,)).fetchone()
+        row = self._select(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", key)
         return self._read(row) if row else None
 
     def add(self, kept: Iterable[Kept], mishaps: Iterable[Mishap] = ()) -> None:
@@ -89,12 +89,29 @@ class RequestStore:
         """
         rows = [(*_row(each), time.time()) for each in kept]
         events = [(each.key, each.reason, _json(each.answer), time.time()) for each in mishaps]
-        try:
-            with self._lock, self._connection:
-                self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-                self._connection.executemany("INSERT INTO mishaps VALUES (?, ?, ?, ?)", events)
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: answers cannot be kept ({error}); free the disk and run again") from error
+        with self._writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany("INSERT INTO mishaps VALUES (?, ?, ?, ?)", events)
+            connection.executemany("DELETE FROM batches WHERE key = ?", [row[:1] for row in (*rows, *events)])
+
+    def send_out(self, keys: Iterable[str], batch: str) -> None:
+        """Note that questions stand in a batch, until something is added under their keys or it is called back."""
+        rows = [(key, batch, time.time()) for key in keys]
+        with self._writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", rows)
+
+    def is_out(self, key: str) -> bool:
+        """Whether a question stands in a batch."""
+        return self._select("SELECT 1 FROM batches WHERE key = ?", key) is not None
+
+    def call_back(self, batch: str) -> int:
+        """Forget a batch that was never handed in, or is lost: the number of questions that may be asked again."""
+        with self._writing() as connection:
+            return connection.execute("DELETE FROM batches WHERE batch = ?", (batch,)).rowcount
+
+    def batches(self) -> dict[str, int]:
+        """The batches that are out and how many of their questions are open."""
+        return dict(self._connection.execute("SELECT batch, COUNT(*) FROM batches GROUP BY batch ORDER BY batch"))
 
     def __iter__(self) -> Iterator[Kept]:
         """Every whole answer, by key."""
@@ -109,9 +126,9 @@ class RequestStore:
 
     def statistics(self) -> list[StoreStatistics]:
         """One row for each model and endpoint."""
-        counts = """SELECT endpoint, model, COUNT(*), COUNT(rejected),
-                           SUM(answer ->> 'prompt_tokens'), SUM(answer ->> 'completion_tokens')
-                    FROM answers GROUP BY endpoint, model ORDER BY endpoint, model"""
+        tokens = (f"SUM(json_extract(answer, '$.{name}_tokens'))" for name in ("prompt", "completion"))
+        counts = f"""SELECT endpoint, model, COUNT(*), COUNT(rejected), {", ".join(tokens)}
+                     FROM answers GROUP BY endpoint, model ORDER BY endpoint, model"""
         return [StoreStatistics(*row) for row in self._connection.execute(counts)]
 
     def close(self) -> None:
@@ -123,6 +140,21 @@ class RequestStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self.close()
+
+    def _select(self, query: str, key: str) -> tuple[Any, ...] | None:
+        with self._lock:
+            row: tuple[Any, ...] | None = self._connection.execute(query, (key,)).fetchone()
+        return row
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction."""
+        try:
+            with self._lock, self._connection:
+                yield self._connection
+        except sqlite3.Error as error:
+            what = "it is read-only" if self.read_only else f"{error}; free the disk and run again"
+            raise StoreError(f"{self.path}: nothing can be kept: {what}") from error
 
     def _read(self, row: tuple[Any, ...]) -> Kept | None:
         *values, digest = row

@@ -38,6 +38,8 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
                     saved += connection.execute("INSERT OR IGNORE INTO answers VALUES (?,?,?,?,?,?,?)", row).rowcount
             for row in _rows(source, "mishaps", copy):
                 connection.execute("INSERT OR IGNORE INTO mishaps VALUES (?,?,?,?)", row)
+            for row in _rows(source, "batches", copy):
+                connection.execute("INSERT OR IGNORE INTO batches VALUES (?,?,?)", row)
     return saved
 
 

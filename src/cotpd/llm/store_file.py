@@ -24,6 +24,7 @@ _SCHEMA = f"""
     CREATE TABLE answers (key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, model TEXT NOT NULL, answer TEXT NOT NULL,
                           rejected TEXT, digest TEXT NOT NULL, at REAL NOT NULL);
     CREATE TABLE mishaps (key TEXT NOT NULL, reason TEXT NOT NULL, answer TEXT, at REAL NOT NULL);
+    CREATE TABLE batches (key TEXT PRIMARY KEY, batch TEXT NOT NULL, at REAL NOT NULL);
     PRAGMA application_id = {_APPLICATION};
     PRAGMA user_version = {_VERSION};
 """
@@ -154,7 +155,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     [version] = connection.execute("PRAGMA user_version").fetchone()
     if version > _VERSION:
         raise StoreError(f"{path}: written by a newer cotpd (format {version}); upgrade cotpd to use it")
-    for table in ("answers", "mishaps"):
+    for table in ("answers", "mishaps", "batches"):
         connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
 
 
