@@ -130,11 +130,10 @@ def open_picture(file: ImageFile) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Picture(file.image_id, _ready(_decode(file.content)), file.sha256)
     except UnusableImageError:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise UnusableImageError("too many pixels") from error
     except UnidentifiedImageError as error:
         raise UnusableImageError("not an image") from error
@@ -180,21 +179,13 @@ def _decode(content: bytes) -> Image.Image:
 
 
 def _ready(image: Image.Image) -> Image.Image:
-    turn = _TURNS.get(_orientation(image))
+    orientation = image.getexif().get(_ORIENTATION)
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
     pixels = _opaque(_eight_bits(image))
     pixels.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
     pixels = pixels.transpose(turn) if turn is not None else pixels
     pixels.info.clear()
     return pixels
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) where the data is damaged."""
-    try:
-        value = image.getexif().get(_ORIENTATION)
-    except _DAMAGE:
-        return 1
-    return value if isinstance(value, int) else 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -69,7 +69,8 @@ def caption(
     if dry_run:
         _rehearse(image_ids, folder, target, options, base_url)
         return
-    with _captioner(options, base_url, device, batch_size) as captioner, CountingBar("captions") as bar:
+    opened = _blip2(options, device, batch_size) if base_url is None else _vision(options, base_url, target)
+    with opened as captioner, CountingBar("captions") as bar:
         report = describe(image_ids, folder, captioner, out=target, on_progress=lambda now: _show(now, bar))
     _tell(report, target, as_json=as_json)
     if report.rejected_share > max_rejected:
@@ -93,17 +94,22 @@ def _image_ids(data: Path, split: Split | None) -> list[str]:
 
 
 @contextmanager
-def _captioner(options: Blip2Options, base_url: str | None, device: str, batch_size: int) -> Iterator[Captioner]:
-    if base_url is None:
-        from cotpd.captions.blip2 import Blip2Captioner
+def _blip2(options: Blip2Options, device: str, batch_size: int) -> Iterator[Captioner]:
+    from cotpd.captions.blip2 import Blip2Captioner
 
-        yield Blip2Captioner(options, device=device, batch_size=batch_size)
-        return
+    yield Blip2Captioner(options, device=device, batch_size=batch_size)
+
+
+@contextmanager
+def _vision(options: Blip2Options, base_url: str, target: Path) -> Iterator[Captioner]:
+    """A vision model whose answers are kept in the store beside the captions."""
     from cotpd.captions.vision_captioner import VisionCaptioner
+    from cotpd.cli.model_options import open_store
+    from cotpd.knowledge.elicitation import STORE
     from cotpd.llm.chat_model import ChatModel
 
-    with ChatModel(options.model, base_url=base_url) as model:
-        yield VisionCaptioner(model, name=options.name)
+    with open_store(target.with_name(STORE)) as store, ChatModel(options.model, base_url=base_url) as model:
+        yield VisionCaptioner(model, name=options.name, store=store)
 
 
 def _rehearse(
@@ -111,13 +117,13 @@ def _rehearse(
 ) -> None:
     """Print how many images are to be described and, of a vision model, the question; describe nothing."""
     from cotpd.captions.captioning import planned
-    from cotpd.captions.vision_captioner import template
+    from cotpd.captions.vision_captioner import VisionCaptioner, template
+    from cotpd.llm.chat_model import ChatModel
 
-    if base_url is None:
-        who = options.id
-    else:
-        with _captioner(options, base_url, "", 1) as captioner:
-            who = captioner.id
+    who = options.id
+    if base_url is not None:
+        with ChatModel(options.model, base_url=base_url) as model:
+            who = VisionCaptioner(model, name=options.name).id
         typer.echo("\n\n".join(template()) + "\n")
     report = planned(image_ids, folder, who, target)
     typer.echo(
