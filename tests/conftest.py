@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import signal
 import socket
 import string
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from cotpd.cli.app import main
 from cotpd.corpus.corpus import Corpus
+from cotpd.llm.fake_server import FakeServer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -169,56 +167,11 @@ def cotpd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     signal.signal(signal.SIGTERM, before)
 
 
-class ChatServer(ThreadingHTTPServer):
-    """An OpenAI-compatible endpoint on loopback: keeps every question and answers with ``reply(question)``.
-
-    ``reply`` gives the text of an answer, or the bytes of the whole body; ``status`` and ``headers`` go with it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _ChatHandler)
-        self.url = f"http://127.0.0.1:{self.server_port}/v1"
-        self.questions: list[dict[str, Any]] = []
-        self.reply: Callable[[dict[str, Any]], str | bytes] = lambda question: "The post is about something."
-        self.status = 200
-        self.headers: dict[str, str] = {}
-
-
-class _ChatHandler(BaseHTTPRequestHandler):
-    server: ChatServer
-
-    def do_POST(self) -> None:
-        server = self.server
-        question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        server.questions.append(question | {"path": self.path, "authorization": self.headers["Authorization"]})
-        reply = server.reply(question)
-        body = reply if isinstance(reply, bytes) else _completion(reply, question["model"])
-        self.send_response(server.status)
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **server.headers}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None: ...
-
-
-def _completion(text: str, model: str) -> bytes:
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-    return json.dumps({"object": "chat.completion", "model": model, "choices": [choice], "usage": usage}).encode()
-
-
 @pytest.fixture
-def chat_server() -> Iterator[ChatServer]:
-    """A language model's endpoint; see `ChatServer`."""
-    server = ChatServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def chat_server() -> Iterator[FakeServer]:
+    """A language model's endpoint on loopback, which keeps every question and answers as its ``script`` says."""
+    with FakeServer(lambda number, question: "The post is about something.") as server:
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 
 from cotpd.core.files import hash_text, json_line
 from cotpd.core.records import Grain
+from cotpd.llm.fake_server import FakeServer, Reply
+from cotpd.llm.request_store import RequestStore
 
 Cotpd = Callable[..., Any]
 IDS = ("a", "b", "c", "d")
@@ -41,17 +44,17 @@ def rows(data: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in (data / "knowledge.jsonl").read_text("utf-8").splitlines()]
 
 
-def run_until(number: int, kind: signal.Signals, data: Path, server: Any) -> tuple[int, str]:
-    """Run the command in a process that gets a signal while it waits for answer ``number``: its end and stderr."""
+def run_until(number: int, kind: signal.Signals, data: Path, server: FakeServer, *options: str) -> tuple[int, str]:
+    """Run the command in a process that gets a signal when question ``number`` arrives: its end and stderr."""
     started: Queue[subprocess.Popen[str]] = Queue()
 
-    def reply_or_signal(question: dict[str, Any]) -> str:
-        if len(server.questions) == number:
+    def answer_or_signal(count: int, question: dict[str, Any]) -> str:
+        if server.num_questions == number:
             started.get(timeout=60).send_signal(kind)
         return reply(question)
 
-    server.reply = reply_or_signal
-    words = ["elicit", str(data), "--model", "small", "--base-url", server.url]
+    server.script = answer_or_signal
+    words = ["elicit", str(data), "--model", "small", "--base-url", server.url, *options]
     program = [sys.executable, "-c", "from cotpd.cli.app import main; main()", *words]
     with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         started.put(process)
@@ -59,39 +62,166 @@ def run_until(number: int, kind: signal.Signals, data: Path, server: Any) -> tup
     return process.returncode, errors
 
 
-def test_answers_lie_beside_the_corpus(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    chat_server.reply = reply
+def answer_all(server: FakeServer) -> None:
+    server.script = lambda number, question: reply(question)
+
+
+def num_kept(data: Path) -> int:
+    with RequestStore(data / "requests.sqlite") as store:
+        return len(list(store))
+
+
+def test_answers_lie_beside_the_corpus(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    answer_all(chat_server)
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
     assert (ended.code, ended.err) == (0, "")
     assert f"{NUM_QUESTIONS} answers kept, 0 rejected; {NUM_QUESTIONS} asked now" in ended.out
-    assert "84 tokens read, 36 written" in ended.out
+    assert "noun                4 answers of  6.0 words; grounded" in ended.out
     assert [(row["grain"], row["example_id"]) for row in rows(data)] == [(grain, id) for grain in Grain for id in IDS]
 
 
-def test_killed_and_run_again_it_asks_only_what_is_missing(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    """Killed twice, once with a torn line: only the questions then on their way are asked, and paid, twice."""
-    for number in (3, 7):
-        assert run_until(number, signal.SIGKILL, data, chat_server)[0] == -signal.SIGKILL
-    assert len(rows(data)) == 5
-    with (data / "knowledge.jsonl").open("ab") as stream:
-        stream.write(b'{"example_id": "b", "gra')
-    chat_server.reply = reply
-    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--json")
-    assert json.loads(ended.out)["num_asked"] == NUM_QUESTIONS - 5
-    assert len(chat_server.questions) == NUM_QUESTIONS + 2
-    wanted = {reply(question) for question in chat_server.questions}
-    assert {row["text"] for row in rows(data)} == wanted
-    assert len(rows(data)) == NUM_QUESTIONS
+def test_killed_at_random_and_run_again_it_pays_once(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """Fault 1: only what was on its way is asked twice, and the files are those of a run that nobody stopped."""
+    at_once = 2
+    kills = (NUM_QUESTIONS // 2, NUM_QUESTIONS // 2 + 3, NUM_QUESTIONS)
+    for number in kills:
+        ended = run_until(number, signal.SIGKILL, data, chat_server, "--concurrency", str(at_once))
+        assert ended[0] == -signal.SIGKILL
+        assert num_kept(data) >= number - at_once * (kills.index(number) + 1)
+    answer_all(chat_server)
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
+    assert cotpd(*arguments).code == 0
+    assert NUM_QUESTIONS <= chat_server.num_questions <= NUM_QUESTIONS + at_once * len(kills)
+    killed = (data / "knowledge.jsonl").read_bytes()
+    whole = data / "whole" / "knowledge.jsonl"
+    assert cotpd(*arguments, "--out", whole).code == 0
+    assert whole.read_bytes() == killed
+    before = chat_server.num_questions
+    assert cotpd(*arguments).code == 0
+    assert chat_server.num_questions == before
 
 
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_it_keeps_what_was_answered(kind: signal.Signals, code: int, data: Path, chat_server: Any) -> None:
-    assert run_until(3, kind, data, chat_server) == (code, "")
-    assert len(rows(data)) == 2
+def test_interrupted_it_keeps_what_was_answered(
+    kind: signal.Signals, code: int, data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    """Fault 2."""
+    assert run_until(3, kind, data, chat_server, "--concurrency", "1") == (code, "")
+    assert num_kept(data) == 3
+    answer_all(chat_server)
+    assert cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url).code == 0
+    assert chat_server.num_questions == NUM_QUESTIONS
 
 
-def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    chat_server.reply = lambda question: "" if "Jordan a" in question["messages"][-1]["content"] else reply(question)
+def test_interrupted_it_waits_for_nobody_who_is_silent(data: Path, chat_server: FakeServer) -> None:
+    """Fault 2: an endpoint that never answers holds it up for five seconds, not for two minutes."""
+    hang = Reply(ending="hang")
+    started: Queue[subprocess.Popen[bytes]] = Queue()
+
+    def script(number: int, question: dict[str, Any]) -> Reply:
+        if number == 4:
+            started.get(timeout=60).send_signal(signal.SIGINT)
+        return hang
+
+    chat_server.script = script
+    words = ["elicit", str(data), "--model", "small", "--base-url", chat_server.url, "--concurrency", "4"]
+    with subprocess.Popen([sys.executable, "-c", "from cotpd.cli.app import main; main()", *words]) as process:
+        started.put(process)
+        assert process.wait(timeout=100) == 130
+
+
+def test_a_second_run_is_told_who_holds_the_store(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """Fault 3."""
+    with RequestStore(data / "requests.sqlite"):
+        ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
+    assert (ended.code, chat_server.num_questions) == (1, 0)
+    assert f"process {os.getpid()}" in ended.err
+
+
+def test_without_a_home_it_works(
+    data: Path, chat_server: FakeServer, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 19."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
+    answer_all(chat_server)
+    assert cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url).code == 0
+
+
+def test_a_spent_budget_ends_with_4_and_goes_on_later(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """Fault 12."""
+    answer_all(chat_server)
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
+    ended = cotpd(*arguments, "--max-requests", "5")
+    assert (ended.code, chat_server.num_questions, len(rows(data))) == (4, 5, 5)
+    assert "error: the budget is spent" in ended.err
+    ended = cotpd(*arguments, "--price-in", "1000000", "--price-out", "0", "--json")
+    told = json.loads(ended.out)
+    assert (ended.code, chat_server.num_questions) == (0, NUM_QUESTIONS)
+    assert told["cost"] == told["prompt_tokens"] > 0
+    assert json.loads(cotpd(*arguments, "--json").out)["cost"] is None
+
+
+def test_only_what_is_changed_is_asked(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """Fault 16: another wording has a file of its own."""
+    answer_all(chat_server)
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
+    cotpd(*arguments)
+    for wording in ("v2", "direct-v1"):
+        assert cotpd(*arguments, "--wording", wording).code == 0
+        kept = [json.loads(line) for line in (data / f"knowledge-{wording}.jsonl").read_text("utf-8").splitlines()]
+        assert {row["template"] for row in kept} == {f"{grain}.{wording}" for grain in Grain}
+    assert chat_server.num_questions == 3 * NUM_QUESTIONS
+    assert len(rows(data)) == NUM_QUESTIONS
+    assert cotpd("check", data).code == 0
+
+
+def test_another_model_that_answers_is_told(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """Fault 11."""
+    body = {"model": "cheaper", "choices": [{"message": {"content": "It tells of the man."}, "finish_reason": "stop"}]}
+    chat_server.script = lambda number, question: Reply(body=json.dumps(body).encode())
+    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
+    assert "answered by cheaper, where small was asked" in ended.out
+
+
+def test_questions_without_an_answer_are_asked_by_the_next_run(
+    data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    refused = Reply(body=b'{"error": {"message": "not this one"}}', status=400)
+    chat_server.script = lambda number, question: refused if number == 2 else reply(question)
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
+    ended = cotpd(*arguments)
+    assert (ended.code, len(rows(data))) == (3, NUM_QUESTIONS - 1)
+    assert "1 without an answer, asked by the next run: small answered with an error: not this one" in ended.out
+    assert cotpd(*arguments).code == 0
+    assert len(rows(data)) == NUM_QUESTIONS
+
+
+def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """Fault 21."""
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
+    out, back = data / "batch" / "out.jsonl", data / "batch" / "back.jsonl"
+    ended = cotpd(*arguments, "--to-batch", out)
+    assert (ended.code, f"{out}: {NUM_QUESTIONS} questions" in ended.out) == (0, True)
+    asked = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert cotpd(*arguments, "--to-batch", out).code == 2
+    assert "0 questions" in cotpd(*arguments, "--to-batch", data / "batch" / "again.jsonl").out
+    answers = [{"choices": [{"message": {"content": reply(each["body"])}, "finish_reason": "stop"}]} for each in asked]
+    results = [
+        {"custom_id": each["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}
+        for each, body in zip(asked, answers, strict=True)
+    ]
+    back.write_text("".join(map(json_line, reversed(results[1:]))), encoding="utf-8")
+    ended = cotpd(*arguments, "--from-batch", back, "--max-rejected", "0.2")
+    assert (ended.code, chat_server.num_questions, len(rows(data))) == (0, 0, NUM_QUESTIONS - 1)
+    assert "of the batch: 11 answered, 1 missing" in ended.err
+    assert next((row["grain"], row["example_id"]) for row in rows(data)) == ("noun", "b")
+
+
+def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    chat_server.script = lambda number, question: (
+        "" if "Jordan a" in question["messages"][-1]["content"] else reply(question)
+    )
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     ended = cotpd(*arguments)
     assert ended.code == 3
@@ -100,21 +230,23 @@ def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: Any, c
     assert cotpd(*arguments, "--max-rejected", "0.25").code == 0
 
 
-def test_a_rehearsal_asks_nothing(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    chat_server.reply = reply
+def test_a_rehearsal_asks_nothing(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    answer_all(chat_server)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     assert cotpd(*arguments, "--grain", "noun", "--split", "train").code == 0
     ended = cotpd(*arguments, "--dry-run")
     assert ended.code == 0
-    assert f"10 of {NUM_QUESTIONS} questions to ask about 4 posts" in ended.out
+    assert f"10 of {NUM_QUESTIONS} questions to ask about 4 posts\ncalls: 10\ntokens, at most: " in ended.out
+    assert "price, at most: unknown" in ended.out
+    assert "price, at most: 0.00" in cotpd(*arguments, "--dry-run", "--price-in", "0.1", "--price-out", "0.2").out
     for grain in Grain:
         assert f"── {grain}.v1, a\n[system]\n" in ended.out
     assert ended.out.count("<post>\nJordan a wins\n</post>") == 3
     assert len(chat_server.questions) == 2
 
 
-def test_grains_splits_and_limit_are_choices(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    chat_server.reply = reply
+def test_grains_splits_and_limit_are_choices(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    answer_all(chat_server)
     arguments = ["--grain", "sentence", "--grain", "sentence", "--split", "train", "--limit", 1]
     out = data / "elsewhere" / "mine.jsonl"
     ended = cotpd("elicit", data, "--model", "small", "--endpoint", chat_server.url, *arguments, "--out", out)
@@ -131,6 +263,9 @@ def test_grains_splits_and_limit_are_choices(data: Path, chat_server: Any, cotpd
         (["--model", "small", "--base-url", "http://127.0.0.1:9/v1"], 1, "gave no answer"),
         (["--model", "small", "--grain", "word"], 2, "word"),
         (["--model", "small", "--limit", "0"], 2, "--limit"),
+        (["--model", "small", "--wording", "v9"], 2, "--wording"),
+        (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--max-cost", "1"], 2, "needs the price"),
+        (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--price-in", "1"], 2, "--price-out"),
         (["--model", "small", "--max-rejected", "5"], 2, "--max-rejected"),
     ],
 )

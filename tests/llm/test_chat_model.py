@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from cotpd.core.errors import LanguageModelError, MissingExtraError
+from cotpd.llm.bounded_client import MAX_BYTES
+from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.chat_model import ChatModel
-from cotpd.llm.language_model import Answer, Message, Parameters, Request
+from cotpd.llm.fake_server import FAULTS, FakeServer, Reply
+from cotpd.llm.language_model import Answer, Image, Message, Parameters, Request
 
 KEY = "sk-very-secret-0123456789"
 QUESTION = Request((Message("system", "Explain."), Message("user", "Who is Jordan?")), Parameters(9))
 
 
 @pytest.fixture
-def model(chat_server: Any) -> Iterator[ChatModel]:
+def model(chat_server: FakeServer) -> Iterator[ChatModel]:
     with ChatModel("small", base_url=chat_server.url, api_key=KEY, timeout=5) as model:
         yield model
 
@@ -34,9 +40,9 @@ def body(**changes: Any) -> bytes:
     return json.dumps({"object": "chat.completion", "model": "small", "choices": [choice]} | changes).encode()
 
 
-def test_an_answer_comes_with_its_tokens_and_its_model(model: ChatModel, chat_server: Any) -> None:
-    chat_server.reply = lambda question: "A player."
-    assert ask(model) == Answer("A player.", "stop", prompt_tokens=7, completion_tokens=3, model="small")
+def test_an_answer_comes_with_its_tokens_and_its_model(model: ChatModel, chat_server: FakeServer) -> None:
+    chat_server.script = lambda number, question: "A player."
+    assert ask(model) == Answer("A player.", "stop", prompt_tokens=22, completion_tokens=2, model="small")
     [question] = chat_server.questions
     assert question["messages"] == [
         {"role": "system", "content": "Explain."},
@@ -46,21 +52,21 @@ def test_an_answer_comes_with_its_tokens_and_its_model(model: ChatModel, chat_se
     assert (question["path"], question["authorization"]) == ("/v1/chat/completions", f"Bearer {KEY}")
 
 
-def test_another_model_than_asked_is_told(model: ChatModel, chat_server: Any) -> None:
-    chat_server.reply = lambda question: body(model="other")
+def test_another_model_than_asked_is_told(model: ChatModel, chat_server: FakeServer) -> None:
+    chat_server.script = lambda number, question: Reply(body=body(model="other"))
     assert ask(model).model == "other"
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_an_answer_without_text_is_an_answer(nothing: str | None, model: ChatModel, chat_server: Any) -> None:
+def test_an_answer_without_text_is_an_answer(nothing: str | None, model: ChatModel, chat_server: FakeServer) -> None:
     """A filtered answer must become a Rejection, not end the elicitation."""
     choice = {"finish_reason": "content_filter", "message": {"content": nothing}}
-    chat_server.reply = lambda question: body(choices=[choice])
+    chat_server.script = lambda number, question: Reply(body=body(choices=[choice]))
     assert (ask(model).text, ask(model).finish_reason) == ("", "content_filter")
 
 
-def test_a_byte_order_mark_is_no_hindrance(model: ChatModel, chat_server: Any) -> None:
-    chat_server.reply = lambda question: b"\xef\xbb\xbf" + body()
+def test_a_byte_order_mark_is_no_hindrance(model: ChatModel, chat_server: FakeServer) -> None:
+    chat_server.script = lambda number, question: Reply(body=b"\xef\xbb\xbf" + body())
     assert ask(model).text == "A player."
 
 
@@ -81,51 +87,173 @@ def test_a_byte_order_mark_is_no_hindrance(model: ChatModel, chat_server: Any) -
         (body(choices=[{"message": {"content": ["a"]}}]), "the message is no text but list"),
         (b'{"error": {"message": "model is loading"}}', "model is loading"),
         (b'{"error": "quota"}', "quota"),
+        (body(choices=[{"message": {"content": float("nan")}}]), "the message is no text but float"),
+        (b'{"choices": [], "choices": 7}', "it holds no choices"),
+        (body(usage={"prompt_tokens": 1})[:-1] + b', "n": ' + b"1" * 9_999 + b"}", "no JSON"),
     ],
 )
-def test_odd_bodies_are_errors(sent: bytes, message: str, model: ChatModel, chat_server: Any) -> None:
+def test_odd_bodies_are_errors(sent: bytes, message: str, model: ChatModel, chat_server: FakeServer) -> None:
     """The SDK hands several of these on as text or None, which would be kept as knowledge or crash later."""
-    chat_server.reply = lambda question: sent
-    chat_server.headers = {"Content-Type": "text/html" if sent.startswith(b"<") else "application/json"}
+    headers = {"Content-Type": "text/html" if sent.startswith(b"<") else "application/json"}
+    chat_server.script = lambda number, question: Reply(body=sent, headers=headers)
     with pytest.raises(LanguageModelError, match=message):
         ask(model)
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "fault"),
+    [
+        (429, {"message": "slow down", "code": "rate_limit_exceeded"}, Fault.BUSY),
+        (429, {"message": "spent", "code": "insufficient_quota"}, Fault.FINAL),
+        (429, {"message": "spent", "type": "insufficient_quota"}, Fault.FINAL),
+        (503, {"message": "loading"}, Fault.BUSY),
+        (529, {"message": "overloaded"}, Fault.BUSY),
+        (500, {"message": "oops"}, Fault.BROKEN),
+        (502, {"message": "oops"}, Fault.BROKEN),
+        (408, {"message": "too slow"}, Fault.BROKEN),
+        (400, {"message": "bad picture"}, Fault.REFUSED),
+        (413, {"message": "too large"}, Fault.REFUSED),
+        (422, {"message": "odd"}, Fault.REFUSED),
+        (401, {"message": "who?"}, Fault.FINAL),
+        (403, {"message": "no"}, Fault.FINAL),
+        (404, {"message": "no such model"}, Fault.FINAL),
+        (200, {"message": "out of memory"}, Fault.BROKEN),
+        (200, {"message": "slow down", "code": 429}, Fault.BUSY),
+        (200, {"message": "spent", "code": "insufficient_quota"}, Fault.FINAL),
+    ],
+)
+def test_failures_tell_whether_to_ask_again(
+    status: int, error: dict[str, Any], fault: Fault, model: ChatModel, chat_server: FakeServer
+) -> None:
+    """Fault 4: asking again after a spent quota costs time, after a refusal the same refusal."""
+    chat_server.script = lambda number, question: Reply(body=json.dumps({"error": error}).encode(), status=status)
+    with pytest.raises(CallError) as raised:
+        ask(model)
+    assert raised.value.fault is fault
+
+
+def test_the_wait_that_the_endpoint_asks_for_is_told(model: ChatModel, chat_server: FakeServer) -> None:
+    chat_server.script = lambda number, question: Reply(body=b"{}", status=429, headers={"Retry-After": "7"})
+    with pytest.raises(CallError) as raised:
+        ask(model)
+    assert raised.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("reply", "cause"),
+    [
+        (FAULTS["reset"], "RemoteProtocolError"),
+        (Reply(body=b"", headers={"Content-Length": "-1"}), "RemoteProtocolError"),
+        (Reply(text="slow " * 4_000, ending="trickle"), "ReadTimeout"),
+        (Reply(ending="hang"), "ReadTimeout"),
+        (Reply(text="x" * (MAX_BYTES + 1)), "ReadError"),
+        (Reply(body=gzip.compress(b" " * 200_000_000), headers={"Content-Encoding": "gzip"}), "ReadError"),
+        (Reply(body=b"no zip", headers={"Content-Encoding": "gzip"}), "DecodingError"),
+        (Reply(text="odd", headers={"Content-Encoding": "gzip, gzip"}), "DecodingError"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_never_comes_whole_is_given_up(reply: Reply, cause: str, chat_server: FakeServer) -> None:
+    """Faults 6 and 7: a reset, a byte at a time, silence, ten megabytes, a bomb; each of them cheap for us."""
+    chat_server.script = lambda number, question: reply
+    with ChatModel("small", base_url=chat_server.url, timeout=0.5) as model, pytest.raises(CallError) as raised:
+        ask(model)
+    assert (raised.value.fault, cause in str(raised.value)) == (Fault.BROKEN, True), raised.value
+
+
+def test_an_answer_packed_unasked_is_read(model: ChatModel, chat_server: FakeServer) -> None:
+    packed = Reply(body=gzip.compress(body()), headers={"Content-Encoding": "gzip"})
+    chat_server.script = lambda number, question: packed
+    assert ask(model).text == "A player."
+
+
+@pytest.mark.parametrize(
+    ("choice", "finish"),
+    [
+        ({"finish_reason": "tool_calls", "message": {"content": None, "tool_calls": [{}]}}, "tool_calls"),
+        ({"finish_reason": "stop", "message": {"content": None, "refusal": "I will not."}}, "refusal"),
+        ({"finish_reason": "stop", "message": {"content": "half \ud83d"}}, "stop"),
+        ({"finish_reason": 7, "message": {"content": "Fine."}}, ""),
+    ],
+)
+def test_an_odd_end_is_told(choice: dict[str, Any], finish: str, model: ChatModel, chat_server: FakeServer) -> None:
+    """Fault 8: an answer that ended otherwise is data, which whoever asked judges."""
+    chat_server.script = lambda number, question: Reply(body=body(choices=[choice]))
+    assert ask(model).finish_reason == finish
+
+
+def test_images_are_read_when_sent_and_stand_before_the_text(model: ChatModel, chat_server: FakeServer) -> None:
+    image = Image.of_bytes(b"not really a picture", "image/png")
+    model.answer(Request((Message("user", "What is it?", (image,)),), Parameters(9)))
+    [picture, text] = chat_server.questions[0]["messages"][0]["content"]
+    assert picture["image_url"]["url"] == f"data:image/png;base64,{base64.b64encode(image.read()).decode()}"
+    assert text == {"type": "text", "text": "What is it?"}
+
+
+def test_an_endpoint_without_schemas_is_asked_for_less_and_remembered(
+    model: ChatModel, chat_server: FakeServer
+) -> None:
+    def script(number: int, question: dict[str, Any]) -> Reply | str:
+        kind = question.get("response_format", {}).get("type")
+        error = b'{"error": {"message": "response_format is unknown"}}'
+        return Reply(body=error, status=400) if kind == "json_schema" else str(kind)
+
+    chat_server.script = script
+    structured = replace(QUESTION, schema={"type": "object"})
+    assert [model.answer(structured).text, ask(model).text, model.answer(structured).text] == [
+        "json_object",
+        "None",
+        "json_object",
+    ]
+    assert len(chat_server.questions) == 4
+
+
+def test_a_password_in_the_address_is_no_part_of_the_endpoint() -> None:
+    """Fault 42: the endpoint stands in every store."""
+    with ChatModel("small", base_url="http://me:hush-hush@127.0.0.1:9/v1?key=hush") as model:
+        assert model.endpoint == "http://127.0.0.1:9/v1/"
+        assert "hush" not in repr(model)
+        with pytest.raises(CallError) as raised:
+            ask(model)
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
 @pytest.mark.parametrize("usage", [None, [], {"prompt_tokens": "many"}, {"prompt_tokens": -1}])
-def test_tokens_that_are_not_told_count_zero(usage: object, model: ChatModel, chat_server: Any) -> None:
-    chat_server.reply = lambda question: body(usage=usage)
+def test_tokens_that_are_not_told_count_zero(usage: object, model: ChatModel, chat_server: FakeServer) -> None:
+    chat_server.script = lambda number, question: Reply(body=body(usage=usage))
     assert (ask(model).prompt_tokens, ask(model).completion_tokens) == (0, 0)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
-def test_a_failed_question_is_asked_once(status: int, model: ChatModel, chat_server: Any) -> None:
+def test_a_failed_question_is_asked_once(status: int, model: ChatModel, chat_server: FakeServer) -> None:
     """The SDK's own retries would ask, and pay, again."""
-    chat_server.status, chat_server.reply = status, lambda question: b"<h1>sorry</h1>"
+    chat_server.script = lambda number, question: Reply(body=b"<h1>sorry</h1>", status=status)
     with pytest.raises(LanguageModelError, match=f"status {status}"):
         ask(model)
     assert len(chat_server.questions) == 1
 
 
-def test_a_question_too_long_for_the_model_is_an_answer(model: ChatModel, chat_server: Any) -> None:
+def test_a_question_too_long_for_the_model_is_an_answer(model: ChatModel, chat_server: FakeServer) -> None:
     """One long post must not end the elicitation."""
     error = {"message": "8000 tokens exceed 4096", "type": "invalid_request_error", "code": "context_length_exceeded"}
-    chat_server.status, chat_server.reply = 400, lambda question: json.dumps({"error": error}).encode()
+    chat_server.script = lambda number, question: Reply(body=json.dumps({"error": error}).encode(), status=400)
     assert ask(model).finish_reason == "too_long"
 
 
-def test_a_redirect_is_not_followed(model: ChatModel, chat_server: Any) -> None:
+def test_a_redirect_is_not_followed(model: ChatModel, chat_server: FakeServer) -> None:
     """The key and the post would go to whoever the endpoint names."""
-    chat_server.status, chat_server.headers = 307, {"Location": f"{chat_server.url}/elsewhere"}
+    headers = {"Location": f"{chat_server.url}/elsewhere"}
+    chat_server.script = lambda number, question: Reply("moved", status=307, headers=headers)
     with pytest.raises(LanguageModelError, match="status 307"):
         ask(model)
     assert [question["path"] for question in chat_server.questions] == ["/v1/chat/completions"]
 
 
 @pytest.mark.parametrize("status", [200, 401])
-def test_the_key_stays_secret(status: int, model: ChatModel, chat_server: Any) -> None:
+def test_the_key_stays_secret(status: int, model: ChatModel, chat_server: FakeServer) -> None:
     """Servers echo the key in their messages; neither the error nor its trace may hold it."""
     error = {"message": f"Incorrect API key provided: {KEY}"}
-    chat_server.status, chat_server.reply = status, lambda question: json.dumps({"error": error}).encode()
+    chat_server.script = lambda number, question: Reply(body=json.dumps({"error": error}).encode(), status=status)
     with pytest.raises(LanguageModelError, match=r"key provided: \*\*\*") as raised:
         ask(model)
     assert KEY not in "".join(traceback.format_exception(raised.value))

@@ -103,8 +103,7 @@ def elicit(
     )
     target = out or companion(data, _file_name(wording))
     examples = _examples(data, captioner, split, limit)
-    with ExitStack() as stack:
-        opened = stack.enter_context(_open(model, base_url, threads, timeout))
+    with ExitStack() as stack, _open(model, base_url, threads, timeout) as opened:
         run = _Run(examples, opened, target, policy)
         run.choose(grains, wording)
         kept = stack.enter_context(_open_store(store or target.with_name(STORE), wait=wait, only_look=dry_run))
@@ -116,7 +115,7 @@ def elicit(
     typer.echo(json.dumps(_to_dict(report)) if as_json else _summary(report, target))
     if report.rejected_share > max_rejected:
         raise TooManyRejectedError(
-            f"{report.rejected_share:.1%} of the answers were rejected or failed, more than {max_rejected:.1%}; "
+            f"{report.rejected_share:.1%} of the answers were rejected, more than {max_rejected:.1%}; "
             f"see {target.with_name('rejections.jsonl')}, and ask a stronger model or raise --max-rejected"
         )
 
@@ -129,10 +128,6 @@ def _examples(data: Path, captioner: str | None, split: Split | None, limit: int
         raise DataError(f"no post of {split}; there is {', '.join(corpus.splits)}", where=str(data))
     chosen = corpus.splits[split] if split else corpus.examples
     return chosen[:limit]
-
-
-def _is_file(model: str) -> bool:
-    return model.lower().endswith(".gguf")
 
 
 def _policy(budget: Budget, *, prices: tuple[float | None, float | None], **settings: Any) -> Policy:

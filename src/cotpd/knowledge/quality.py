@@ -48,7 +48,7 @@ def measure(
 ) -> dict[Grain, Quality]:
     """The figures of every grain that was asked."""
     texts = {post.id: post.text for post in posts}
-    grains = {each.grain for each in (*knowledge, *rejections)}
+    grains = {each.grain for each in knowledge} | {each.grain for each in rejections}
     return {
         grain: _measure(
             [each for each in knowledge if each.grain is grain],

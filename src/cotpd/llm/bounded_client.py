@@ -12,7 +12,6 @@ import httpx2
 MAX_BYTES = 4 << 20
 """The longest body that is read: a long answer takes a hundredth of it."""
 
-_CHUNK = 1 << 16
 _ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _CONNECTIONS = 1_000
 
@@ -44,7 +43,7 @@ class BoundedClient(httpx2.Client):
 
 def _read(response: httpx2.Response, deadline: float) -> bytes:
     body = bytearray()
-    for chunk in response.iter_raw(_CHUNK):
+    for chunk in response.iter_raw():
         body += chunk
         if len(body) > MAX_BYTES:
             raise httpx2.ReadError(f"more than {MAX_BYTES >> 20} MiB", request=response.request)

@@ -33,20 +33,12 @@ class ChatModel:
     def __init__(
         self, model: str, *, base_url: str | None = None, api_key: str | None = None, timeout: float = 120.0
     ) -> None:
-        self._model = model
+        self.name = model
         self._key = api_key or os.environ.get("OPENAI_API_KEY", "")
         self._client = _connect(base_url, self._key, timeout)
         self._structure = Structure.SCHEMA
-
-    @property
-    def name(self) -> str:
-        """The model's name at the endpoint."""
-        return self._model
-
-    @property
-    def endpoint(self) -> str:
+        self.endpoint = str(self._client.base_url.copy_with(userinfo=b"", query=None))
         """Where questions are sent, without the password that the address may hold."""
-        return str(self._client.base_url.copy_with(userinfo=b"", query=None))
 
     def answer(self, request: Request) -> Answer:
         """The answer. Raises `CallError` for an endpoint that is not there, is busy or answers oddly.
@@ -56,7 +48,7 @@ class ChatModel:
         while True:
             structure = self._structure if request.schema else Structure.TEXT
             try:
-                return self._answer(to_chat(request, model=self._model, structure=structure))
+                return self._answer(to_chat(request, model=self.name, structure=structure))
             except CallError as error:
                 if structure is Structure.TEXT or error.fault is not Fault.REFUSED or not _blames_format(error):
                     raise
@@ -73,7 +65,7 @@ class ChatModel:
         self.close()
 
     def __repr__(self) -> str:
-        return f"ChatModel({self._model!r}, base_url={self.endpoint!r})"
+        return f"ChatModel({self.name!r}, base_url={self.endpoint!r})"
 
     def _answer(self, body: dict[str, Any]) -> Answer:
         """One attempt: what came is read by us, for the SDK would pass on HTML and torn answers unchecked."""
@@ -87,7 +79,7 @@ class ChatModel:
         except openai.APIConnectionError as error:
             raise self._not_reached(error) from None
         try:
-            return read_body(self._masked(content), model=self._model, status=status, wait=wait)
+            return read_body(self._masked(content), model=self.name, status=status, wait=wait)
         except CallError as error:
             raise CallError(f"{error} ({self.endpoint})", error.fault, retry_after=error.retry_after) from None
 
@@ -96,7 +88,7 @@ class ChatModel:
         import httpx2
 
         cause = error.__cause__
-        what = f"{self._model} at {self.endpoint} gave no answer: {type(cause).__name__}"
+        what = f"{self.name} at {self.endpoint} gave no answer: {type(cause).__name__}"
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
             return CallError(f"{what}. Does it run, and is this its address?", Fault.ABSENT)
         return CallError(what, Fault.BROKEN)

@@ -47,7 +47,7 @@ def read_completion(body: object, *, model: str, status: int = 200, wait: float 
         raise _odd(model, f"the message is no text but {type(text).__name__}")
     refused = not text and bool(_text(message.get("refusal")))
     return Answer(
-        text or _text(message.get("refusal")),
+        _whole(text or _text(message.get("refusal"))),
         finish_reason="refusal" if refused else _text(choice.get("finish_reason")),
         prompt_tokens=_count(body.get("usage"), "prompt_tokens"),
         completion_tokens=_count(body.get("usage"), "completion_tokens"),
@@ -87,6 +87,11 @@ def _first_choice(body: dict[str, Any], model: str) -> dict[str, Any]:
     if not isinstance(choices[0], dict) or not isinstance(choices[0].get("message"), dict):
         raise _odd(model, "its first choice holds no message")
     return choices[0]
+
+
+def _whole(text: str) -> str:
+    """Halves of characters, which no file holds, as U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _text(value: object) -> str:

@@ -94,7 +94,7 @@ class FakeServer:
         self.questions: list[Question] = []
         self.num_questions = 0
         self.most_at_once = 0
-        self._port, self._keep, self._open = port, keep, 0
+        self._port, self._keep, self.num_open = port, keep, 0
         self._ready: Future[int] = Future()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="fake-server", daemon=True)
@@ -135,8 +135,8 @@ class FakeServer:
 
     async def _answer(self, question: Question, writer: asyncio.StreamWriter) -> None:
         self.num_questions += 1
-        self._open += 1
-        self.most_at_once = max(self.most_at_once, self._open)
+        self.num_open += 1
+        self.most_at_once = max(self.most_at_once, self.num_open)
         if self._keep:
             self.questions.append(question)
         reply = self.script(self.num_questions, question)
@@ -145,7 +145,7 @@ class FakeServer:
             await asyncio.sleep(reply.latency)
             await _send(reply, question, writer)
         finally:
-            self._open -= 1
+            self.num_open -= 1
 
 
 async def _read_question(reader: asyncio.StreamReader) -> Question | None:

@@ -13,7 +13,7 @@ from cotpd.core.errors import LanguageModelError
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.policy import Policy
 
-_FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0
+_LONGEST_DELAY = 60.0
 _MOST_REFUSALS = 100
 
 
@@ -113,4 +113,4 @@ class Pace:
 
     def _delay(self, attempt: int) -> float:
         """Twice as long each time, and spread, so that those who failed together do not come back together."""
-        return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** (attempt - 1)) * self._random.uniform(0.5, 1.0)
+        return min(_LONGEST_DELAY, self._policy.delay * 2.0 ** (attempt - 1)) * self._random.uniform(0.5, 1.0)

@@ -34,17 +34,19 @@ class Policy:
     """How a run asks; all times are seconds. Raises `UsageError` for settings that allow nothing.
 
     ``concurrency``: the most requests on their way at once; fewer while the endpoint is busy. ``attempts``: the most
-    for one request, not counting those that a busy endpoint turned away. ``longest_answer``: after this an attempt is
-    given up. ``longest_wait``: when the endpoint asks for a longer one, the run stops. ``breaker``: rounds of
-    failures without an answer between after which the run pauses for ``pause`` and tries one request; when that fails
-    as well, it stops. ``drain``: how long a stopped run waits for what is on its way. ``ask_again``: whether requests
-    whose answers were rejected before are asked anew.
+    for one request, not counting those that a busy endpoint turned away. ``delay``: before a second attempt, doubled
+    for each further one. ``longest_answer``: after this an attempt is given up. ``longest_wait``: when the endpoint
+    asks for a longer one, the run stops. ``breaker``: rounds of failures without an answer between after which the
+    run pauses for ``pause`` and tries one request; when that fails as well, it stops. ``drain``: how long a stopped
+    run waits for what is on its way. ``ask_again``: whether requests whose answers were rejected before are asked
+    anew.
     """
 
     concurrency: int = 32
     requests_per_minute: float = math.inf
     tokens_per_minute: float = math.inf
     attempts: int = 5
+    delay: float = 1.0
     longest_answer: float = 600.0
     longest_wait: float = 300.0
     breaker: int = 4

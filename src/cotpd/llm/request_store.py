@@ -17,14 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pydantic import TypeAdapter, ValidationError
-
 from cotpd.core.errors import StoreError
 from cotpd.llm.language_model import Answer
 from cotpd.llm.salvage import digest_of
 from cotpd.llm.store_file import open_store
 
-_ANSWER = TypeAdapter(Answer)
 _COLUMNS = "key, endpoint, model, answer, rejected, digest"
 
 
@@ -122,7 +119,7 @@ class RequestStore:
     def mishaps(self) -> Iterator[Mishap]:
         """What was rejected and what failed, in its order."""
         for key, reason, answer in self._connection.execute("SELECT key, reason, answer FROM mishaps ORDER BY rowid"):
-            yield Mishap(key, reason, _ANSWER.validate_json(answer) if answer else None)
+            yield Mishap(key, reason, _answer(answer) if answer else None)
 
     def statistics(self) -> list[StoreStatistics]:
         """One row for each model and endpoint."""
@@ -160,10 +157,7 @@ class RequestStore:
         *values, digest = row
         if digest == digest_of(values):
             key, endpoint, model, answer, rejected = values
-            try:
-                return Kept(key, endpoint, model, _ANSWER.validate_json(answer), rejected)
-            except ValidationError:
-                pass
+            return Kept(key, endpoint, model, _answer(answer), rejected)
         self.num_damaged += 1
         return None
 
@@ -171,6 +165,10 @@ class RequestStore:
 def _row(kept: Kept) -> tuple[str | None, ...]:
     values = (kept.key, kept.endpoint, kept.model, _json(kept.answer), kept.rejected)
     return (*values, digest_of(values))
+
+
+def _answer(text: str) -> Answer:
+    return Answer(**json.loads(text))
 
 
 def _json(answer: Answer | None) -> str | None:

@@ -29,8 +29,10 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
     with TemporaryDirectory(dir=damaged.parent) as directory:
         copy = Path(directory) / "copy"
         shutil.copyfile(damaged, copy)
-        with copy.open("r+b") as stream:
-            stream.write(MAGIC)
+        log = damaged.with_name(damaged.name + "-wal")
+        if log.exists():
+            shutil.copyfile(log, copy.with_name("copy-wal"))
+        _mend_header(copy)
         with closing(sqlite3.connect(copy)) as source, connection:
             source.text_factory = lambda data: data.decode("utf-8", "replace")
             for row in _rows(source, "answers", copy):
@@ -41,6 +43,16 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
             for row in _rows(source, "batches", copy):
                 connection.execute("INSERT OR IGNORE INTO batches VALUES (?,?,?)", row)
     return saved
+
+
+def _mend_header(path: Path) -> None:
+    """Give a file its first bytes and the length that it claims: without these SQLite reads nothing of it."""
+    with path.open("r+b") as stream:
+        header = stream.read(100)
+        length = int.from_bytes(header[16:18], "big") * int.from_bytes(header[28:32], "big")
+        stream.truncate(max(path.stat().st_size, min(length, 2 * path.stat().st_size + (1 << 20))))
+        stream.seek(0)
+        stream.write(MAGIC)
 
 
 def _rows(source: sqlite3.Connection, table: str, path: Path) -> Iterator[tuple[object, ...]]:

@@ -13,24 +13,16 @@ class ScriptedModel:
     ``most_at_once``: how many requests ``reply`` may be given at once, each in a thread of its own.
     """
 
+    endpoint = "script"
+
     def __init__(
         self, reply: Callable[[Sequence[Message]], Answer | str], *, name: str = "scripted", most_at_once: int = 1
     ) -> None:
         self._reply = reply
-        self._name = name
+        self.name = name
         self.most_at_once = most_at_once
-
-    @property
-    def name(self) -> str:
-        """The name given."""
-        return self._name
-
-    @property
-    def endpoint(self) -> str:
-        """``script``."""
-        return "script"
 
     def answer(self, request: Request) -> Answer:
         """What ``reply`` says; the parameters are left to it."""
         reply = self._reply(request.messages)
-        return reply if isinstance(reply, Answer) else Answer(reply, model=self._name)
+        return reply if isinstance(reply, Answer) else Answer(reply, model=self.name)

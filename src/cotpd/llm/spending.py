@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cotpd.llm.language_model import Answer, Request
-from cotpd.llm.policy import Policy
+from cotpd.llm.policy import Budget, Policy
 
 _LETTERS_PER_TOKEN = 3
 _TOKENS_PER_IMAGE = 1_500
@@ -60,6 +60,8 @@ class Spending:
     def allows(self, next_one: Estimate) -> bool:
         """Whether one more attempt stays within the budget, whatever becomes of those on their way."""
         budget, price = self.policy.budget, self.policy.price
+        if budget == Budget():
+            return True
         if budget.requests is not None and self.attempts >= budget.requests:
             return False
         likely = (self.guessed, *self.reserved, next_one)

@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,15 +21,16 @@ _APPLICATION = 0x436F5450
 _VERSION = 1
 _APPLICATION_BYTES = slice(68, 72)  # of the header, https://www.sqlite.org/fileformat.html
 _SCHEMA = f"""
+    BEGIN;
     CREATE TABLE answers (key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, model TEXT NOT NULL, answer TEXT NOT NULL,
                           rejected TEXT, digest TEXT NOT NULL, at REAL NOT NULL);
     CREATE TABLE mishaps (key TEXT NOT NULL, reason TEXT NOT NULL, answer TEXT, at REAL NOT NULL);
     CREATE TABLE batches (key TEXT PRIMARY KEY, batch TEXT NOT NULL, at REAL NOT NULL);
     PRAGMA application_id = {_APPLICATION};
     PRAGMA user_version = {_VERSION};
+    COMMIT;
 """
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
-_WAL_IS_SOUND = sqlite3.sqlite_version_info >= (3, 51, 3)
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +44,10 @@ class StoreFile:
     held: ExitStack
 
     def close(self) -> None:
-        """Close the connection, then release the lock."""
+        """Make it one file again, which also a read-only disk can hold; close the connection, release the lock."""
+        if not self.read_only:
+            with suppress(sqlite3.OperationalError):  # a reader is at it, or the disk is full: the log stays
+                self.connection.execute("PRAGMA journal_mode = DELETE")
         self.held.close()
 
 
@@ -91,16 +95,19 @@ def _lock(path: Path, stack: ExitStack, *, wait: bool) -> bool:
 
 def _create(path: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False)
-    _journal(connection)
     connection.executescript(_SCHEMA)
+    _journal(connection)
     if isinstance(path, Path):
         sync_directory(path.parent)
     return connection
 
 
 def _journal(connection: sqlite3.Connection) -> None:
-    """A write-ahead log where SQLite's is sound; synced before every answer is handed on."""
-    connection.execute(f"PRAGMA journal_mode = {'WAL' if _WAL_IS_SOUND else 'TRUNCATE'}")
+    """A write-ahead log, synced before every answer is handed on.
+
+    SQLite before 3.51.3 may corrupt one that several connections write; here the lock lets in one.
+    """
+    connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
 
 

@@ -1,0 +1,433 @@
+"""Asking: every request once, whatever the endpoint does and whoever stops it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cotpd.core.errors import BudgetReachedError, DataError, LanguageModelError, StoreError
+from cotpd.llm.asking import Failure, ask
+from cotpd.llm.call_error import CallError, Fault
+from cotpd.llm.chat_model import ChatModel
+from cotpd.llm.fake_server import FAULTS, FakeServer, Reply
+from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
+from cotpd.llm.policy import Budget, Policy, Price
+from cotpd.llm.progress import Progress
+from cotpd.llm.replaying_model import ReplayingModel
+from cotpd.llm.request_store import RequestStore
+from cotpd.llm.scripted_model import ScriptedModel
+
+SWIFT = Policy(concurrency=8, delay=0.001, pause=0.001, drain=30.0)
+
+
+def request(about: object, /, **changes: Any) -> Request:
+    asked = Request((Message("user", f"Who is {about}?"),), Parameters(20), about=about)
+    return replace(asked, **changes)
+
+
+def echo(messages: Sequence[Message]) -> Answer:
+    return Answer(f"about: {messages[-1].content}", prompt_tokens=10, completion_tokens=5)
+
+
+class Counting(ScriptedModel):
+    """Counts what it is asked; ``raises`` are raised in turn before it answers."""
+
+    def __init__(self, raises: Sequence[BaseException] = (), *, most_at_once: int = 1, name: str = "small") -> None:
+        super().__init__(echo, name=name, most_at_once=most_at_once)
+        self.asked: list[Request] = []
+        self._raises = list(raises)
+
+    def answer(self, request: Request) -> Answer:
+        self.asked.append(request)
+        if self._raises:
+            raise self._raises.pop(0)
+        return super().answer(request)
+
+
+def run(requests: Sequence[Request], model: LanguageModel, **settings: Any) -> dict[object, Answer | Failure]:
+    return {each.about: end for each, end in ask(requests, model, **{"policy": SWIFT} | settings)}
+
+
+def test_every_request_comes_back_with_its_own_answer() -> None:
+    ended = run([request(number) for number in range(50)], Counting(most_at_once=8))
+    assert {about: end.text for about, end in ended.items() if isinstance(end, Answer)} == {
+        number: f"about: Who is {number}?" for number in range(50)
+    }
+
+
+def test_the_same_question_is_one_call() -> None:
+    """Fault 14, also while the first is still on its way."""
+    model = Counting(most_at_once=4)
+    requests = [request("Jordan", about=number) for number in range(20)]
+    assert len(run(requests, model)) == 20
+    assert len(model.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"messages": (Message("user", "Who is Oman?"),)},
+        {"messages": (Message("system", "Who is Jordan?"),)},
+        {"messages": (Message("user", "Who is Jordan?", (Image.of_bytes(b"a", "image/png"),)),)},
+        {"parameters": Parameters(21)},
+        {"parameters": Parameters(20, temperature=0.5)},
+        {"parameters": Parameters(20, seed=1)},
+        {"schema": {"type": "object"}},
+    ],
+)
+def test_what_decides_the_answer_decides_what_is_asked_again(change: dict[str, Any]) -> None:
+    """Fault 16: and nothing else does."""
+    first, others = request("Jordan"), [request(number) for number in range(3)]
+    with RequestStore() as store:
+        run([first, *others], Counting(), store=store)
+        model = Counting()
+        run([replace(first, **change), *reversed(others), replace(first, about="again")], model, store=store)
+        assert [each.about for each in model.asked] == ["Jordan"]
+
+
+def test_another_picture_is_another_question() -> None:
+    pictures = [Image.of_bytes(data, "image/png") for data in (b"a", b"b")]
+    keys = {request(1, messages=(Message("user", "What?", (each,)),)).key("", "") for each in pictures}
+    assert len(keys) == 2
+
+
+def test_another_model_or_endpoint_is_asked_anew() -> None:
+    with RequestStore() as store:
+        run([request(1)], Counting(), store=store)
+        for model in (Counting(name="other"), Counting(name="small")):
+            run([request(1)], model, store=store)
+        elsewhere = Counting()
+        elsewhere.endpoint = "http://elsewhere/v1"
+        run([request(1)], elsewhere, store=store)
+        assert [len(each) for each in (model.asked, elsewhere.asked)] == [0, 1]
+
+
+def test_only_validated_answers_are_served() -> None:
+    """A rejected one costs nothing again; a stored one is judged by who asks."""
+    strict = request(1, validate=lambda answer: "too dull")
+    with RequestStore() as store:
+        assert run([strict], Counting(), store=store) == {1: Failure("too dull", echo(strict.messages))}
+        model = Counting()
+        assert run([strict], model, store=store)[1] == Failure("too dull", echo(strict.messages))
+        assert run([request(1)], model, store=store) == {1: echo(strict.messages)}
+        assert model.asked == []
+        [mishap] = store.mishaps()
+        assert (mishap.reason, mishap.answer) == ("too dull", echo(strict.messages))
+
+
+def test_a_rejected_answer_is_asked_for_again_on_request() -> None:
+    strict = request(1, validate=lambda answer: "too dull")
+    with RequestStore() as store:
+        run([strict], Counting(), store=store)
+        model = Counting()
+        run([strict], model, store=store, policy=replace(SWIFT, ask_again=True))
+        assert len(model.asked) == 1
+        assert len(list(store.mishaps())) == 2
+
+
+def test_questions_are_taken_as_they_are_needed() -> None:
+    """Fault 22: a million rows must not lie in memory, whatever the endpoint does."""
+    taken = 0
+
+    def requests() -> Iterator[Request]:
+        nonlocal taken
+        for taken in range(1, 1_000_000):
+            yield request(taken)
+
+    for number, _ in enumerate(ask(requests(), Counting(most_at_once=8), policy=SWIFT), 1):
+        assert taken <= number + 8
+        if number == 100:
+            break
+
+
+def test_requests_that_wait_for_another_attempt_stay_few() -> None:
+    """Fault 22: when an endpoint fails on everything, no more is read from the source."""
+    taken: list[int] = []
+    requests = (taken.append(number) or request(number) for number in range(1_000_000))
+    model = ScriptedModel(lambda messages: _raise(CallError("busy", Fault.BROKEN)), most_at_once=8)
+    with pytest.raises(LanguageModelError, match="also after a pause"):
+        list(ask(requests, model, policy=replace(SWIFT, delay=5.0, pause=0.1, breaker=2)))
+    assert len(taken) <= 20
+
+
+def _raise(error: Exception) -> str:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "faults", [[Fault.BROKEN] * 3, [Fault.BUSY] * 3, [Fault.BROKEN, Fault.BUSY]], ids=lambda faults: faults[0]
+)
+def test_what_fails_for_once_is_asked_again(faults: list[Fault]) -> None:
+    model = Counting([CallError("not now", fault) for fault in faults])
+    with RequestStore() as store:
+        assert run([request(1)], model, store=store) == {1: echo(request(1).messages)}
+        assert [each.reason for each in store.mishaps()] == ["not now"] * len(faults)
+    assert len(model.asked) == 1 + len(faults)
+
+
+def test_a_request_that_always_fails_ends_alone() -> None:
+    """A poisoned question must not end the others."""
+
+    def reply(messages: Sequence[Message]) -> Answer:
+        if "Who is 3?" in messages[-1].content:
+            raise CallError("crash", Fault.BROKEN)
+        return echo(messages)
+
+    model = ScriptedModel(reply, most_at_once=2)
+    ended = run([request(number) for number in range(30)], model, policy=replace(SWIFT, attempts=3))
+    assert ended.pop(3) == Failure("crash")
+    assert all(isinstance(end, Answer) for end in ended.values())
+
+
+def test_a_refused_request_is_not_asked_again() -> None:
+    model = Counting([CallError("bad picture", Fault.REFUSED)])
+    ended = run([request(1), request(2)], model)
+    assert ended == {1: Failure("bad picture"), 2: echo(request(2).messages)}
+    assert not Failure("bad picture").is_rejection
+
+
+@pytest.mark.parametrize(
+    "error",
+    [LanguageModelError("closed"), CallError("no key", Fault.FINAL), DataError("picture gone"), ValueError("a bug")],
+)
+def test_what_is_final_reaches_the_caller_and_what_came_is_kept(error: Exception) -> None:
+    with RequestStore() as store:
+        model = Counting([error])
+        model.most_at_once = 2
+        with pytest.raises(type(error), match=str(error)):
+            list(ask([request(number) for number in range(9)], model, store=store, policy=SWIFT))
+        assert len(list(store)) == len(model.asked) - 1
+
+
+def test_an_answer_that_never_comes_is_given_up() -> None:
+    """Fault 6: whatever holds it up, a header sent a byte at a time for one."""
+    release, silent = threading.Event(), iter([True])
+
+    def reply(messages: Sequence[Message]) -> Answer:
+        if next(silent, False):
+            release.wait()
+        return echo(messages)
+
+    policy = replace(SWIFT, longest_answer=0.2)
+    assert isinstance(run([request(1)], ScriptedModel(reply), policy=policy)[1], Answer)
+    release.set()
+
+
+def test_a_caller_who_stops_loses_nothing_that_was_on_its_way() -> None:
+    """Fault 2: what is paid for is kept."""
+    gate = threading.Event()
+
+    def reply(messages: Sequence[Message]) -> Answer:
+        if "Who is 0?" not in messages[-1].content:
+            gate.wait()
+        return echo(messages)
+
+    with RequestStore() as store:
+        run_of_all = ask(
+            [request(number) for number in range(100)], ScriptedModel(reply, most_at_once=4), store=store, policy=SWIFT
+        )
+        next(run_of_all)
+        gate.set()
+        run_of_all.close()
+        assert 4 <= len(list(store)) <= 5
+
+
+def test_a_stopped_run_does_not_wait_for_ever() -> None:
+    """Fault 2: five seconds by default."""
+    release = threading.Event()
+
+    def reply(messages: Sequence[Message]) -> Answer:
+        if "Who is 1?" in messages[-1].content:
+            release.wait()
+        return echo(messages)
+
+    policy = replace(SWIFT, drain=0.05)
+    asked = ask([request(0), request(1)], ScriptedModel(reply, most_at_once=2), policy=policy)
+    next(asked)
+    asked.close()
+    release.set()
+
+
+@pytest.mark.parametrize(
+    ("budget", "num_asked"),
+    [
+        (Budget(requests=4), 4),
+        (Budget(requests=0), 0),
+        (Budget(tokens=100), 5),
+        (Budget(money=0.0001), 5),
+    ],
+)
+def test_a_budget_stops_before_the_next_request(budget: Budget, num_asked: int) -> None:
+    """Fault 12: never one too many, and the next run goes on. A question is 13 to read, at most 20 to write."""
+    policy = replace(SWIFT, budget=budget, price=Price(1.0, 1.0))
+    requests, model = [request(number) for number in range(12)], Counting(most_at_once=8)
+    with RequestStore() as store:
+        with pytest.raises(BudgetReachedError, match="nothing is asked twice"):
+            list(ask(requests, model, store=store, policy=policy))
+        assert len(model.asked) == len(list(store)) == num_asked
+        assert len(run(requests, model, store=store)) == len(model.asked) == 12
+
+
+def test_failed_attempts_count_in_the_budget() -> None:
+    model = Counting([CallError("not now", Fault.BROKEN)] * 2)
+    with pytest.raises(BudgetReachedError):
+        list(ask([request(1), request(2)], model, policy=replace(SWIFT, budget=Budget(requests=3))))
+    assert len(model.asked) == 3
+
+
+def test_a_server_that_tells_no_tokens_is_taken_to_have_cost_the_most() -> None:
+    """Fault 12: a budget of tokens must end such a run, too; its cost is unknown, and not 0."""
+    seen: list[Progress] = []
+    model = ScriptedModel(lambda messages: "fine")
+    policy = replace(SWIFT, budget=Budget(tokens=100), price=Price(1.0, 1.0))
+    with pytest.raises(BudgetReachedError):
+        list(ask([request(number) for number in range(12)], model, policy=policy, listener=seen.append))
+    assert (len(seen), seen[-1].prompt_tokens, seen[-1].cost) == (3, 0, None)
+
+
+def test_progress_counts_everything() -> None:
+    seen: list[Progress] = []
+    requests = [
+        request(1),
+        request(2, validate=lambda answer: "dull"),
+        request(1, about="twin"),
+        request(3),
+    ]
+    with RequestStore() as store:
+        run([request(3)], Counting(), store=store)
+        model = Counting([CallError("not now", Fault.BROKEN)])
+        run(requests, model, store=store, listener=seen.append, policy=replace(SWIFT, price=Price(1e6, 1e6)))
+    last = seen[-1]
+    assert (last.served, last.answered, last.rejected, last.failed, last.done) == (1, 2, 1, 0, 4)
+    assert (last.attempts, last.prompt_tokens, last.completion_tokens, last.cost) == (3, 20, 10, 30.0)
+    assert [each.done for each in seen] == sorted(each.done for each in seen)
+    assert (last.seconds_left(7) or 0) == pytest.approx(3 / last.rate)
+    assert Progress().cost is Progress().seconds_left(7) is None
+
+
+def test_a_read_only_store_answers_what_it_can() -> None:
+    with RequestStore() as store:
+        run([request(1)], Counting(), store=store)
+        store.read_only = True
+        model = Counting()
+        assert len(run([request(1)], model, store=store)) == 1
+        with pytest.raises(StoreError, match="read-only and without an answer"):
+            run([request(1), request(2)], model, store=store)
+        assert model.asked == []
+
+
+def test_a_recording_answers_and_never_asks() -> None:
+    with RequestStore() as store:
+        run([request(1)], Counting(), store=store)
+        recorded = ReplayingModel(store, name="small", endpoint="script")
+        assert recorded.answer(request(1)) == echo(request(1).messages)
+        requests = [request(number) for number in range(300)]
+        ended = run(requests, recorded, store=store)
+    assert [about for about, end in ended.items() if isinstance(end, Answer)] == [1]
+    assert ended[0] == Failure("small was never asked this")
+
+
+def test_an_image_that_changed_in_between_is_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"one")
+    image = Image.of_file(tmp_path / "a.png", "image/png")
+    assert image.read() == b"one"
+    (tmp_path / "a.png").write_bytes(b"two")
+    with pytest.raises(DataError, match=r"a\.png: the picture changed"):
+        image.read()
+
+
+@pytest.fixture
+def chat(chat_server: FakeServer) -> Iterator[ChatModel]:
+    with ChatModel("small", base_url=chat_server.url, timeout=5) as model:
+        yield model
+
+
+FAULTY = [name for name in FAULTS if name not in ("401", "quota", "hang", "trickle", "429", "empty")]
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_faults_of_an_endpoint_cost_an_attempt_and_no_question(
+    fault: str, chat: ChatModel, chat_server: FakeServer
+) -> None:
+    """Faults 5 to 7: every fifth question meets one."""
+    chat_server.script = lambda number, question: FAULTS[fault] if number % 5 == 0 else f"answer {number}"
+    ended = run([request(number) for number in range(20)], chat)
+    assert all(isinstance(end, Answer) for end in ended.values())
+    assert chat_server.num_questions == 24
+
+
+@pytest.mark.parametrize("fault", ["401", "quota"])
+def test_a_refused_key_or_a_spent_quota_stops_at_once(fault: str, chat: ChatModel, chat_server: FakeServer) -> None:
+    """Fault 4."""
+    chat_server.script = lambda number, question: FAULTS[fault]
+    with pytest.raises(CallError, match=r"no such key|fill up the account"):
+        run([request(number) for number in range(100)], chat, policy=replace(SWIFT, concurrency=3))
+    assert chat_server.num_questions <= 3
+
+
+def test_a_dead_endpoint_is_given_up_soon(chat: ChatModel, chat_server: FakeServer) -> None:
+    """Fault 5: after the first answers nothing but 500."""
+    chat_server.script = lambda number, question: "fine" if number <= 10 else FAULTS["500"]
+    with RequestStore() as store:
+        with pytest.raises(LanguageModelError, match="nothing but failures, also after a pause"):
+            list(ask((request(number) for number in range(1_000)), chat, store=store, policy=SWIFT))
+        assert len(list(store)) == 10
+    assert chat_server.num_questions < 10 + 8 * 6
+
+
+def test_a_busy_endpoint_is_asked_by_fewer(chat: ChatModel, chat_server: FakeServer) -> None:
+    """Fault 4: it takes two at once and turns the others away."""
+    chat_server.script = lambda number, question: Reply("fine", latency=0.01)
+    answer = chat_server.script
+    lock = threading.Lock()
+    turned_away = 0
+
+    def script(number: int, question: dict[str, Any]) -> Reply | str:
+        nonlocal turned_away
+        with lock:
+            if chat_server.num_open > 2:
+                turned_away += 1
+                return Reply(body=b"{}", status=429, headers={"Retry-After": "0.01"})
+        return answer(number, question)
+
+    chat_server.script = script
+    ended = run([request(number) for number in range(60)], chat, policy=replace(SWIFT, breaker=50))
+    assert all(isinstance(end, Answer) for end in ended.values())
+    assert 0 < turned_away < 60
+
+
+def test_another_model_than_asked_is_recorded(chat: ChatModel, chat_server: FakeServer) -> None:
+    """Fault 11."""
+    body = b'{"model": "cheaper", "choices": [{"message": {"content": "fine"}}]}'
+    chat_server.script = lambda number, question: Reply(body=body)
+    with RequestStore() as store:
+        run([request(1)], chat, store=store)
+        [kept] = store
+        assert (kept.model, kept.answer.model) == ("small", "cheaper")
+
+
+def test_no_more_sockets_than_requests_at_once(chat: ChatModel, chat_server: FakeServer) -> None:
+    """Fault 22."""
+    before = len(os.listdir("/proc/self/fd"))
+    most = 0
+
+    def watch(progress: Progress) -> None:
+        nonlocal most
+        most = max(most, len(os.listdir("/proc/self/fd")))
+
+    run([request(number) for number in range(200)], chat, listener=watch)
+    assert most - before <= 2 * 8 + 4
+
+
+def test_a_clock_that_jumps_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 20: only monotonic time decides."""
+    jumps: Iterator[float] = iter(range(10**9, 0, -(10**6)))
+    monkeypatch.setattr("time.time", lambda: float(next(jumps)))
+    model = Counting([CallError("not now", Fault.BUSY, retry_after=0.01)] * 2, most_at_once=4)
+    assert len(run([request(number) for number in range(20)], model)) == 20
