@@ -102,7 +102,9 @@ def test_a_config_of_old_without_image_piece_is_named(tiny_blip2: Path, tmp_path
         Blip2Captioner(Blip2Options(str(model)))
 
 
-def test_a_name_that_no_hub_gives_is_a_missing_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_no_hub_gives_is_a_missing_thing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(MissingExtraError, match="neither a directory nor to be had from the hub"):
         Blip2Captioner(Blip2Options("nobody/nothing"), device="cpu")
 

@@ -39,7 +39,7 @@ def test_each_picture_is_sent_and_its_answer_tidied() -> None:
 
 
 def test_over_the_wire_it_is_a_jpeg_in_the_message_and_no_address(chat_server: Any) -> None:
-    chat_server.reply = lambda question: "A field."
+    chat_server.script = lambda number, question: "A field."
     with ChatModel("eye", base_url=chat_server.url) as model:
         assert list(VisionCaptioner(model).captions([picture("a")])) == [Caption("a", "A field.", "eye")]
     [asked] = chat_server.questions

@@ -31,7 +31,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def reply(question: dict[str, Any]) -> str:
+def reply(number: int, question: dict[str, Any]) -> str:
     text = question["messages"][-1]["content"]
     post = text.splitlines()[1]
     if text.endswith("yes or no:"):
@@ -40,7 +40,7 @@ def reply(question: dict[str, Any]) -> str:
 
 
 def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    chat_server.reply = reply
+    chat_server.script = reply
     arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--names-from", "model")
     ended = cotpd(*arguments)
     assert (ended.code, ended.err) == (0, "")
@@ -63,7 +63,7 @@ def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_serve
 
 
 def test_dev_and_test_posts_reach_no_question(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    chat_server.reply = reply
+    chat_server.script = reply
     assert cotpd("augment", data, "--model", "small", "--base-url", chat_server.url).code == 0
     asked = "".join(question["messages"][-1]["content"] for question in chat_server.questions)
     assert "Kerr" in asked
@@ -83,7 +83,7 @@ def test_a_rehearsal_asks_nothing(data: Path, cotpd: Cotpd) -> None:
 
 
 def test_too_many_lost_variants_end_with_3(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    chat_server.reply = lambda question: "I'm sorry."
+    chat_server.script = lambda number, question: "I'm sorry."
     ended = cotpd("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "style")
     assert ended.code == 3
     assert "100.0% of the variants were lost, more than 75.0%" in ended.err

@@ -12,6 +12,7 @@ from PIL import Image
 
 from cotpd.core.files import json_line
 from cotpd.corpus.corpus import Corpus
+from cotpd.llm.fake_server import Reply as FakeReply
 
 Cotpd = Callable[..., Any]
 
@@ -37,12 +38,12 @@ def images(tmp_path: Path) -> Path:
 
 
 def test_a_vision_model_captions_a_corpus(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    chat_server.reply = lambda question: "A dark field."
+    chat_server.script = lambda number, question: "A dark field."
     arguments = ("caption", data, "--images", images, "--model", "eye", "--base-url", chat_server.url)
     ended = cotpd(*arguments)
     assert ended.code == 3
     assert "2 images described, 1 rejected (1 missing); 2 looked at now" in ended.out
-    assert "error: 33.3% of the images were rejected, more than 5.0%" in ended.err
+    assert "error: 33.3% of the images have no caption, more than 5.0%" in ended.err
     again = cotpd(*arguments, "--max-rejected", 1, "--json")
     assert (again.code, json.loads(again.out)["num_computed"], len(chat_server.questions)) == (0, 0, 2)
     assert [post.caption.text for post in Corpus.from_path(data).train if post.caption] == ["A dark field."] * 3
@@ -54,6 +55,18 @@ def test_a_vision_model_captions_a_corpus(data: Path, images: Path, chat_server:
         "reason": "missing",
         "answer": "",
     }
+
+
+def test_an_image_without_an_answer_is_asked_about_by_the_next_run(
+    data: Path, images: Path, chat_server: Any, cotpd: Cotpd
+) -> None:
+    """A refused request is no answer: kept as one, the image would never have a caption."""
+    chat_server.script = lambda number, question: FakeReply(status=400, body=b'{"error": {"message": "no"}}')
+    arguments = ("caption", data, "--images", images, "--model", "eye", "--base-url", chat_server.url)
+    ended = cotpd(*arguments, "--split", "train")
+    assert (ended.code, "2 without an answer, asked by the next run" in ended.out) == (3, True)
+    chat_server.script = lambda number, question: "A field."
+    assert "2 images described, 0 rejected" in cotpd(*arguments, "--split", "train").out
 
 
 def test_a_rehearsal_describes_nothing(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
@@ -82,7 +95,7 @@ def test_blip2_captions_a_corpus(data: Path, images: Path, tiny_blip2: Path, cot
         (["--images", "nowhere"], 5, "no such folder of images"),
         (["--split", "unsplit"], 2, "--split"),
         (["--split", "test"], 5, "no post names an image"),
-        (["--model", "nobody/nothing"], 6, "neither a directory nor to be had from the hub"),
+        (["--model", "."], 2, "no BLIP-2 here"),
     ],
 )
 def test_what_is_wrong_is_one_line(

@@ -40,5 +40,8 @@ class Captioner(Protocol):
         ...
 
     def captions(self, pictures: Iterable[Picture]) -> Iterator[Caption | ImageRejection]:
-        """One outcome for each picture, in any order, holding only a few pictures at a time."""
+        """One outcome for each picture, in any order, holding only a few pictures at a time.
+
+        None for a picture that could not be asked about: the next run tries it again.
+        """
         ...

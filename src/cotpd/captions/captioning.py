@@ -37,8 +37,8 @@ class CaptioningReport:
 
     @property
     def rejected_share(self) -> float:
-        """Rejections over outcomes, 0 without outcomes."""
-        return len(self.rejections) / max(1, self.num_done)
+        """Images without a caption over images, 0 without images."""
+        return (self.num_images - len(self.captions)) / max(1, self.num_images)
 
     @property
     def reasons(self) -> dict[str, int]:

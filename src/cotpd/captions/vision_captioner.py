@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 
@@ -9,11 +10,13 @@ from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import LONGEST_SIDE, Picture, to_jpeg
 from cotpd.core.records import Caption
 from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
-from cotpd.llm.asking import Failure, ask
+from cotpd.llm.asking import ask
 from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
 from cotpd.llm.policy import Policy
 from cotpd.llm.progress import Progress
 from cotpd.llm.request_store import RequestStore
+
+logger = logging.getLogger(__name__)
 
 TEMPLATE = "describe.v1"
 MAX_TOKENS = 80
@@ -41,20 +44,20 @@ class VisionCaptioner:
         return self._id
 
     def captions(self, pictures: Iterable[Picture]) -> Iterator[Caption | ImageRejection]:
-        """One outcome for each picture, as answers come; reasons of a rejection are those of `judge`.
+        """An outcome for each picture that was answered, as answers come; reasons of a rejection are those of `judge`.
 
         Raises `LanguageModelError` and `BudgetReachedError` as `ask` does.
         """
         requests = map(question, pictures)
-        for request, answer in ask(
-            requests, self._model, store=self._store, policy=self._policy, listener=self._listener
-        ):
+        asked = ask(requests, self._model, store=self._store, policy=self._policy, listener=self._listener)
+        for request, answer in asked:
             image_id = request.about.image_id
-            if isinstance(answer, Failure):
-                said = answer.answer.text if answer.answer else ""
-                yield ImageRejection(image_id, answer.reason, self._id.name, said)
-            else:
+            if isinstance(answer, Answer):
                 yield Caption(image_id, _caption(answer), self._id.name)
+            elif answer.answer:
+                yield ImageRejection(image_id, answer.reason, self._id.name, answer.answer.text)
+            else:
+                logger.warning("%s: no answer, asked again by the next run: %s", image_id, answer.reason)
 
 
 def question(picture: Picture) -> Request:

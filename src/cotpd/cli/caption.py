@@ -75,7 +75,7 @@ def caption(
     _tell(report, target, as_json=as_json)
     if report.rejected_share > max_rejected:
         raise TooManyRejectedError(
-            f"{report.rejected_share:.1%} of the images were rejected, more than {max_rejected:.1%}; "
+            f"{report.rejected_share:.1%} of the images have no caption, more than {max_rejected:.1%}; "
             f"see {target.with_suffix('.rejections.jsonl')}, and mend them or raise --max-rejected"
         )
 
@@ -146,6 +146,8 @@ def _tell(report: CaptioningReport, target: Path, *, as_json: bool) -> None:
         f"{target}: {len(report.captions):,} images described, {len(report.rejections):,} rejected{_reasons(report)}; "
         f"{report.num_computed:,} looked at now"
     )
+    if failed := report.num_images - report.num_done:
+        typer.echo(f"{failed:,} without an answer, asked by the next run")
 
 
 def _reasons(report: CaptioningReport) -> str:
