@@ -41,10 +41,17 @@ def configuration() -> str:
     """Every key of an experiment with its default."""
     top = {name: field for name, field in ExperimentConfig.model_fields.items() if not section(field)}
     lines = ["# The configuration", "", "An experiment is one TOML file; unknown keys are errors.", *table(top)]
-    for name, field in ExperimentConfig.model_fields.items():
-        if model := section(field):
-            lines += ["", f"## `[{name}]`", "", model.__doc__ or "", *table(model.model_fields)]
+    for name, model in sections(ExperimentConfig):
+        lines += ["", f"## `[{name}]`", "", model.__doc__ or "", *table(model.model_fields)]
     return "\n".join(lines) + "\n"
+
+
+def sections(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every table of a model with its dotted name, each before those inside it."""
+    for name, field in model.model_fields.items():
+        if inner := section(field):
+            yield prefix + name, inner
+            yield from sections(inner, f"{prefix}{name}.")
 
 
 def section(field: FieldInfo) -> type[BaseModel] | None:
@@ -57,6 +64,8 @@ def table(fields: dict[str, FieldInfo]) -> Iterator[str]:
     """A row for each key."""
     yield from ("", "| key | default | meaning |", "|---|---|---|")
     for name, field in fields.items():
+        if section(field):
+            continue
         yield f"| `{name}` | {default_of(field)} | {field.description or ''}{choices(field)} |"
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 import cotpd
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, DataError, TrainingError, UsageError
-from cotpd.core.records import Entity, Example, Span
+from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import distill
@@ -310,3 +310,16 @@ def _free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def test_variants_are_trained_on_and_held_out_posts_stay_as_they_are(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    origin = Origin(corpus.train[0].id, VariantKind.STYLE, "style.v1", "small")
+    variant = replace(corpus.train[0], id="variant", words=(*corpus.train[0].words, "indeed"), origin=origin)
+    config = configure(data={"augmentation": {"kinds": ["style"]}}, optimisation={"epochs": 1})
+    distill(replace(corpus, augmented=(variant,)), config=config, out=tmp_path / "with")
+    summary = json.loads((tmp_path / "with" / "summary.json").read_text("utf-8"))
+    assert summary["num_train"] == len(corpus.train) + 1
+    predicted = (tmp_path / "with" / "predictions.dev.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in predicted] == [post.id for post in corpus.dev]

@@ -16,6 +16,8 @@ from typing import Annotated
 import typer
 
 import cotpd
+from cotpd.cli.augment import augment
+from cotpd.cli.caption import caption
 from cotpd.cli.check import check
 from cotpd.cli.convert import convert
 from cotpd.cli.demo import demo
@@ -28,7 +30,7 @@ from cotpd.cli.store import store
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (check, convert, demo, distill, elicit, evaluate, extract, show, store):
+for verb in (augment, caption, check, convert, demo, distill, elicit, evaluate, extract, show, store):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")
@@ -36,6 +38,7 @@ _log = logging.getLogger("cotpd")
 _EXTRAS = {
     **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
     **dict.fromkeys(("httpx2", "openai", "xllamacpp"), "llm"),
+    "PIL": "captions",
     **dict.fromkeys(("datasets", "spacy"), "formats"),
 }
 """The packages that an extra brings."""

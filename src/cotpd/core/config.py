@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cotpd.core.errors import UsageError
 from cotpd.core.labels import Repair, Scheme
+from cotpd.core.records import VariantKind
 
 Part = Literal["caption", "noun", "sentence", "multimodality"]
 """A part of the knowledge-enhanced view: the caption, or the knowledge of one grain."""
@@ -26,6 +27,17 @@ Task = Literal["entities", "relations"]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class AugmentationConfig(_Section):
+    """Which of the posts that `cotpd augment` made are trained on, beside those that people wrote."""
+
+    kinds: tuple[VariantKind, ...] = ()
+    """Any of `style`, `entity`, `image`; none by default."""
+    share: float = Field(default=1.0, ge=0.0)
+    """At most so many for each training post: 0.5 adds half as many."""
+    cap: int | None = Field(default=None, ge=1)
+    """At most so many of each kind."""
 
 
 class DataConfig(_Section):
@@ -47,6 +59,8 @@ class DataConfig(_Section):
     """The share of the training posts to train on, drawn by the seed; smaller shares nest in larger ones."""
     left_out: str | None = Field(default=None, pattern=r"^\d+/\d+$")
     """A fold of the training posts to leave out, as `K/N`: N such runs give cross-fitted targets."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """Posts of augmented.jsonl beside the corpus to train on."""
 
     @field_validator("left_out")
     @classmethod

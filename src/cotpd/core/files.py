@@ -149,6 +149,11 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def hash_bytes(content: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def hash_text(*parts: str) -> str:
     """The SHA-256 of the parts, each told apart from its neighbours, in hexadecimal."""
     digest = hashlib.sha256()

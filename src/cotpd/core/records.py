@@ -94,9 +94,30 @@ class Post:
     caption: str | None = None
 
 
+class VariantKind(StrEnum):
+    """What augmentation changes in a post: its voice, one of its entities, or its picture."""
+
+    STYLE = "style"
+    ENTITY = "entity"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How an example was made from another: ``parent`` is the other's id, ``template`` the question asked."""
+
+    parent: str
+    kind: VariantKind
+    template: str
+    model: str
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One post: its words, its gold entities and relations, its image, and what is known about it."""
+    """One post: its words, its gold entities and relations, its image, and what is known about it.
+
+    ``origin`` is set of what augmentation made, None of what people wrote.
+    """
 
     id: str
     words: tuple[str, ...]
@@ -105,6 +126,7 @@ class Example:
     image_id: str | None = None
     caption: Caption | None = None
     knowledge: tuple[Knowledge, ...] = ()
+    origin: Origin | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:

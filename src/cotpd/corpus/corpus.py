@@ -19,16 +19,18 @@ from cotpd.corpus.companions import (
     read_knowledge,
 )
 from cotpd.corpus.defects import Defect, Strict
-from cotpd.corpus.formats import read_rows
+from cotpd.corpus.formats import jsonl, read_rows
 from cotpd.corpus.formats.row import Reading, Row
 from cotpd.corpus.normalisation import normalise
-from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, SPLITS, UNSPLIT, companion, named_split, split_files
+from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, SPLITS, UNSPLIT, companion, named_split, split_files
 from cotpd.corpus.statistics import Statistics, count
 
 
 @dataclass(frozen=True)
 class Corpus:
     """The posts of each split; ``unsplit`` holds those whose split nothing tells.
+
+    ``augmented`` are the variants of training posts that lie beside it: part of no split and of no count.
 
     ``files`` are those it was read from, by the split they name; ``places`` the ``file:line`` of each split's examples;
     ``defects`` the warnings met while reading. All three are empty of a corpus that was made in memory.
@@ -38,6 +40,7 @@ class Corpus:
     dev: tuple[Example, ...] = ()
     test: tuple[Example, ...] = ()
     unsplit: tuple[Example, ...] = ()
+    augmented: tuple[Example, ...] = field(default=(), repr=False)
     captions: Companion[Caption] | None = field(default=None, repr=False)
     knowledge: Companion[Knowledge] | None = field(default=None, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
@@ -57,8 +60,8 @@ class Corpus:
     ) -> Corpus:
         """Read a directory with train, dev (valid, val) and test files, or one file; see docs/corpora.md.
 
-        ``captions.jsonl`` and ``knowledge.jsonl`` beside it are attached: those of ``captioner`` and
-        ``knowledge_model``, by default of the first that each file names. ``label_map`` renames entity types,
+        ``augmented.jsonl`` beside it is read, ``captions.jsonl`` and ``knowledge.jsonl`` are attached: those of
+        ``captioner`` and ``knowledge_model``, by default of the first that each names. ``label_map`` renames types,
         ``normalise_words`` writes ``# tag`` and ``@ name`` as one word (`cotpd.corpus.normalisation`). Raises
         `DataError` with file:line for the first error, and `UsageError` for a captioner or model without rows.
         """
@@ -90,6 +93,7 @@ class Corpus:
             posts["dev"],
             posts["test"],
             posts[UNSPLIT],
+            _augmented(path, reading),
             files=sources,
             places={split: tuple(row.where for row in rows) for split, rows in splits.items()},
         )
@@ -144,7 +148,19 @@ class Corpus:
             dev=change(self.dev),
             test=change(self.test),
             unsplit=change(self.unsplit),
+            augmented=change(self.augmented),
         )
+
+
+def _augmented(path: Path, reading: Reading) -> tuple[Example, ...]:
+    file = companion(path, AUGMENTED)
+    if not file.is_file() or file == path:
+        return ()
+    rows = tuple(jsonl.read(file, reading))
+    for row in rows:
+        if row.example.origin is None:
+            reading.fail("bad-row", row.where, "no origin; cotpd augment writes which post a variant comes from")
+    return tuple(row.example for row in rows)
 
 
 def _split_of(row: Row, file_split: str, reading: Reading) -> str:

@@ -15,8 +15,8 @@ SPLITS = ("train", "dev", "test")
 UNSPLIT = "unsplit"
 """Where posts go whose split nothing tells."""
 
-CAPTIONS, KNOWLEDGE = "captions.jsonl", "knowledge.jsonl"
-_NOT_POSTS = re.compile(rf"captions\b|knowledge\b|rejections\b|{re.escape(LABELS)}$")
+CAPTIONS, KNOWLEDGE, AUGMENTED = "captions.jsonl", "knowledge.jsonl", "augmented.jsonl"
+_NOT_POSTS = re.compile(rf"augmented\b|captions\b|knowledge\b|rejections\b|{re.escape(LABELS)}$")
 _NAMES = {"train": "train", "dev": "dev", "valid": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 

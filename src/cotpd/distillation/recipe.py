@@ -22,6 +22,7 @@ from cotpd.core.labels import LabelSet
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
+from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.progress import Listener, Progress
@@ -60,6 +61,7 @@ def distill(
     corpus = corpus.with_knowledge(knowledge)
     train = without_fold(_share(corpus.train, config), config.data.left_out)
     _check(train, corpus.dev, config)
+    train += tuple(variants_for(train, corpus, config.data.augmentation, seed=config.seed))
     processes = PartialState()
     is_main = processes.is_main_process
     with processes.main_process_first():

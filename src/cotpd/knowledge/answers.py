@@ -7,32 +7,14 @@ import unicodedata
 from collections import Counter
 
 from cotpd.core.records import Grain, Knowledge, Post, Rejection
+from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
 from cotpd.llm.language_model import Answer
 
 NO_NAMES = "none"
 """What the noun template asks for in place of a name when a post has none."""
 
-_NO_ANSWER = {
-    "too_long": "too long",
-    "content_filter": "filtered",
-    "refusal": "refusal",
-    "tool_calls": "tool call",
-    "function_call": "tool call",
-}
 _LOOP_WORDS, _LOOP_TIMES = 5, 3
-_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
-_FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
-_BULLET = re.compile(r"^\s*(?:[-*•]\s+|\d{1,2}[.)]\s+|#+\s+)")
-_EMPHASIS = re.compile(r"\*\*|__|`")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\W?[A-ZÀ-Þ0-9])")
-_REFUSAL = re.compile(
-    r"\W*(?:i(?:'| a)?m sorry|sorry,|i (?:can ?not|can't|won't|am unable|apologi[sz]e)|as an ai\b|as a language model)",
-    re.IGNORECASE,
-)
-
-
-class _Unusable(ValueError):
-    """The reason for which an answer is rejected."""
 
 
 def read_answer(answer: Answer, post: Post, *, grain: Grain, model: str, template: str) -> Knowledge | Rejection:
@@ -44,19 +26,13 @@ def read_answer(answer: Answer, post: Post, *, grain: Grain, model: str, templat
     """
     try:
         text = _usable_text(answer, post, grain)
-    except _Unusable as reason:
+    except UnusableAnswerError as reason:
         return Rejection(post.id, grain, str(reason), answer.text, model=model, template=template)
     return Knowledge(grain, text, model=model, template=template, example_id=post.id)
 
 
 def _usable_text(answer: Answer, post: Post, grain: Grain) -> str:
-    if answer.finish_reason in _NO_ANSWER:
-        raise _Unusable(_NO_ANSWER[answer.finish_reason])
-    lines = _plain_lines(answer.text)
-    if not lines:
-        raise _Unusable("empty")
-    if _REFUSAL.match(lines[0].replace("’", "'")):
-        raise _Unusable("refusal")
+    lines = [line for spoken in spoken_lines(answer) if (line := without_markdown(spoken))]
     parts = lines if grain is Grain.NOUN else _SENTENCE_END.split(" ".join(lines))
     if answer.finish_reason == "length":
         parts = _whole(parts, grain)
@@ -66,21 +42,11 @@ def _usable_text(answer: Answer, post: Post, grain: Grain) -> str:
     return _unless_looping(" ".join(parts))
 
 
-def _plain_lines(text: str) -> list[str]:
-    text = _FENCE.sub("", _THOUGHT.sub("", text))
-    lines = (" ".join(_printable(_EMPHASIS.sub("", _BULLET.sub("", line))).split()) for line in text.splitlines())
-    return [line for line in lines if line]
-
-
-def _printable(text: str) -> str:
-    return "".join(" " if unicodedata.category(character) in ("Cc", "Cs") else character for character in text)
-
-
 def _whole(parts: list[str], grain: Grain) -> list[str]:
     """The parts of an answer cut at the token limit, without the last if it is not whole."""
     ended = grain is not Grain.NOUN and parts[-1].endswith((".", "!", "?"))
     if not ended and len(parts) == 1:
-        raise _Unusable("cut")
+        raise UnusableAnswerError("cut")
     return parts if ended else parts[:-1]
 
 
@@ -94,7 +60,7 @@ def _without_echo(parts: list[str], post: Post) -> list[str]:
     sources = _squeezed(post.text), _squeezed(post.caption or "")
     kept = [part for part in parts if not any(_squeezed(part) in source for source in sources)]
     if not kept:
-        raise _Unusable("echo")
+        raise UnusableAnswerError("echo")
     return kept
 
 
@@ -105,7 +71,7 @@ def _grounded(lines: list[str], post: Post) -> list[str]:
     if not kept and _squeezed(lines[0].partition(":")[0]) == NO_NAMES:
         return lines[:1]
     if not kept:
-        raise _Unusable("ungrounded")
+        raise UnusableAnswerError("ungrounded")
     return [_unless_looping(line) for line in kept]
 
 
@@ -113,7 +79,7 @@ def _unless_looping(text: str) -> str:
     words = text.casefold().split()
     runs = Counter(tuple(words[start : start + _LOOP_WORDS]) for start in range(len(words) - _LOOP_WORDS + 1))
     if runs and max(runs.values()) >= _LOOP_TIMES:
-        raise _Unusable("loop")
+        raise UnusableAnswerError("loop")
     return text
 
 

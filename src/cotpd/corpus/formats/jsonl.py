@@ -1,4 +1,4 @@
-"""Our own format: JSON lines ``{id, words | text, entities, relations, image, split}``.
+"""Our own format: JSON lines ``{id, words | text, entities, relations, image, split}``, see `cotpd.core.example_row`.
 
 Offsets count words, the end exclusive; with ``text`` in place of ``words`` they count its characters (code points).
 The head and the tail of a relation are ``[start, end]``, ``{"start", "end"}`` or the index of an entity.
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
-from cotpd.core.records import Entity, Example, Relation, Span
+from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, VariantKind
 from cotpd.core.splitting import Word, split_words
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 
@@ -34,7 +34,7 @@ def write(path: Path, examples: Iterable[Example], *, split: str | None = None) 
 
     Returns how many values the format cannot hold: none.
     """
-    write_jsonl(path, (_to_row(example, split) for example in examples))
+    write_jsonl(path, (to_row(example, split) for example in examples))
     return Counter()
 
 
@@ -58,6 +58,22 @@ class _Relation(BaseModel):
     label: str
 
 
+class _Caption(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    text: str
+    captioner: str = ""
+
+
+class _Origin(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    parent: str
+    kind: VariantKind = Field(strict=False)
+    template: str = ""
+    model: str = ""
+
+
 class _Line(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
@@ -68,6 +84,8 @@ class _Line(BaseModel):
     relations: list[_Relation] = []
     image: Id | None = None
     split: str | None = None
+    caption: _Caption | None = None
+    origin: _Origin | None = None
 
 
 def _rows(path: Path, reading: Reading) -> Iterator[Row]:
@@ -102,6 +120,8 @@ class _Resolver:
             entities=self._entities(spans),
             relations=tuple(found for relation in line.relations if (found := self._relation(relation, spans))),
             image_id=line.image,
+            caption=Caption(line.image or "", line.caption.text, line.caption.captioner) if line.caption else None,
+            origin=Origin(**line.origin.model_dump()) if line.origin else None,
         )
 
     def _entities(self, spans: list[Span | None]) -> tuple[Entity, ...]:
@@ -153,23 +173,3 @@ class _Resolver:
             message = f"[{start}, {end}) cuts a word; it is widened to [{first.start}, {last.end})"
             self.reading.warn("offsets-cut-word", self.where, message)
         return Span(inside[0], inside[-1] + 1)
-
-
-def _to_row(example: Example, split: str | None) -> dict[str, Any]:
-    row = {
-        "id": example.id,
-        "words": list(example.words),
-        "entities": [_to_entity(entity) for entity in example.entities],
-        "relations": [
-            {"head": [r.head.start, r.head.end], "tail": [r.tail.start, r.tail.end], "label": r.label}
-            for r in example.relations
-        ],
-        "image": example.image_id,
-        "split": split,
-    }
-    return {key: value for key, value in row.items() if value is not None}
-
-
-def _to_entity(entity: Entity) -> dict[str, Any]:
-    row: dict[str, Any] = {"start": entity.span.start, "end": entity.span.end, "label": entity.label}
-    return {**row, "orphan": True} if entity.orphan else row

@@ -1,0 +1,1 @@
+"""Images to captions, by a captioner: BLIP-2, or any vision model."""

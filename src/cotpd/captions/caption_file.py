@@ -1,0 +1,98 @@
+"""Captions and rejected images kept in files as they come, several captioners side by side."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cotpd.captions.captioner import ImageRejection
+from cotpd.core.errors import DataError
+from cotpd.core.files import write_jsonl
+from cotpd.core.records import Caption
+from cotpd.core.row_file import RowFile
+
+Outcome = Caption | ImageRejection
+
+FOREIGN = ""
+"""The key of a row that somebody else wrote."""
+
+
+class CaptionFile:
+    """Captions in ``path`` and rejected images in ``NAME.rejections.jsonl`` beside it, one JSON object a line.
+
+    Every row of ours carries the key of what was captioned (``key``): the captioner's settings and the image's bytes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rejections_path = path.with_suffix(".rejections.jsonl")
+        self._files = {Caption: RowFile(path), ImageRejection: RowFile(self.rejections_path)}
+
+    def mend(self) -> None:
+        """Drop what a kill has torn."""
+        for file in self._files.values():
+            file.mend()
+
+    def read(self, captioner: str) -> dict[str, dict[str, Outcome]]:
+        """What is known of each image by this captioner, by key. Raises `DataError` for a row that is none."""
+        known: defaultdict[str, dict[str, Outcome]] = defaultdict(dict)
+        for kind, file in self._files.items():
+            for where, values in file.read():
+                row = _fitting(values, where)
+                if row.captioner == captioner and row.image_id is not None:
+                    known[str(row.image_id)].setdefault(row.key, row.outcome(kind))
+        return dict(known)
+
+    def add(self, key: str, outcome: Outcome) -> None:
+        """Append one outcome and wait until it is on the disk."""
+        row = {"image_id": outcome.image_id, "captioner": outcome.captioner, "key": key}
+        if isinstance(outcome, Caption):
+            row |= {"text": outcome.text}
+        else:
+            row |= {"reason": outcome.reason, "answer": outcome.answer}
+        self._files[type(outcome)].append([row])
+
+    def drop_outdated(self, captioner: str, current: Mapping[str, str]) -> int:
+        """Leave out this captioner's rows of images whose ``current`` key is another; returns how many."""
+        num_dropped = 0
+        for file in self._files.values():
+            rows = [row for _, row in file.read()]
+            kept = [row for row in rows if not _is_outdated(row, captioner, current)]
+            if len(kept) < len(rows):
+                write_jsonl(file.path, kept)
+            num_dropped += len(rows) - len(kept)
+        return num_dropped
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    image_id: str | int | None = None
+    captioner: str = ""
+    key: str = FOREIGN
+    text: str | None = None
+    reason: str = ""
+    answer: str = ""
+
+    def outcome(self, kind: type[Outcome]) -> Outcome:
+        if kind is Caption:
+            return Caption(str(self.image_id), self.text or "", self.captioner)
+        return ImageRejection(str(self.image_id), self.reason, self.captioner, self.answer)
+
+
+def _fitting(values: dict[str, Any], where: str) -> _Row:
+    try:
+        return _Row.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise DataError(f"not a row of captions ({what}); mend or remove the line", where=where) from error
+
+
+def _is_outdated(row: dict[str, Any], captioner: str, current: Mapping[str, str]) -> bool:
+    wanted = current.get(str(row.get("image_id", "")))
+    return wanted is not None and row.get("captioner", "") == captioner and row.get("key", FOREIGN) != wanted

@@ -1,0 +1,202 @@
+"""Images that strangers made, found in a folder and opened safely: whatever is wrong with one is a reason.
+
+Only JPEG, PNG, WebP and GIF are opened, told by their content; files over `MAX_BYTES` or `MAX_PIXELS` are not. Nothing
+outside the folder is read, nothing is fetched, nothing but a regular file is waited for.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from PIL.Image import Transpose
+
+from cotpd.core.errors import DataError
+from cotpd.core.files import hash_bytes
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".gif")
+"""An image id is the name of a file, or what remains of it without one of these endings."""
+
+MAX_BYTES = 64 * 2**20
+MAX_PIXELS = 64 * 10**6
+
+LONGEST_SIDE = 1024
+"""Pixels to which longer images are scaled down: more than any captioner reads."""
+
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises, by format and damage, for a file that is not whole."""
+
+_ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+"""What puts a picture upright, by its EXIF orientation."""
+_WHITE = (255, 255, 255, 255)
+
+
+class UnusableImageError(ValueError):
+    """The reason for which an image is rejected: data for a caller to count, not a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """The bytes of an image as they lie on the disk, and the SHA-256 by which they are known."""
+
+    image_id: str
+    content: bytes
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image ready for a captioner: upright RGB without transparency, at most `LONGEST_SIDE` long."""
+
+    image_id: str
+    pixels: Image.Image
+    sha256: str
+
+
+class ImageFolder:
+    """The images below a folder. Raises `DataError` when there is no such folder."""
+
+    def __init__(self, root: Path) -> None:
+        if not root.is_dir():
+            raise DataError("no such folder of images; check the path", where=str(root))
+        self.root = root.resolve()
+
+    def read(self, image_id: str) -> ImageFile:
+        """The file of an image id.
+
+        Raises `UnusableImageError` with a reason: ``address`` (URLs are never fetched), ``outside`` (the id or a link
+        leads out of the folder), ``missing``, ``no file`` (a folder, pipe or device), ``unreadable``, ``empty``,
+        ``too large``.
+        """
+        content = _content(self._find(image_id))
+        return ImageFile(image_id, content, hash_bytes(content))
+
+    def _find(self, image_id: str) -> Path:
+        if _ADDRESS.match(image_id):
+            raise UnusableImageError("address")
+        if not image_id.strip("./") or "\0" in image_id:
+            raise UnusableImageError("missing")
+        for suffix in SUFFIXES:
+            try:
+                path = (self.root / f"{image_id}{suffix}").resolve(strict=True)
+            except (OSError, RuntimeError, ValueError):
+                continue
+            if not path.is_relative_to(self.root):
+                raise UnusableImageError("outside")
+            if suffix or not path.is_dir():
+                return path
+        raise UnusableImageError("missing")
+
+
+def open_picture(file: ImageFile) -> Picture:
+    """Decode an image: its first frame, turned upright, on white, scaled down.
+
+    Raises `UnusableImageError` with a reason: ``not an image`` (none of `FORMATS`, whatever its name says),
+    ``too many pixels`` (a bomb is not even decoded), ``damaged`` (cut off or broken).
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Picture(file.image_id, _ready(_decode(file.content)), file.sha256)
+    except UnusableImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UnusableImageError("too many pixels") from error
+    except UnidentifiedImageError as error:
+        raise UnusableImageError("not an image") from error
+    except _DAMAGE as error:
+        raise UnusableImageError("damaged") from error
+
+
+def to_jpeg(picture: Picture) -> bytes:
+    """A picture as the bytes of a JPEG file, without any data of its origin."""
+    stream = io.BytesIO()
+    picture.pixels.save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file; a pipe is not waited for, a link put in the file's place meanwhile not followed."""
+    try:
+        with open(
+            path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+        ) as stream:
+            found = os.fstat(stream.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise UnusableImageError("no file")
+            if found.st_size > MAX_BYTES:
+                raise UnusableImageError("too large")
+            content = stream.read(MAX_BYTES)
+    except IsADirectoryError as error:
+        raise UnusableImageError("no file") from error
+    except OSError as error:
+        raise UnusableImageError("unreadable") from error
+    if not content:
+        raise UnusableImageError("empty")
+    return content
+
+
+def _decode(content: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(content), formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        raise UnusableImageError("too many pixels")
+    image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+    image.load()
+    return image
+
+
+def _ready(image: Image.Image) -> Image.Image:
+    orientation = image.getexif().get(_ORIENTATION)
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    pixels = _opaque(_eight_bits(image))
+    pixels.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    pixels = pixels.transpose(turn) if turn is not None else pixels
+    pixels.info.clear()
+    return pixels
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey values of 16 bits as 8 bits: Pillow's own conversion would cut them off at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image).convert("RGB")

@@ -1,0 +1,37 @@
+"""An example as a row of our own JSONL format, which `cotpd.corpus.formats.jsonl` reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from cotpd.core.records import Entity, Example
+
+
+def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
+    """``{id, words, entities, relations, image, split}``; offsets count words.
+
+    Captions and knowledge live in files beside it. Only what augmentation made has a caption of its own here, beside
+    its ``origin``.
+    """
+    row: dict[str, Any] = {
+        "id": example.id,
+        "words": list(example.words),
+        "entities": [_to_entity(entity) for entity in example.entities],
+        "relations": [
+            {"head": [r.head.start, r.head.end], "tail": [r.tail.start, r.tail.end], "label": r.label}
+            for r in example.relations
+        ],
+        "image": example.image_id,
+        "split": split,
+    }
+    if example.origin:
+        row["origin"] = asdict(example.origin)
+        if example.caption:
+            row["caption"] = {"text": example.caption.text, "captioner": example.caption.captioner}
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _to_entity(entity: Entity) -> dict[str, Any]:
+    row: dict[str, Any] = {"start": entity.span.start, "end": entity.span.end, "label": entity.label}
+    return {**row, "orphan": True} if entity.orphan else row

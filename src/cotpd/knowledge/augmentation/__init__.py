@@ -1,0 +1,1 @@
+"""Training posts to new training posts: another voice, another entity, another picture."""

@@ -1,0 +1,163 @@
+"""Captioning: every image once, whatever stops it, and several captioners side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cotpd.captions.captioner import CaptionerId, ImageRejection
+from cotpd.captions.captioning import CaptioningReport, caption, planned
+from cotpd.captions.image_folder import ImageFolder, Picture
+from cotpd.core.errors import DataError, LanguageModelError
+from cotpd.core.files import json_line
+from cotpd.core.records import Caption
+
+
+class Script:
+    """Says the colour of the first pixel, refuses black, and stops after ``num_pictures``."""
+
+    def __init__(self, name: str = "script", settings: str = "1", num_pictures: int = 1000) -> None:
+        self.id = CaptionerId(name, f"{name} {settings}")
+        self.seen: list[str] = []
+        self._num_pictures = num_pictures
+
+    def captions(self, pictures: Iterable[Picture]) -> Iterator[Caption | ImageRejection]:
+        for picture in pictures:
+            if len(self.seen) == self._num_pictures:
+                raise LanguageModelError("the endpoint is gone")
+            self.seen.append(picture.image_id)
+            colour = picture.pixels.getpixel((0, 0))
+            if colour == (0, 0, 0):
+                yield ImageRejection(picture.image_id, "refusal", self.id.name, "I cannot see.")
+            else:
+                yield Caption(picture.image_id, f"all is {colour}", self.id.name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ImageFolder:
+    """Images a to e: b is black, c is no image, d has the bytes of a."""
+    path = tmp_path / "images"
+    path.mkdir()
+    for name, colour in (("a", (1, 1, 1)), ("b", (0, 0, 0)), ("d", (1, 1, 1)), ("e", (5, 5, 5))):
+        Image.new("RGB", (4, 4), colour).save(path / f"{name}.png")
+    (path / "c.png").write_text("<html>")
+    return ImageFolder(path)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "captions.jsonl"
+
+
+IDS = ("a", "b", "c", "d", "e", "f", "a")
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+
+
+def said(report: CaptioningReport) -> dict[str, str]:
+    return {each.image_id: each.text for each in report.captions}
+
+
+def test_each_image_is_described_or_rejected_with_its_reason(folder: ImageFolder, out: Path) -> None:
+    script = Script()
+    report = caption(IDS, folder, script, out=out)
+    assert said(report) == {"a": "all is (1, 1, 1)", "d": "all is (1, 1, 1)", "e": "all is (5, 5, 5)"}
+    assert {each.image_id: each.reason for each in report.rejections} == {
+        "b": "refusal",
+        "c": "not an image",
+        "f": "missing",
+    }
+    assert script.seen == ["a", "b", "e"], "the same bytes are looked at once"
+    assert (report.num_images, report.num_done, report.num_computed, report.rejected_share) == (6, 6, 3, 0.5)
+    assert {(row["image_id"], row["captioner"], row["text"]) for row in rows(out)} == {
+        (image_id, "script", text) for image_id, text in said(report).items()
+    }
+    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c", "f"}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_stopped_and_run_again_it_computes_only_what_is_missing(number: int, folder: ImageFolder, out: Path) -> None:
+    stopped, again = Script(num_pictures=number), Script()
+    with pytest.raises(LanguageModelError):
+        caption(IDS, folder, stopped, out=out)
+    with out.open("ab") as stream:
+        stream.write(b'{"image_id": "e", "capt')
+    report = caption(IDS, folder, again, out=out)
+    assert [*stopped.seen, *again.seen] == ["a", "b", "e"]
+    assert said(report) == said(caption(IDS, folder, Script()))
+    assert len(rows(out)) == 3
+    assert len(rows(out.with_suffix(".rejections.jsonl"))) == 3
+
+
+def test_a_third_run_changes_nothing(folder: ImageFolder, out: Path) -> None:
+    caption(IDS, folder, Script(), out=out)
+    before = [path.read_bytes() for path in (out, out.with_suffix(".rejections.jsonl"))]
+    script = Script()
+    report = caption(IDS, folder, script, out=out)
+    assert (script.seen, report.num_done, report.num_outdated) == ([], 6, 0)
+    assert [path.read_bytes() for path in (out, out.with_suffix(".rejections.jsonl"))] == before
+
+
+def test_a_changed_image_or_setting_replaces_the_caption(folder: ImageFolder, out: Path) -> None:
+    caption(IDS, folder, Script(), out=out)
+    Image.new("RGB", (4, 4), (9, 9, 9)).save(folder.root / "a.png")
+    Image.new("RGB", (4, 4), (8, 8, 8)).save(folder.root / "f.png")
+    script = Script()
+    assert caption(IDS, folder, script, out=out).num_outdated == 2
+    assert script.seen == ["a", "f"]
+    assert {row["image_id"]: row["text"] for row in rows(out)}["a"] == "all is (9, 9, 9)"
+    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c"}
+    other = Script(settings="2")
+    assert caption(IDS, folder, other, out=out).num_outdated == 6
+    assert sorted(other.seen) == ["a", "b", "d", "e", "f"]
+    assert sorted(row["image_id"] for row in rows(out)) == ["a", "d", "e", "f"]
+
+
+def test_several_captioners_lie_side_by_side(folder: ImageFolder, out: Path) -> None:
+    caption(["a"], folder, Script("one"), out=out)
+    caption(["a"], folder, Script("two"), out=out)
+    assert [row["captioner"] for row in rows(out)] == ["one", "two"]
+
+
+def test_rows_of_others_count_and_stay(folder: ImageFolder, out: Path) -> None:
+    """A caption that somebody wrote by hand is never computed again or thrown away."""
+    mine = {"image_id": "a", "captioner": "script", "text": "by hand"}
+    out.write_text(json_line(mine) + json_line({"example_id": "7", "text": "for a post"}), encoding="utf-8")
+    script = Script()
+    report = caption(["a", "e"], folder, script, out=out)
+    assert (script.seen, said(report)["a"]) == (["e"], "by hand")
+    assert [row["text"] for row in rows(out)] == ["by hand", "for a post", "all is (5, 5, 5)"]
+
+
+def test_a_plan_tells_what_is_to_do_and_writes_nothing(folder: ImageFolder, out: Path) -> None:
+    plan = planned(IDS, folder, Script().id, out)
+    assert (plan.num_images, plan.num_done, plan.reasons) == (6, 1, {"missing": 1})
+    assert not out.exists()
+    caption(["a"], folder, Script(), out=out)
+    plan = planned(IDS, folder, Script().id, out)
+    assert (plan.num_images, plan.num_done) == (6, 3), "d has the bytes of a"
+
+
+def test_a_file_of_something_else_is_an_error(folder: ImageFolder, out: Path) -> None:
+    out.write_text('{"image_id": 3.5, "text": 7}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"captions.jsonl:1: not a row of captions \(image_id"):
+        caption(["a"], folder, Script(), out=out)
+
+
+def test_progress_is_told_after_every_picture(folder: ImageFolder) -> None:
+    seen: list[int] = []
+    caption(IDS, folder, Script(), on_progress=lambda report: seen.append(report.num_done))
+    assert seen == sorted(seen)
+    assert seen[-1] == 6
+
+
+def test_nothing_to_caption_is_fine(folder: ImageFolder, out: Path) -> None:
+    report: CaptioningReport = caption([], folder, Script(), out=out)
+    assert (report.num_images, report.rejected_share) == (0, 0.0)
+    assert not out.exists()

@@ -1,0 +1,110 @@
+"""`cotpd augment`: training posts to variants beside the corpus, each answer paid once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cotpd.core.files import json_line
+from cotpd.corpus.corpus import Corpus
+
+Cotpd = Callable[..., Any]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    for split, names in (("train", ("Kerr", "Messi", "Adele")), ("dev", ("Obama",)), ("test", ("Pele",))):
+        rows = [
+            {
+                "id": f"{split}{n}",
+                "words": [name, "sings", f"in{name}", "today"],
+                "entities": [{"start": 0, "end": 1, "label": "PER"}],
+            }
+            for n, name in enumerate(names)
+        ]
+        (tmp_path / f"{split}.jsonl").write_text("".join(map(json_line, rows)), encoding="utf-8")
+    return tmp_path
+
+
+def reply(number: int, question: dict[str, Any]) -> str:
+    text = question["messages"][-1]["content"]
+    post = text.splitlines()[1]
+    if text.endswith("yes or no:"):
+        return "no" if "inAdele" in post else "yes"
+    return "Zidane" if text.endswith("Another name:") else f"well {post} again"
+
+
+def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    chat_server.script = reply
+    arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--names-from", "model")
+    ended = cotpd(*arguments)
+    assert (ended.code, ended.err) == (0, "")
+    assert "8 variants kept, 1 rejected (1 entity: not possible); 12 asked now" in ended.out
+    first = (data / "augmented.jsonl").read_bytes()
+    again = json.loads(cotpd(*arguments, "--json").out)
+    assert (again["num_asked"], again["kept"], len(chat_server.questions)) == (0, 8, 12)
+    assert (data / "augmented.jsonl").read_bytes() == first
+    corpus = Corpus.from_path(data)
+    assert len(corpus.augmented) == 8
+    assert corpus.augmented[0].text == "well Kerr sings inKerr today again"
+    [rejection] = [json.loads(line) for line in (data / "augmented.rejections.jsonl").read_text("utf-8").splitlines()]
+    assert rejection == {
+        "id": "train2+entity1",
+        "parent": "train2",
+        "kind": "entity",
+        "reason": "not possible",
+        "answer": "no",
+    }
+
+
+def test_dev_and_test_posts_reach_no_question(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    chat_server.script = reply
+    assert cotpd("augment", data, "--model", "small", "--base-url", chat_server.url).code == 0
+    asked = "".join(question["messages"][-1]["content"] for question in chat_server.questions)
+    assert "Kerr" in asked
+    assert "Obama" not in asked
+    assert "Pele" not in asked
+
+
+def test_a_rehearsal_asks_nothing(data: Path, cotpd: Cotpd) -> None:
+    ended = cotpd("augment", data, "--model", "small", "--names-from", "model", "--per-post", 2, "--dry-run")
+    assert ended.code == 0
+    assert "18 variants of 3 posts" in ended.out
+    assert "calls: 18" in ended.out
+    assert "then at most 6 more calls" in ended.out
+    for kind in ("style", "entity", "image"):
+        assert f"── {kind}\n" in ended.out
+    assert not (data / "augmented.jsonl").exists()
+
+
+def test_too_many_lost_variants_end_with_3(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    chat_server.script = lambda number, question: "I'm sorry."
+    ended = cotpd("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "style")
+    assert ended.code == 3
+    assert "100.0% of the variants were lost, more than 75.0%" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--model", "small"], 2, "name the endpoint that has it with --base-url"),
+        (["--model", "nowhere/small.gguf"], 6, "no such model file"),
+        (["--model", "small", "--kind", "colour"], 2, "colour"),
+        (["--model", "small", "--price-in", "1"], 2, "both --price-in and --price-out"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments: list[str], code: int, message: str, data: Path, cotpd: Cotpd) -> None:
+    ended = cotpd("augment", data, *arguments)
+    assert (ended.code, ended.err.count("\n")) == (code, 1)
+    assert message in ended.err
+
+
+def test_a_corpus_without_training_posts_has_nothing_to_vary(data: Path, cotpd: Cotpd) -> None:
+    ended = cotpd("augment", data / "dev.jsonl", "--model", "small")
+    assert ended.code == 5
+    assert "only training posts are varied" in ended.err
