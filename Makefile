@@ -45,5 +45,5 @@ build: .venv/dev ## The wheel and the source distribution in dist/.
 	touch $@
 
 .venv/dev: .venv/user
-	$(PIP) install -e ".[train,llm,captions]" --group dev
+	$(PIP) install -e ".[train,llm,captions,formats]" --group dev
 	touch $@
