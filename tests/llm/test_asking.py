@@ -335,7 +335,8 @@ def test_progress_counts_everything() -> None:
         model = Counting([CallError("not now", Fault.BROKEN)])
         run(requests, model, store=store, listener=seen.append, policy=replace(SWIFT, price=Price(1e6, 1e6)))
     last = seen[-1]
-    assert (last.served, last.answered, last.rejected, last.failed, last.done) == (1, 2, 1, 0, 4)
+    assert (last.served + last.answered, last.rejected, last.failed, last.done) == (3, 1, 0, 4)
+    assert last.served in (1, 2), "the twin is answered with the first, or, if that is over, from the store"
     assert (last.attempts, last.prompt_tokens, last.completion_tokens, last.cost) == (3, 20, 10, 30.0)
     assert [each.done for each in seen] == sorted(each.done for each in seen)
     assert (last.seconds_left(7) or 0) == pytest.approx(3 / last.rate)

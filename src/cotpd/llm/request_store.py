@@ -7,6 +7,7 @@ for an answer; what was rejected or failed is kept for audit and never served as
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
 import time
@@ -22,6 +23,7 @@ from cotpd.llm.language_model import Answer
 from cotpd.llm.salvage import digest_of
 from cotpd.llm.store_file import open_store
 
+_SYNC_EVERY = 1.0
 _COLUMNS = "key, endpoint, model, answer, rejected, digest"
 
 
@@ -73,6 +75,7 @@ class RequestStore:
         self.num_damaged = 0
         self._connection = self._file.connection
         self._lock = threading.Lock()
+        self._synced = -math.inf
 
     def find(self, key: str) -> Kept | None:
         """What is kept under a key, if it is whole; a damaged row counts in ``num_damaged``."""
@@ -80,7 +83,10 @@ class RequestStore:
         return self._read(row) if row else None
 
     def add(self, kept: Iterable[Kept], mishaps: Iterable[Mishap] = ()) -> None:
-        """Keep answers and mishaps, all or none, on the disk on return; an answer takes the place of an older one.
+        """Keep answers and mishaps, all or none; an answer takes the place of an older one.
+
+        On return they outlive this process however it ends, and within a second of further writing, or when the store
+        is closed, also a loss of power.
 
         Raises `StoreError` when the disk is full or the store is read-only.
         """
@@ -149,12 +155,16 @@ class RequestStore:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction."""
+        is_due = time.monotonic() >= self._synced + _SYNC_EVERY
         try:
-            with self._lock, self._connection:
-                yield self._connection
+            with self._lock:
+                self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_due else 'NORMAL'}")
+                with self._connection:
+                    yield self._connection
         except sqlite3.Error as error:
             what = "it is read-only" if self.read_only else f"{error}; free the disk and run again"
             raise StoreError(f"{self.path}: nothing can be kept: {what}") from error
+        self._synced = time.monotonic() if is_due else self._synced
 
     def _read(self, row: tuple[Any, ...]) -> Kept | None:
         *values, digest = row
