@@ -24,10 +24,11 @@ from cotpd.cli.elicit import elicit
 from cotpd.cli.evaluate import evaluate
 from cotpd.cli.extract import extract
 from cotpd.cli.show import show
+from cotpd.cli.study import study
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (check, convert, demo, distill, elicit, evaluate, extract, show):
+for verb in (check, convert, demo, distill, elicit, evaluate, extract, show, study):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")
