@@ -37,15 +37,25 @@ precision = "float32"
 checkpoint_steps = 1
 """
 
-TEXT = '{"objective.student" = "text", "objective.target" = "none", "objective.task_loss" = "student", '
+
+@pytest.fixture(scope="session")
+def write_base(data: Path, tiny_encoder: Path) -> Callable[[Path], Path]:
+    """Write base.toml into a directory: the tiny encoder on the small corpus for one epoch."""
+
+    def write(directory: Path) -> Path:
+        path = directory / "base.toml"
+        path.write_text(BASE.format(data=data, encoder=tiny_encoder), encoding="utf-8")
+        return path
+
+    return write
 
 
 @pytest.fixture
-def write_plan(data: Path, tiny_encoder: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Write a plan, and its base beside it: the tiny encoder on the small corpus for one epoch."""
+def write_plan(write_base: Callable[[Path], Path], tmp_path: Path) -> Callable[[str], Path]:
+    """Write a plan, and its base beside it."""
 
     def write(text: str) -> Path:
-        (tmp_path / "base.toml").write_text(BASE.format(data=data, encoder=tiny_encoder), encoding="utf-8")
+        write_base(tmp_path)
         path = tmp_path / "plan.toml"
         path.write_text('base = "base.toml"\n' + text, encoding="utf-8")
         return path

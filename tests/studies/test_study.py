@@ -57,7 +57,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_study_is_made_once_and_reported(read_plan: ReadPlan, tmp_path: Path, made: list[str]) -> None:
     plan, out = read_plan(PLAN), tmp_path / "out"
     results = study(plan, out=out, command="cotpd study plan.toml")
-    assert made == ["text-seed1", "both-seed1", "text-seed2", "both-seed2"], "seed by seed, so that a stop leaves whole seeds"
+    assert made == ["text-seed1", "both-seed1", "text-seed2", "both-seed2"], (
+        "seed by seed, so that a stop leaves whole seeds"
+    )
     assert not results.failures
     rows = {(row.run, row.score, row.view): row for row in results.rows}
     views = {view for run, score, view in rows if (run, score) == ("both", "dev")}

@@ -19,6 +19,7 @@ import cotpd
 from cotpd.cli.check import check
 from cotpd.cli.convert import convert
 from cotpd.cli.demo import demo
+from cotpd.cli.diagnose import diagnose
 from cotpd.cli.distill import distill
 from cotpd.cli.elicit import elicit
 from cotpd.cli.evaluate import evaluate
@@ -28,7 +29,7 @@ from cotpd.cli.study import study
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (check, convert, demo, distill, elicit, evaluate, extract, show, study):
+for verb in (check, convert, demo, diagnose, distill, elicit, evaluate, extract, show, study):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 def study(
     plan: Annotated[Path, typer.Argument(help="A TOML file, see configs/studies/ and docs/studies.md.")],
     change: Annotated[list[str] | None, typer.Option("--set", help="Change a key of every run.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The directory of the runs and reports; by default runs/PLAN.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The directory of the runs and reports; by default runs/PLAN.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is finished and what is left.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:

@@ -60,7 +60,7 @@ def _sections(results: Results) -> Iterator[str]:
 
 
 def _compared(compared: Sequence[Compared]) -> str:
-    dots = [Dot(one.name, 100 * one.lead, *(100 * bound for bound in one.interval)) for one in compared]
+    dots = [Dot(one.name, 100 * one.lead, 100 * one.interval.low, 100 * one.interval.high) for one in compared]
     plot = dot_plot(dots, title="lead over the baseline, in points of F1", zero=True)
     return plot + _table(COMPARED_HEADER, [compared_cells(one) for one in compared])
 

@@ -66,9 +66,7 @@ def changed_keys(run: PlannedRun) -> list[str]:
     return sorted(key for key in (one.keys() | other.keys()) - moved if one.get(key) != other.get(key))
 
 
-def make_runs(
-    plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener
-) -> dict[str, Outcome]:
+def make_runs(plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener) -> dict[str, Outcome]:
     """Make and score every run that is not finished yet; a run that fails is told of, and the others go on.
 
     Several processes may work on one study: each run is made by the first that takes it, and all of them come to the

@@ -17,10 +17,8 @@ _VIEW = re.compile(r"(text|prompt|knowledge)(?: without ((?:caption|noun|sentenc
 _NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
 
 
-class TestView(NamedTuple):
+class ScoredView(NamedTuple):
     """What a student reads when it is scored: ``knowledge without caption`` leaves a part out."""
-
-    __test__ = False
 
     kind: Literal["text", "prompt", "knowledge"]
     without: tuple[Part, ...] = ()
@@ -29,7 +27,7 @@ class TestView(NamedTuple):
         return self.kind + (f" without {', '.join(self.without)}" if self.without else "")
 
     @classmethod
-    def of(cls, text: str) -> TestView:
+    def of(cls, text: str) -> ScoredView:
         """Read ``text``, ``prompt``, ``knowledge`` or ``knowledge without PART, PART``. Raises ValueError."""
         found = _VIEW.fullmatch(text)
         parts = tuple(re.split(", ?", found[2])) if found and found[2] else ()
@@ -40,7 +38,7 @@ class TestView(NamedTuple):
 
 
 def _is_view(text: str) -> str:
-    TestView.of(text)
+    ScoredView.of(text)
     return text
 
 
@@ -68,7 +66,7 @@ class RunPlan(Section):
     """Make so many runs, each without one fold of the training posts: cross-fitted targets. They are not scored."""
     note: str = ""
     """What this run is, for the report."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = Field(default={})
     """The differences; every key of a run that is none of the above goes here."""
 
     @model_validator(mode="before")
@@ -118,7 +116,7 @@ class Plan(Section):
     """The configuration from which runs differ, relative to the plan or to the working directory."""
     seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
     """Each run is made with each of these."""
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = Field(default={})
     """Differences from the base that all runs share."""
     runs: dict[str, RunPlan] = Field(min_length=1)
     """The runs by name."""
@@ -146,7 +144,9 @@ class Plan(Section):
         runs = {name: _with_base(run, path) for name, run in plan.runs.items()}
         found = {
             "base": _beside(path, plan.base),
-            "runs": {name: run.model_copy(update={"changes": merged(run.changes, shared)}) for name, run in runs.items()},
+            "runs": {
+                name: run.model_copy(update={"changes": merged(run.changes, shared)}) for name, run in runs.items()
+            },
         }
         return plan.model_copy(update={**found, **({"seeds": (int(seed),)} if seed is not None else {})})
 
@@ -168,7 +168,7 @@ class Plan(Section):
         on = [name for comparison in self.comparisons for name in comparison.on]
         _require(self.scores, [*on, *(name for side in sides for names in side.values() for name in names)], "score")
         for view in (name.partition("@")[2] for side in sides for name in side if "@" in name):
-            TestView.of(view)
+            ScoredView.of(view)
         return self
 
     @property

@@ -21,7 +21,7 @@ from cotpd.evaluation.significance import (
 )
 from cotpd.studies.curves import Curve, curve_of
 from cotpd.studies.making import Outcome, RunState
-from cotpd.studies.plan import ComparisonPlan, Plan, TestView
+from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView
 from cotpd.studies.scoring import Cell
 
 
@@ -115,7 +115,7 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
 
 
 def _rows(cells: Sequence[Cell], plan: Plan, command: str) -> Iterator[Row]:
-    groups: dict[tuple[str, str, TestView], list[Cell]] = {}
+    groups: dict[tuple[str, str, ScoredView], list[Cell]] = {}
     for score in plan.scores:
         for run in plan.runs:
             for cell in cells:
@@ -125,7 +125,7 @@ def _rows(cells: Sequence[Cell], plan: Plan, command: str) -> Iterator[Row]:
         yield _row(run, score, view, sorted(group, key=lambda cell: cell.run.seed), plan, command)
 
 
-def _row(run: str, score: str, view: TestView, cells: Sequence[Cell], plan: Plan, command: str) -> Row:
+def _row(run: str, score: str, view: ScoredView, cells: Sequence[Cell], plan: Plan, command: str) -> Row:
     scores = [cell.scores[plan.mode] for cell in cells]
     estimate = hierarchical_interval(scores, resamples=plan.resamples)
     other: Mode = "strict" if plan.mode == "conlleval" else "conlleval"
@@ -171,9 +171,7 @@ def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Com
     )
 
 
-def _seeds_of(
-    side: Mapping[str, Sequence[str]], on: Sequence[str], cells: Sequence[Cell], mode: Mode
-) -> list[Scores]:
+def _seeds_of(side: Mapping[str, Sequence[str]], on: Sequence[str], cells: Sequence[Cell], mode: Mode) -> list[Scores]:
     """The scores of one side, those of each seed pooled over runs and sets of posts; seeds that lack one are out."""
     by_place = {(cell.run.name, cell.score, str(cell.view), cell.run.seed): cell.scores[mode] for cell in cells}
     places = [

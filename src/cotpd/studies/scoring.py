@@ -20,7 +20,7 @@ from cotpd.evaluation.scores import Scores
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
-from cotpd.studies.plan import Plan, ScorePlan, TestView
+from cotpd.studies.plan import Plan, ScoredView, ScorePlan
 from cotpd.studies.runs import PlannedRun
 from cotpd.views.view import ViewKind
 
@@ -31,7 +31,7 @@ class Cell:
 
     run: PlannedRun
     score: str
-    view: TestView
+    view: ScoredView
     data: Path
     scores: Mapping[Mode, Scores]
 
@@ -67,7 +67,7 @@ def scored(run: PlannedRun, plan: Plan, corpora: Corpora) -> Iterator[Cell]:
                 yield Cell(run, name, view, data, _scores(reading.predictions(shown, view), shown, run))
 
 
-def shown_in(view: TestView, posts: Sequence[Example]) -> tuple[Example, ...]:
+def shown_in(view: ScoredView, posts: Sequence[Example]) -> tuple[Example, ...]:
     """The posts without the parts that the view leaves out, and without all knowledge where it reads none."""
     if view.kind != "knowledge":
         return tuple(replace(post, caption=None, knowledge=()) for post in posts)
@@ -88,7 +88,7 @@ class _Reading:
         self._run = run
         self._loaded: Student | None = None
 
-    def predictions(self, posts: Sequence[Example], view: TestView) -> list[Prediction]:
+    def predictions(self, posts: Sequence[Example], view: ScoredView) -> list[Prediction]:
         content = hash_text(str(view.kind), *map(str, posts))
         path = self._run / f"predictions.{view.kind}-{content[:16]}.jsonl"
         if not path.exists():
@@ -131,10 +131,10 @@ def _posts(run: PlannedRun, score: ScorePlan, corpora: Corpora) -> tuple[Path, t
     return path, posts
 
 
-def _views(run: PlannedRun, score: ScorePlan) -> list[TestView]:
+def _views(run: PlannedRun, score: ScorePlan) -> list[ScoredView]:
     """The views asked for, or the one that ships; a student without prompts has no prompt-enhanced view."""
     ships = run.config.objective.student
-    asked = [TestView.of(text) for text in score.views] or [TestView(ships)]
+    asked = [ScoredView.of(text) for text in score.views] or [ScoredView(ships)]
     return [view for view in asked if view.kind != "prompt" or ships == "prompt"]
 
 
