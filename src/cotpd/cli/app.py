@@ -21,16 +21,32 @@ from cotpd.cli.caption import caption
 from cotpd.cli.check import check
 from cotpd.cli.convert import convert
 from cotpd.cli.demo import demo
+from cotpd.cli.diagnose import diagnose
 from cotpd.cli.distill import distill
 from cotpd.cli.elicit import elicit
 from cotpd.cli.evaluate import evaluate
 from cotpd.cli.extract import extract
 from cotpd.cli.show import show
 from cotpd.cli.store import store
+from cotpd.cli.study import study
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
-for verb in (augment, caption, check, convert, demo, distill, elicit, evaluate, extract, show, store):
+for verb in (
+    augment,
+    caption,
+    check,
+    convert,
+    demo,
+    diagnose,
+    distill,
+    elicit,
+    evaluate,
+    extract,
+    show,
+    store,
+    study,
+):
     app.command()(verb)
 
 _log = logging.getLogger("cotpd")

@@ -33,22 +33,14 @@ def distill(
     from accelerate import PartialState
 
     from cotpd.core.config import ExperimentConfig
-    from cotpd.corpus.corpus import Corpus
     from cotpd.distillation.recipe import distill as train
+    from cotpd.distillation.recipe import read_corpus
 
     experiment = ExperimentConfig.read(config, change or [])
     run = out or Path("runs") / f"{config.stem}-seed{experiment.seed}"
     data = experiment.data
-    corpus = Corpus.from_path(
-        data.path,
-        captioner=data.captioner,
-        knowledge_model=data.knowledge_model,
-        label_map=data.label_map,
-        repair=data.repair,
-        normalise_words=data.normalise_words,
-    )
     with ProgressBar() as bar:
-        train(corpus, config=experiment, out=run, resume=resume, listener=bar.show)
+        train(read_corpus(data), config=experiment, out=run, resume=resume, listener=bar.show)
     if not PartialState().is_main_process:
         return
     relations = experiment.task == "relations"

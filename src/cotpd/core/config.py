@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -25,11 +25,13 @@ Task = Literal["entities", "relations"]
 """Multimodal named entity recognition, or multimodal relation extraction."""
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A table of a TOML file: frozen, and an unknown key is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class AugmentationConfig(_Section):
+class AugmentationConfig(Section):
     """Which of the posts that `cotpd augment` made are trained on, beside those that people wrote."""
 
     kinds: tuple[VariantKind, ...] = ()
@@ -40,7 +42,7 @@ class AugmentationConfig(_Section):
     """At most so many of each kind."""
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """Which posts, captions and knowledge are read."""
 
     path: Path
@@ -61,6 +63,14 @@ class DataConfig(_Section):
     """A fold of the training posts to leave out, as `K/N`: N such runs give cross-fitted targets."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """Posts of augmented.jsonl beside the corpus to train on."""
+    corruption: Literal["none", "shuffled", "truncated", "noised", "missing"] = "none"
+    """A control: damage the captions and knowledge of the training posts, never of dev and test.
+
+    `shuffled`: another post's; `missing`: none at all; `truncated`: the end of each text cut; `noised`: words replaced
+    by words of other posts' knowledge.
+    """
+    corruption_share: float = Field(default=1.0, gt=0.0, le=1.0)
+    """The share of the posts that are shuffled or missing, or of the words of each text that are cut or noised."""
 
     @field_validator("left_out")
     @classmethod
@@ -71,7 +81,7 @@ class DataConfig(_Section):
         return fold
 
 
-class StudentConfig(_Section):
+class StudentConfig(Section):
     """The network."""
 
     encoder: str = "bert-base-uncased"
@@ -86,7 +96,7 @@ class StudentConfig(_Section):
     """Keep the word embeddings as they were pretrained: less memory, and a cheaper step for small encoders."""
 
 
-class PromptConfig(_Section):
+class PromptConfig(Section):
     """The conditional prompt generator."""
 
     length: int = Field(default=2, ge=1)
@@ -99,7 +109,7 @@ class PromptConfig(_Section):
     """Where the learned queries look: word embeddings (one encoder pass), encoder states (two), nothing (a control)."""
 
 
-class ViewConfig(_Section):
+class ViewConfig(Section):
     """What the encoder reads."""
 
     parts: tuple[Part, ...] = ("caption", "noun", "sentence", "multimodality")
@@ -110,7 +120,7 @@ class ViewConfig(_Section):
     """In training, the probability that a part is left out of a post's knowledge-enhanced view."""
 
 
-class ObjectiveConfig(_Section):
+class ObjectiveConfig(Section):
     """The losses. `student` and `target` name views; the student's view is the one that ships."""
 
     student: ViewName = "prompt"
@@ -148,7 +158,7 @@ class ObjectiveConfig(_Section):
         return self
 
 
-class OptimisationConfig(_Section):
+class OptimisationConfig(Section):
     """How the weights are found."""
 
     epochs: int = Field(default=6, ge=1)
@@ -173,7 +183,7 @@ class OptimisationConfig(_Section):
     """Save a checkpoint to resume from after so many updates, and after each epoch."""
 
 
-class ExperimentConfig(_Section):
+class ExperimentConfig(Section):
     """One experiment, whole."""
 
     data: DataConfig
@@ -195,27 +205,45 @@ class ExperimentConfig(_Section):
 
         Raises `UsageError` for a file that cannot be read, an unknown key (with a suggestion) or a wrong value.
         """
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}; configs/ holds ready ones") from error
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
-        for change in changes:
-            _apply(values, change)
+        values = read_toml(path)
+        apply_changes(values, changes)
         return cls.of(values, where=str(path))
 
     @classmethod
     def of(cls, values: dict[str, Any], *, where: str = "configuration") -> ExperimentConfig:
         """Check plain values. Raises `UsageError` naming each wrong key."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise UsageError(f"{where}: " + "; ".join(_explain(detail) for detail in error.errors())) from error
+        return checked(cls, values, where=where)
 
     def to_toml(self) -> str:
         """This configuration, resolved, as TOML that reads back the same."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+_Table = TypeVar("_Table", bound=Section)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The plain values of a TOML file. Raises `UsageError` for a file that cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; configs/ holds ready ones") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
+
+
+def checked(table: type[_Table], values: dict[str, Any], *, where: str) -> _Table:
+    """Plain values as a table. Raises `UsageError` naming each wrong key, an unknown one with a suggestion."""
+    try:
+        return table.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(f"{where}: " + "; ".join(_explain(detail, table) for detail in error.errors())) from error
+
+
+def apply_changes(values: dict[str, Any], changes: Sequence[str]) -> None:
+    """Apply changes such as ``optimisation.epochs=3`` to plain values. Raises `UsageError` for one of another form."""
+    for change in changes:
+        _apply(values, change)
 
 
 def _apply(values: dict[str, Any], change: str) -> None:
@@ -240,12 +268,19 @@ def _value(text: str) -> Any:
     return text
 
 
-def _explain(detail: Any) -> str:
+def _explain(detail: Any, table: type[Section]) -> str:
     place = [str(part) for part in detail["loc"]]
     if detail["type"] != "extra_forbidden":
         return f"{'.'.join(place)}: {detail['msg']}".removeprefix(": ")
-    section: Any = ExperimentConfig
-    for part in place[:-1]:
-        section = section.model_fields[part].annotation
-    close = difflib.get_close_matches(place[-1], section.model_fields, n=1)
+    close = difflib.get_close_matches(place[-1], _keys_at(table, place[:-1]), n=1)
     return f"unknown key {'.'.join(place)}" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _keys_at(table: Any, place: Sequence[str]) -> list[str]:
+    """The keys of the table at a place; names in between are those of the entries of a dict or a tuple."""
+    for part in place:
+        if fields := getattr(table, "model_fields", None):
+            table = fields[part].annotation
+        else:
+            table = next((kind for kind in get_args(table)[::-1] if kind is not Ellipsis), table)
+    return list(getattr(table, "model_fields", ()))

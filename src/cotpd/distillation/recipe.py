@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from accelerate import PartialState
 
-from cotpd.core.config import ExperimentConfig
+from cotpd.core.config import DataConfig, ExperimentConfig
 from cotpd.core.errors import DataError
-from cotpd.core.files import hash_text, json_line, write_atomic
+from cotpd.core.files import MANIFEST, hash_file, hash_text, json_line, write_atomic
 from cotpd.core.folds import without_fold
 from cotpd.core.labels import LabelSet
 from cotpd.core.pairs import relation_labels
@@ -24,6 +24,7 @@ from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
 from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
@@ -59,7 +60,7 @@ def distill(
     was begun with other data, `TrainingError` when training cannot go on.
     """
     corpus = corpus.with_knowledge(knowledge)
-    train = without_fold(_share(corpus.train, config), config.data.left_out)
+    train = training_posts(corpus, config)
     _check(train, corpus.dev, config)
     train += tuple(variants_for(train, corpus, config.data.augmentation, seed=config.seed))
     processes = PartialState()
@@ -67,7 +68,7 @@ def distill(
     with processes.main_process_first():
         student = build_student(train, corpus, config)
         feed = Feed(student, train, config)
-        run = RunDirectory.open(out, config, data=_fingerprint(train, corpus), resume=resume or not is_main)
+        run = RunDirectory.open(out, config, data=fingerprint(corpus, config), resume=resume or not is_main)
     if feed.num_cut and is_main:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
     state = Trainer(student, feed, corpus.dev, config, run).train(listener if is_main else _silent)
@@ -75,6 +76,32 @@ def distill(
         _finish(student, corpus, run, _summary(state, feed))
     processes.wait_for_everyone()
     return Extractor(student.eval())
+
+
+def read_corpus(config: DataConfig) -> Corpus:
+    """The corpus that a configuration names, with its captions and knowledge."""
+    return Corpus.from_path(
+        config.path,
+        captioner=config.captioner,
+        knowledge_model=config.knowledge_model,
+        label_map=config.label_map,
+        repair=config.repair,
+        normalise_words=config.normalise_words,
+    )
+
+
+def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
+    """The posts that a run learns from: a share of them, without a fold, their knowledge damaged, as it is set."""
+    train = corrupted(corpus.train, config.data, seed=config.seed)
+    return without_fold(_share(train, config), config.data.left_out)
+
+
+def fingerprint(corpus: Corpus, config: ExperimentConfig) -> str:
+    """A hash of all that a run learns from, by which `--resume` and studies see that it is the same."""
+    labels = (*corpus.label_set.types, *relation_labels(corpus.examples))
+    targets = [hash_file(run / "model" / MANIFEST) for run in config.objective.target_runs]
+    posts = (*training_posts(corpus, config), *corpus.dev)
+    return hash_text(*map(str, posts), *labels, *targets)
 
 
 def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
@@ -113,12 +140,6 @@ def _check(train: Sequence[Example], dev: Sequence[Example], config: ExperimentC
             "or set objective.target = 'none'",
             where=str(config.data.path),
         )
-
-
-def _fingerprint(train: Sequence[Example], corpus: Corpus) -> str:
-    """A hash of all that a run learns from, by which `--resume` sees that it is the same."""
-    labels = (*corpus.label_set.types, *relation_labels(corpus.examples))
-    return hash_text(*(str(example) for example in (*train, *corpus.dev)), *labels)
 
 
 def _summary(state: State, feed: Feed) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class RunDirectory:
                 raise UsageError(f"{path}: a run was begun here; go on with --resume, or choose another --out")
             if ExperimentConfig.read(config_path) != config:
                 raise UsageError(f"{path}: begun with another configuration (see config.toml); choose another --out")
-            if run._data not in (None, data):
+            if run.data not in (None, data):
                 raise UsageError(f"{path}: begun with other posts, captions or knowledge; choose another --out")
             return run
         try:
@@ -71,6 +71,15 @@ class RunDirectory:
     def is_finished(self) -> bool:
         """Whether the student was saved."""
         return (self.model / "config.json").is_file()
+
+    @property
+    def data(self) -> str | None:
+        """The hash of what the run began with; None where it was not recorded."""
+        try:
+            recorded: str | None = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8")).get("data")
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.path / _ENVIRONMENT}: damaged ({error}); choose another --out") from error
+        return recorded
 
     def checkpoints(self, kind: str) -> list[Path]:
         """Directories of a kind (``step`` or ``best``), the newest first."""
@@ -121,15 +130,6 @@ class RunDirectory:
     def finish(self) -> None:
         """Remove the checkpoints of a finished run."""
         shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
-
-    @property
-    def _data(self) -> str | None:
-        """The hash of what the run began with; None where it was not recorded."""
-        try:
-            recorded: str | None = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8")).get("data")
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{self.path / _ENVIRONMENT}: damaged ({error}); choose another --out") from error
-        return recorded
 
     def _checkpoint(self, kind: str, step: int) -> Path:
         return self.path / "checkpoints" / f"{kind}-{step}"

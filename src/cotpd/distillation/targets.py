@@ -76,13 +76,13 @@ def _mean(rows: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(np.logaddexp.reduce(np.stack(rows).astype(np.float32)) - np.log(len(rows)), dtype=np.float16)
 
 
-def record_targets(student: Student, examples: Sequence[Example]) -> dict[str, np.ndarray]:
-    """The log-probabilities of the knowledge-enhanced view of each example, float16."""
+def record_targets(
+    student: Student, examples: Sequence[Example], *, kind: ViewKind = ViewKind.KNOWLEDGE
+) -> dict[str, np.ndarray]:
+    """The log-probabilities of one view of each example, float16."""
     reader, found = student.reader, {}
     related = student.design.task == "relations"
-    views = [
-        reader.read(example, ViewKind.KNOWLEDGE, pair=example.relations[0] if related else None) for example in examples
-    ]
+    views = [reader.read(example, kind, pair=example.relations[0] if related else None) for example in examples]
     order = sorted(range(len(views)), key=lambda index: len(views[index].ids))
     for start in range(0, len(order), _BATCH):
         chosen = order[start : start + _BATCH]

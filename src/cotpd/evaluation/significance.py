@@ -73,11 +73,25 @@ class Comparison:
 
 
 class SeedsEstimate(NamedTuple):
-    """A mean over runs with different seeds, and its 95 % interval over seeds and posts."""
+    """A mean over runs with different seeds, and its 95 % interval over seeds and posts.
+
+    ``p_value``: of a lead over a baseline, two-sided, that there is none; None without a baseline.
+    """
 
     mean: float
     interval: Interval
     num_runs: int
+    p_value: float | None = None
+
+
+class ShareReached(NamedTuple):
+    """How much of the way from a baseline to a ceiling is gone: 0 at the baseline, 1 at the ceiling.
+
+    ``interval``: 95 %, over seeds and posts; None where the ceiling may be no higher than the baseline.
+    """
+
+    share: float | None
+    interval: Interval | None
 
 
 class MeanAndDeviation(NamedTuple):
@@ -125,21 +139,48 @@ def hierarchical_interval(
     """The mean micro F1 of runs that differ in their seed, or its lead over the mean of the baseline's runs.
 
     Each resample draws posts once for all runs, since all share one test set, and runs of each side for themselves.
-    With few seeds the interval is somewhat too short: of n seeds it sees (n - 1) / n of their variance.
+    With few seeds the interval is somewhat too short: of n seeds it sees (n - 1) / n of their variance. The p-value is
+    the share of resampled leads at least as far from the observed one as that is from zero, as `compare` has it.
     Raises `DataError` unless all runs have the same posts, gold, rule and mode; `UsageError` without runs.
     """
-    if not runs:
+    drawn = _drawn_means([runs, baseline] if baseline else [runs], resamples, seed)
+    if not baseline:
+        return SeedsEstimate(_mean_f1(runs), percentile_interval(drawn[0]), len(runs))
+    lead, leads = _mean_f1(runs) - _mean_f1(baseline), drawn[0] - drawn[1]
+    return SeedsEstimate(lead, percentile_interval(leads), len(runs), _share_beyond(leads - lead, lead))
+
+
+def share_reached(
+    runs: Sequence[Scores],
+    baseline: Sequence[Scores],
+    ceiling: Sequence[Scores],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> ShareReached:
+    """(runs − baseline) / (ceiling − baseline) in mean micro F1, resampled as `hierarchical_interval` does.
+
+    Raises what that raises.
+    """
+    reached, start, most = _drawn_means([runs, baseline, ceiling], resamples, seed)
+    way = _mean_f1(ceiling) - _mean_f1(baseline)
+    share = (_mean_f1(runs) - _mean_f1(baseline)) / way if way > 0 else None
+    ways = most - start
+    if share is None or percentile_interval(ways).low <= 0:
+        return ShareReached(share, None)
+    whole = ways > 0
+    return ShareReached(share, percentile_interval((reached - start)[whole] / ways[whole]))
+
+
+def _drawn_means(sides: Sequence[Sequence[Scores]], resamples: int, seed: int) -> list[Floats]:
+    """Of each side, resampled mean micro F1s ``[resamples]``: the same posts for all, runs of each side apart."""
+    if not all(sides):
         raise UsageError("an interval over seeds needs one run or more")
     generator = np.random.default_rng(seed)
-    counts = _paired([*runs, *baseline])
+    counts = _paired([run for side in sides for run in side])
     sums = bootstrapped_sums(np.hstack(counts), resamples, generator).reshape(resamples, len(counts), 3)
-    resampled = f1(*np.moveaxis(sums, 2, 0))
-    values = _mean_of_drawn(resampled[:, : len(runs)], generator)
-    mean = _mean_f1(runs)
-    if baseline:
-        values = values - _mean_of_drawn(resampled[:, len(runs) :], generator)
-        mean -= _mean_f1(baseline)
-    return SeedsEstimate(mean, percentile_interval(values), len(runs))
+    ends = np.cumsum([len(side) for side in sides])[:-1]
+    return [_mean_of_drawn(side, generator) for side in np.split(f1(*np.moveaxis(sums, 2, 0)), ends, axis=1)]
 
 
 def mean_and_deviation(values: Sequence[float]) -> MeanAndDeviation:

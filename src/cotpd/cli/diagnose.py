@@ -1,0 +1,38 @@
+"""`cotpd diagnose`: what went wrong in a run, with figures, and what to change."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cotpd.cli.terminal import printable
+
+
+def diagnose(
+    run: Annotated[Path, typer.Argument(help="A finished run directory.")],
+    data: Annotated[Path | None, typer.Argument(help="A corpus; by default the one the run was trained on.")] = None,
+    split: Annotated[Literal["dev", "test"], typer.Option(help="The posts to look at.")] = "dev",
+    against: Annotated[Path | None, typer.Option(help="A run of the knowledge-enhanced view alone.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Look for the known failures of distillation in a run: which show, by which figures, and what to change.
+
+    The alignment that did not take (distance of the views by type, of entities seen and unseen in training), a target
+    that memorised its labels, prompts that collapsed, and with --against multimodal inputs that got worse.
+
+    Examples:
+
+        cotpd diagnose runs/twitter2017-seed1
+
+        cotpd diagnose runs/twitter2017-seed1 data/twitter2017 --against runs/twitter2017-knowledge-seed1
+    """
+    from cotpd.studies.diagnosis.diagnosis import diagnose as examine
+
+    findings = examine(run, data, split=split, against=against)
+    if as_json:
+        typer.echo(json.dumps([finding.to_dict() for finding in findings], indent=2))
+    else:
+        typer.echo(printable("\n\n".join(map(str, findings))))

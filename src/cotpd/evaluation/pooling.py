@@ -1,0 +1,39 @@
+"""Scores of several sets of posts as those of one: a small set alone resolves little."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cotpd.core.errors import DataError, UsageError
+from cotpd.evaluation.resampling import Counts
+from cotpd.evaluation.scores import Scores
+
+
+def pooled(parts: Sequence[Scores]) -> Scores:
+    """All posts of the parts together; an id of part n becomes ``n:id``, so that equal ids stay apart.
+
+    Raises `UsageError` without parts, `DataError` unless all were scored under one rule and mode.
+    """
+    if not parts:
+        raise UsageError("pooling needs the scores of one set of posts or more")
+    first = parts[0]
+    if any((part.task, part.rule, part.mode) != (first.task, first.rule, first.mode) for part in parts):
+        raise DataError(f"scored differently, so not to be pooled: {', '.join(part.heading for part in parts)}")
+    types = tuple(sorted({name for part in parts for name in part.types}))
+    return replace(
+        first,
+        ids=tuple(f"{number}:{post}" for number, part in enumerate(parts) for post in part.ids),
+        types=types,
+        correct=np.concatenate([_columns(part.correct, part.types, types) for part in parts]),
+        predicted=np.concatenate([_columns(part.predicted, part.types, types) for part in parts]),
+        gold=np.concatenate([_columns(part.gold, part.types, types) for part in parts]),
+    )
+
+
+def _columns(counts: Counts, own: Sequence[str], types: Sequence[str]) -> Counts:
+    table = np.zeros((len(counts), len(types)), dtype=np.int64)
+    table[:, [types.index(name) for name in own]] = counts
+    return table

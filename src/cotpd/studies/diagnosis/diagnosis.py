@@ -1,0 +1,168 @@
+"""The diagnosis of a finished run: every known failure is looked for, and what was found comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import DataError, UsageError
+from cotpd.core.files import read_jsonl
+from cotpd.core.pairs import one_pair_each
+from cotpd.core.records import Example
+from cotpd.distillation.recipe import read_corpus, training_posts
+from cotpd.distillation.targets import Targets, read_targets, record_targets
+from cotpd.evaluation import Comparison, compare, evaluate
+from cotpd.evaluation.matching import ExactEntities, ExactRelations
+from cotpd.evaluation.scores import Scores
+from cotpd.inference.decoding import decode
+from cotpd.student import checkpoint
+from cotpd.student.student import Student
+from cotpd.studies.diagnosis.alignment import (
+    MEMORISED,
+    SIGNATURE,
+    alignment_finding,
+    distances,
+    memory_finding,
+)
+from cotpd.studies.diagnosis.finding import Finding, Verdict, unmeasured, worst_first
+from cotpd.studies.diagnosis.prompts import prompt_finding
+from cotpd.views.view import ViewKind
+
+WORSE_INPUTS = "multimodal inputs got worse"
+
+_MOST_TRAIN = 500
+"""Training posts that are looked at: enough for a mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A finished run with the posts that it is examined on, and those that it learnt from."""
+
+    path: Path
+    config: ExperimentConfig
+    student: Student
+    posts: tuple[Example, ...]
+    train: tuple[Example, ...]
+
+    @classmethod
+    def of(cls, run: Path, data: Path | None, split: Literal["dev", "test"]) -> Patient:
+        """Load a run; posts longer than the encoder takes are left out.
+
+        Raises `CheckpointError` for a run that is not finished, `DataError` without posts of the split.
+        """
+        config = ExperimentConfig.read(run / "config.toml")
+        student = checkpoint.load(run / "model")
+        own = read_corpus(config.data)
+        corpus = read_corpus(config.data.model_copy(update={"path": data})) if data else own
+        examples = _readable(student, corpus.splits.get(split, ()))
+        if not examples:
+            raise DataError(f"no {split} posts to examine", where=str(data or config.data.path))
+        return cls(run, config, student, examples, _readable(student, training_posts(own, config)))
+
+    def scores(self, kind: ViewKind) -> Scores:
+        """The scores of one view on the posts."""
+        rule = ExactRelations() if self.config.task == "relations" else ExactEntities()
+        return evaluate(decode(self.student, self.posts, kind=kind), self.posts, rule=rule, resamples=0)
+
+
+def diagnose(
+    run: Path, data: Path | None = None, *, split: Literal["dev", "test"] = "dev", against: Path | None = None
+) -> tuple[Finding, ...]:
+    """Look for every known failure in a finished run, on dev posts by default; what was found comes first.
+
+    ``against``: a finished run that was trained on the knowledge-enhanced view alone, which shows what multimodal
+    inputs are worth undivided. Raises `CheckpointError` and `DataError` for what cannot be read.
+    """
+    patient = Patient.of(run, data, split)
+    findings = [
+        *_alignment(patient),
+        prompt_finding(patient.student, patient.posts),
+        _inputs(patient, Patient.of(against, data, split) if against else None),
+    ]
+    return worst_first(findings)
+
+
+def _alignment(patient: Patient) -> list[Finding]:
+    objective = patient.config.objective
+    if objective.target == "none" or objective.alignment == "none":
+        return [unmeasured(name, "this run was trained without alignment") for name in (SIGNATURE, MEMORISED)]
+    if objective.target == "knowledge" and not _informed(patient.posts):
+        reason = "these posts have neither captions nor knowledge, so the target's view cannot be read"
+        return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
+    train = patient.train[:: max(1, len(patient.train) // _MOST_TRAIN)]
+    with torch.inference_mode():
+        target, taught = _targets(patient, patient.posts), _targets(patient, train)
+        ships = record_targets(patient.student, patient.posts, kind=patient.student.design.ships)
+    words = distances(target, ships, patient.posts, patient.train)
+    found = alignment_finding(words, _f1(patient), _losses(patient.path))
+    return [found, memory_finding(patient.student, (taught, train), (target, patient.posts))]
+
+
+def _targets(patient: Patient, posts: Sequence[Example]) -> Targets:
+    """What the run was aligned to, of these posts."""
+    objective = patient.config.objective
+    if objective.target == "recorded":
+        return read_targets(objective.target_runs, posts, patient.student)
+    return record_targets(patient.student, posts, kind=ViewKind(objective.target))
+
+
+def _f1(patient: Patient) -> Mapping[str, float]:
+    objective = patient.config.objective
+    if objective.target != "recorded":
+        target = patient.scores(ViewKind(objective.target)).micro_f1
+    else:
+        runs = [replace(patient, student=checkpoint.load(run / "model")) for run in objective.target_runs]
+        target = sum(run.scores(ViewKind.KNOWLEDGE).micro_f1 for run in runs) / len(runs)
+    return {"target": target, "ships": patient.scores(patient.student.design.ships).micro_f1}
+
+
+def _losses(run: Path) -> list[float]:
+    rows = (row for _, row in read_jsonl(run / "metrics.jsonl"))
+    return [float(row["alignment_loss"]) for row in rows if "alignment_loss" in row]
+
+
+def _inputs(patient: Patient, other: Patient | None) -> Finding:
+    """Whether the distilled student reads knowledge worse than a run that did nothing else."""
+    objective = patient.config.objective
+    if "knowledge" not in (objective.student, objective.target) or objective.task_loss == "student":
+        return unmeasured(WORSE_INPUTS, "this run did not learn to read knowledge")
+    if other is None:
+        return unmeasured(WORSE_INPUTS, "give --against a run that was trained on the knowledge-enhanced view alone")
+    if other.config.objective.student != "knowledge":
+        raise UsageError(f"{other.path}: not trained on the knowledge-enhanced view alone, so no comparison for it")
+    if not _informed(patient.posts):
+        return unmeasured(WORSE_INPUTS, "these posts have neither captions nor knowledge")
+    comparison = compare(patient.scores(ViewKind.KNOWLEDGE), other.scores(ViewKind.KNOWLEDGE))
+    return _inputs_finding(comparison)
+
+
+def _inputs_finding(comparison: Comparison) -> Finding:
+    low, high = comparison.interval
+    return Finding(
+        WORSE_INPUTS,
+        Verdict.FOUND if high < 0 else Verdict.ABSENT,
+        rule="the knowledge-enhanced view is worse than that of a run that read nothing else, its interval below 0",
+        advice="train in two stages: a run of the knowledge-enhanced view alone, then objective.target = 'recorded' "
+        "with that run in objective.target_runs; or objective.task_loss = 'target', or a lower objective.weight",
+        figures=(
+            ("F1 of the knowledge-enhanced view, this run", f"{100 * comparison.first:.2f}"),
+            ("F1 of the knowledge-enhanced view, the other run", f"{100 * comparison.second:.2f}"),
+            ("difference, 95 % interval", f"{100 * comparison.difference:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"),
+        ),
+    )
+
+
+def _readable(student: Student, posts: Sequence[Example]) -> tuple[Example, ...]:
+    """The posts that are read whole; of relations, one pair each."""
+    most = student.reader.max_text_pieces - 4
+    whole = (post for post in posts if sum(map(len, student.reader.pieces.of(post.words))) <= most)
+    return tuple(one_pair_each(whole)) if student.design.task == "relations" else tuple(whole)
+
+
+def _informed(posts: Sequence[Example]) -> bool:
+    return any(post.caption or post.knowledge for post in posts)

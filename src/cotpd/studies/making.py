@@ -1,0 +1,180 @@
+"""Making the runs of a plan: each once, in the order of their needs, next to other processes that do the same."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import CotpdError, UsageError
+from cotpd.distillation.progress import Progress
+from cotpd.distillation.recipe import distill, fingerprint
+from cotpd.distillation.run_directory import RunDirectory
+from cotpd.studies.forecast import Forecast, StudyListener, StudyProgress
+from cotpd.studies.plan import Plan
+from cotpd.studies.runs import PlannedRun
+from cotpd.studies.scoring import Cell, Corpora, scored
+
+_PATIENCE = 1.0
+"""Seconds between two looks at runs that another process makes."""
+
+
+class RunState(StrEnum):
+    """How far a run is."""
+
+    NEW = "to do"
+    BEGUN = "begun"
+    FINISHED = "finished"
+    CHANGED = "changed since"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run; ``reason`` says why one failed, or could not be scored."""
+
+    run: PlannedRun
+    state: RunState
+    cells: tuple[Cell, ...] = ()
+    reason: str = ""
+
+
+def state_of(run: PlannedRun) -> RunState:
+    """How far a run is by its directory: CHANGED, if it was finished or begun with another configuration."""
+    directory = RunDirectory(run.path)
+    if not (run.path / "config.toml").exists():
+        return RunState.NEW
+    if changed_keys(run):
+        return RunState.CHANGED
+    return RunState.FINISHED if directory.is_finished else RunState.BEGUN
+
+
+def changed_keys(run: PlannedRun) -> list[str]:
+    """The keys in which a run that exists differs from the planned one; where its files lie does not matter."""
+    made = ExperimentConfig.read(run.path / "config.toml")
+    one, other = (dict(_flat(config.model_dump(mode="json"))) for config in (made, run.config))
+    moved = {"data.path", *(key for key in one.keys() | other.keys() if key.startswith("objective.target_runs"))}
+    return sorted(key for key in (one.keys() | other.keys()) - moved if one.get(key) != other.get(key))
+
+
+def make_runs(plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener) -> dict[str, Outcome]:
+    """Make and score every run that is not finished yet; a run that fails is told of, and the others go on.
+
+    Several processes may work on one study: each run is made by the first that takes it, and all of them come to the
+    same end. Under `accelerate launch` they make each run together instead, and a failure ends the study.
+    """
+    work = _Work(plan, corpora, listener, runs)
+    while waiting := [run for run in runs if run.id not in work.outcomes]:
+        if not any(work.took(run) for run in waiting):
+            time.sleep(_PATIENCE)
+    return work.outcomes
+
+
+class _Work:
+    """What is done of a study, and how the next run is taken on."""
+
+    def __init__(self, plan: Plan, corpora: Corpora, listener: StudyListener, runs: Sequence[PlannedRun]) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self._plan, self._corpora, self._listener, self._runs = plan, corpora, listener, runs
+        self._together = PartialState().num_processes > 1
+        self._forecast = Forecast()
+        for run in runs:
+            if state_of(run) is RunState.FINISHED:
+                self._forecast.learn(run.name, seconds_of(run.path))
+
+    def took(self, run: PlannedRun) -> bool:
+        """Bring a run to its end, unless that must wait: for a run that it needs, or because another process has it."""
+        needed = [self.outcomes.get(name) for name in run.needs]
+        if failed := [outcome.run.id for outcome in needed if outcome and outcome.state is not RunState.FINISHED]:
+            self.outcomes[run.id] = Outcome(run, RunState.FAILED, reason=f"needs {failed[0]}, which failed")
+            return True
+        if None in needed:
+            return False
+        with _taken(run.path, together=self._together) as is_ours:
+            if is_ours:
+                self.outcomes[run.id] = self._outcome(run)
+        return is_ours
+
+    def _outcome(self, run: PlannedRun) -> Outcome:
+        try:
+            self._make(run)
+        except (CotpdError, OSError) as error:
+            if self._together:
+                raise
+            return Outcome(run, RunState.FAILED, reason=str(error))
+        try:
+            return Outcome(run, RunState.FINISHED, tuple(self._scored(run)))
+        except (CotpdError, OSError) as error:
+            return Outcome(run, RunState.FINISHED, reason=f"could not be scored: {error}")
+
+    def _make(self, run: PlannedRun) -> None:
+        """Train a run to its end, unless it is finished. Raises `UsageError` for one that is not the planned one."""
+        config, state = run.config, state_of(run)
+        if state is RunState.CHANGED:
+            _refuse(run, f"made with other settings ({', '.join(changed_keys(run))})")
+        corpus = self._corpora.of(config.data)
+        if state is RunState.FINISHED:
+            if RunDirectory(run.path).data not in (None, fingerprint(corpus, config)):
+                _refuse(run, "made from other posts, captions, knowledge or targets")
+            return
+        self._forecast.begin()
+        self._tell(run, None)
+        distill(corpus, config=config, out=run.path, resume=True, listener=lambda found: self._tell(run, found))
+        self._forecast.learn(run.name, seconds_of(run.path))
+
+    def _scored(self, run: PlannedRun) -> Iterator[Cell]:
+        """The cells; of processes that make a run together the first one decodes, the others read what it wrote."""
+        with PartialState().main_process_first():
+            yield from list(scored(run, self._plan, self._corpora))
+
+    def _tell(self, run: PlannedRun, training: Progress | None) -> None:
+        if training:
+            self._forecast.watch(training)
+        waiting = [other.name for other in self._runs if other.id not in self.outcomes and other.id != run.id]
+        left = self._forecast.seconds_left(run.name, waiting)
+        failed = sum(outcome.state is RunState.FAILED for outcome in self.outcomes.values())
+        done = len(self.outcomes) - failed
+        self._listener(StudyProgress(run.id, done, failed, len(self._runs), left, training))
+
+
+def seconds_of(run: Path) -> float:
+    """How long the training of a finished run took."""
+    return float(json.loads((run / "summary.json").read_text(encoding="utf-8"))["seconds"])
+
+
+def _refuse(run: PlannedRun, why: str) -> None:
+    raise UsageError(f"{run.path}: {why}, so it is not the planned run; move it away, or rename the run in the plan")
+
+
+@contextmanager
+def _taken(run: Path, *, together: bool) -> Iterator[bool]:
+    """Whether this process may work on a run. The lock ends with the process, however that ends."""
+    if together:
+        yield True
+        return
+    path = run.parent / "locks" / run.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value

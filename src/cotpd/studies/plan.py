@@ -1,0 +1,213 @@
+"""A plan: the question, the runs as differences from a base configuration, and what is scored and compared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from cotpd.core.config import Part, Section, apply_changes, checked, read_toml
+from cotpd.core.errors import UsageError
+from cotpd.evaluation.matching import Mode
+
+_VIEW = re.compile(r"(text|prompt|knowledge)(?: without ((?:caption|noun|sentence|multimodality)(?:, ?\w+)*))?")
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+
+
+class ScoredView(NamedTuple):
+    """What a student reads when it is scored: ``knowledge without caption`` leaves a part out."""
+
+    kind: Literal["text", "prompt", "knowledge"]
+    without: tuple[Part, ...] = ()
+
+    def __str__(self) -> str:
+        return self.kind + (f" without {', '.join(self.without)}" if self.without else "")
+
+    @classmethod
+    def of(cls, text: str) -> ScoredView:
+        """Read ``text``, ``prompt``, ``knowledge`` or ``knowledge without PART, PART``. Raises ValueError."""
+        found = _VIEW.fullmatch(text)
+        parts = tuple(re.split(", ?", found[2])) if found and found[2] else ()
+        known = {"caption", "noun", "sentence", "multimodality"}
+        if found is None or (parts and found[1] != "knowledge") or not known.issuperset(parts):
+            raise ValueError(f"{text!r} is no view; write text, prompt, knowledge or 'knowledge without caption, noun'")
+        return cls(found[1], parts)  # type: ignore[arg-type]
+
+
+def _is_view(text: str) -> str:
+    ScoredView.of(text)
+    return text
+
+
+ViewText = Annotated[str, AfterValidator(_is_view)]
+
+
+def _as_table(side: Any) -> Any:
+    return {side: ()} if isinstance(side, str) else side
+
+
+Side = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_as_table), Field(min_length=1)]
+"""``RUN`` or ``RUN@VIEW``; or a table of them with the scores that are pooled, for claims over several corpora."""
+
+
+class RunPlan(Section):
+    """One run: its differences from the base, as `"objective.temperature" = 4` or as tables."""
+
+    like: str | None = None
+    """Another run of the plan, from which this one differs instead of from the base."""
+    base: Path | None = None
+    """Another base configuration than the plan's."""
+    seeds: tuple[int, ...] | None = None
+    """Other seeds than the plan's. Runs that need this one take that of their own seed, or else the only one."""
+    folds: int | None = Field(default=None, ge=2)
+    """Make so many runs, each without one fold of the training posts: cross-fitted targets. They are not scored."""
+    note: str = ""
+    """What this run is, for the report."""
+    changes: dict[str, Any] = Field(default={})
+    """The differences; every key of a run that is none of the above goes here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sort_keys(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        own = {key: value for key, value in values.items() if key in cls.model_fields}
+        others = {key: value for key, value in values.items() if key not in cls.model_fields}
+        return {**own, "changes": {**own.get("changes", {}), **others}}
+
+
+class ScorePlan(Section):
+    """One set of posts on which runs are scored."""
+
+    data: Path | None = None
+    """A corpus; by default the one that each run was trained on."""
+    split: Literal["train", "dev", "test"] = "dev"
+    """Which of its posts."""
+    views: tuple[ViewText, ...] = ()
+    """What the students read; by default the view that each ships. `knowledge without caption` leaves parts out."""
+    runs: tuple[str, ...] = ()
+    """The runs that are scored; by default all."""
+
+
+class ComparisonPlan(Section):
+    """One question of the form: is this run better than that one?"""
+
+    run: Side
+    """`RUN`, in the view it ships, or `RUN@VIEW`."""
+    baseline: Side
+    """What it is compared with."""
+    ceiling: Side | None = None
+    """What could be reached at best: then the share of the way from baseline to ceiling is given, too."""
+    on: tuple[str, ...] = ()
+    """The scores whose posts are pooled; by default the first score of the plan."""
+    name: str = ""
+    """What the report calls it."""
+
+
+class Plan(Section):
+    """A planned set of runs."""
+
+    question: str = ""
+    """What the study asks."""
+    base: Path
+    """The configuration from which runs differ, relative to the plan or to the working directory."""
+    seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
+    """Each run is made with each of these."""
+    changes: dict[str, Any] = Field(default={})
+    """Differences from the base that all runs share."""
+    runs: dict[str, RunPlan] = Field(min_length=1)
+    """The runs by name."""
+    scores: dict[str, ScorePlan] = Field(default={"dev": ScorePlan()}, min_length=1)
+    """The sets of posts on which they are scored, by name."""
+    baseline: str | None = None
+    """A run with which every other one is compared on the first score."""
+    comparisons: tuple[ComparisonPlan, ...] = ()
+    """Further comparisons. Holm's correction covers all comparisons of the plan."""
+    mode: Mode = "conlleval"
+    """The mode of scores and comparisons; the table gives the other one, too."""
+    resamples: int = Field(default=10_000, ge=100)
+    """Of every interval and p-value."""
+
+    @classmethod
+    def read(cls, path: Path, changes: Sequence[str] = ()) -> Plan:
+        """Read a plan; ``changes`` such as ``data.path=DATA`` change every run of it.
+
+        Raises `UsageError` for a file that cannot be read, an unknown key (with a suggestion) or a wrong value.
+        """
+        plan = checked(cls, read_toml(path), where=str(path))
+        shared: dict[str, Any] = {}
+        apply_changes(shared, changes)
+        seed = shared.pop("seed", None)
+        runs = {name: _with_base(run, path) for name, run in plan.runs.items()}
+        found = {
+            "base": _beside(path, plan.base),
+            "runs": {
+                name: run.model_copy(update={"changes": merged(run.changes, shared)}) for name, run in runs.items()
+            },
+        }
+        return plan.model_copy(update={**found, **({"seeds": (int(seed),)} if seed is not None else {})})
+
+    @field_validator("runs", "scores")
+    @classmethod
+    def _are_named(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        odd = [name for name in tables if not _NAME.fullmatch(name) or re.search(r"-(seed|fold)\d+$", name)]
+        if odd:
+            raise ValueError(f"{odd[0]!r} is no name: letters, digits and . _ + - are, and no end such as -seed1")
+        return tables
+
+    @model_validator(mode="after")
+    def _names_what_it_has(self) -> Self:
+        scored = [name for score in self.scores.values() for name in score.runs]
+        sides = [side for comparison in self.comparisons for side in _sides(comparison)]
+        compared = [name.partition("@")[0] for side in sides for name in side]
+        like = [run.like for run in self.runs.values() if run.like]
+        _require(self.runs, [*scored, *compared, *like, *([self.baseline] if self.baseline else [])], "run")
+        on = [name for comparison in self.comparisons for name in comparison.on]
+        _require(self.scores, [*on, *(name for side in sides for names in side.values() for name in names)], "score")
+        for view in (name.partition("@")[2] for side in sides for name in side if "@" in name):
+            ScoredView.of(view)
+        return self
+
+    @property
+    def all_comparisons(self) -> tuple[ComparisonPlan, ...]:
+        """Those with the baseline, then the further ones."""
+        others = [name for name, run in self.runs.items() if name != self.baseline and not run.folds]
+        implied = [ComparisonPlan(run={name: ()}, baseline={self.baseline: ()}) for name in others if self.baseline]
+        return (*implied, *self.comparisons)
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with changes over them; `"a.b" = c` means the same as a table `[a]` with `b = c`."""
+    result = dict(values)
+    for key, value in changes.items():
+        place, dot, rest = key.partition(".")
+        change = {rest: value} if dot else value
+        before = result.get(place, {})
+        is_table = isinstance(change, dict) and isinstance(before, dict)
+        result[place] = merged(before, change) if is_table else change
+    return result
+
+
+def _sides(comparison: ComparisonPlan) -> list[dict[str, tuple[str, ...]]]:
+    return [side for side in (comparison.run, comparison.baseline, comparison.ceiling) if side]
+
+
+def _require(known: Mapping[str, Any], names: Sequence[str], kind: str) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no {kind} {name!r} in this plan; it has {', '.join(known)}")
+
+
+def _beside(plan: Path, base: Path) -> Path:
+    """A base relative to the plan, or else to the working directory."""
+    for path in (plan.parent / base, base):
+        if path.is_file():
+            return path
+    raise UsageError(f"{plan}: the base {base} lies neither beside the plan nor in the working directory")
+
+
+def _with_base(run: RunPlan, plan: Path) -> RunPlan:
+    return run.model_copy(update={"base": _beside(plan, run.base)}) if run.base else run

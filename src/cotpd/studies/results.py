@@ -1,0 +1,208 @@
+"""The results of a study: a row for each run, view and set of posts, and what each comparison says."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from cotpd.core.errors import UsageError
+from cotpd.evaluation.matching import Mode
+from cotpd.evaluation.pooling import pooled
+from cotpd.evaluation.resampling import Interval
+from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.significance import (
+    ShareReached,
+    hierarchical_interval,
+    holm,
+    mean_and_deviation,
+    share_reached,
+)
+from cotpd.studies.curves import Curve, curve_of
+from cotpd.studies.making import Outcome, RunState
+from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView
+from cotpd.studies.scoring import Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Micro F1 of one run in one view on one set of posts, over its seeds.
+
+    ``values``: by seed; ``interval``: over seeds and posts; ``other_mode``: the mean in the mode that is not the
+    plan's; ``commands`` remake the values.
+    """
+
+    run: str
+    score: str
+    view: str
+    values: Mapping[int, float]
+    mean: float
+    deviation: float | None
+    interval: Interval
+    other_mode: float
+    num_posts: int
+    ships: bool
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One comparison: the lead of ``run`` over ``baseline`` in mean micro F1, and how sure it is.
+
+    ``p_holm``: corrected for all comparisons of the plan. ``share``: of the way to ``ceiling``.
+    """
+
+    name: str
+    run: str
+    baseline: str
+    on: str
+    lead: float
+    interval: Interval
+    p_value: float
+    p_holm: float
+    num_seeds: tuple[int, int]
+    num_posts: int
+    ceiling: str | None = None
+    share: ShareReached | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that a report says."""
+
+    name: str
+    question: str
+    mode: Mode
+    command: str
+    rows: tuple[Row, ...]
+    compared: tuple[Compared, ...]
+    curves: tuple[Curve, ...]
+    failures: Mapping[str, str]
+    notes: Mapping[str, str]
+    num_runs: int
+    resamples: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; F1 from 0 to 1."""
+        return asdict(self)
+
+
+def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) -> Results:
+    """Make the results of what runs came to; a comparison that lacks a finished run stands among the failures."""
+    ended = list(outcomes)
+    cells = [cell for outcome in ended for cell in outcome.cells]
+    failures = {outcome.run.id: outcome.reason for outcome in ended if outcome.reason}
+    compared: list[Compared] = []
+    for planned in plan.all_comparisons:
+        try:
+            compared.append(_compared(planned, cells, plan))
+        except UsageError as error:
+            failures[f"comparison {_title(planned)}"] = str(error)
+    return Results(
+        name=name,
+        question=plan.question,
+        mode=plan.mode,
+        command=command,
+        rows=tuple(_rows(cells, plan, command)),
+        compared=tuple(_corrected(compared)),
+        curves=tuple(curve_of(o.run) for o in ended if o.state is RunState.FINISHED and not o.run.fold),
+        failures=failures,
+        notes={name: run.note for name, run in plan.runs.items() if run.note},
+        num_runs=len(ended),
+        resamples=plan.resamples,
+    )
+
+
+def _rows(cells: Sequence[Cell], plan: Plan, command: str) -> Iterator[Row]:
+    groups: dict[tuple[str, str, ScoredView], list[Cell]] = {}
+    for score in plan.scores:
+        for run in plan.runs:
+            for cell in cells:
+                if (cell.score, cell.run.name) == (score, run):
+                    groups.setdefault((score, run, cell.view), []).append(cell)
+    for (score, run, view), group in groups.items():
+        yield _row(run, score, view, sorted(group, key=lambda cell: cell.run.seed), plan, command)
+
+
+def _row(run: str, score: str, view: ScoredView, cells: Sequence[Cell], plan: Plan, command: str) -> Row:
+    scores = [cell.scores[plan.mode] for cell in cells]
+    estimate = hierarchical_interval(scores, resamples=plan.resamples)
+    other: Mode = "strict" if plan.mode == "conlleval" else "conlleval"
+    return Row(
+        run=run,
+        score=score,
+        view=str(view),
+        values={cell.run.seed: found.micro_f1 for cell, found in zip(cells, scores, strict=True)},
+        mean=estimate.mean,
+        deviation=mean_and_deviation([found.micro_f1 for found in scores]).deviation,
+        interval=estimate.interval,
+        other_mode=mean_and_deviation([cell.scores[other].micro_f1 for cell in cells]).mean,
+        num_posts=len(scores[0].ids),
+        ships=view.kind == cells[0].run.config.objective.student,
+        commands=tuple(_command(cell, plan) for cell in cells) if not view.without else (command,),
+    )
+
+
+def _command(cell: Cell, plan: Plan) -> str:
+    split, run, data = plan.scores[cell.score].split, shlex.quote(str(cell.run.path)), shlex.quote(str(cell.data))
+    return f"cotpd evaluate {run} {data} --split {split} --view {cell.view.kind} --mode {plan.mode}"
+
+
+def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Compared:
+    on = planned.on or tuple(plan.scores)[:1]
+    sides = [planned.run, planned.baseline, *([planned.ceiling] if planned.ceiling else [])]
+    found = [_seeds_of(side, on, cells, plan.mode) for side in sides]
+    lead = hierarchical_interval(found[0], found[1], resamples=plan.resamples)
+    assert lead.p_value is not None
+    return Compared(
+        name=_title(planned),
+        run=_side_title(planned.run),
+        baseline=_side_title(planned.baseline),
+        on=_posts_title(planned.run, on),
+        lead=lead.mean,
+        interval=lead.interval,
+        p_value=lead.p_value,
+        p_holm=lead.p_value,
+        num_seeds=(len(found[0]), len(found[1])),
+        num_posts=len(found[0][0].ids),
+        ceiling=_side_title(planned.ceiling) if planned.ceiling else None,
+        share=share_reached(*found, resamples=plan.resamples) if planned.ceiling else None,
+    )
+
+
+def _seeds_of(side: Mapping[str, Sequence[str]], on: Sequence[str], cells: Sequence[Cell], mode: Mode) -> list[Scores]:
+    """The scores of one side, those of each seed pooled over runs and sets of posts; seeds that lack one are out."""
+    by_place = {(cell.run.name, cell.score, str(cell.view), cell.run.seed): cell.scores[mode] for cell in cells}
+    places = [
+        (run, score, view or _shipped(run, cells))
+        for run, _, view in (text.partition("@") for text in side)
+        for score in side[f"{run}@{view}" if view else run] or on
+    ]
+    seeds = sorted({cell.run.seed for cell in cells})
+    whole = [seed for seed in seeds if all((*place, seed) in by_place for place in places)]
+    if not whole:
+        names = ", ".join(f"{run} on {score} ({view} view)" for run, score, view in places)
+        raise UsageError(f"no seed has scores of {names}; name the view in [scores], and see which runs failed")
+    return [pooled([by_place[*place, seed] for place in places]) for seed in whole]
+
+
+def _shipped(run: str, cells: Sequence[Cell]) -> str:
+    return next((cell.run.config.objective.student for cell in cells if cell.run.name == run), "shipped")
+
+
+def _corrected(compared: Sequence[Compared]) -> Iterator[Compared]:
+    for one, p in zip(compared, holm([one.p_value for one in compared]), strict=True):
+        yield replace(one, p_holm=p)
+
+
+def _title(planned: ComparisonPlan) -> str:
+    return planned.name or f"{_side_title(planned.run)} − {_side_title(planned.baseline)}"
+
+
+def _side_title(side: Mapping[str, Sequence[str]]) -> str:
+    return " + ".join(side)
+
+
+def _posts_title(side: Mapping[str, Sequence[str]], on: Sequence[str]) -> str:
+    return " + ".join(dict.fromkeys(score for names in side.values() for score in names or on))

@@ -1,0 +1,144 @@
+"""Finished runs scored in every view that a plan asks for; what was predicted is kept in the run's directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from cotpd.core.config import DataConfig
+from cotpd.core.errors import DataError
+from cotpd.core.files import hash_text, read_jsonl, write_jsonl
+from cotpd.core.labels import Repair
+from cotpd.core.records import Entity, Example, Prediction, Relation, Span
+from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.recipe import read_corpus
+from cotpd.evaluation import evaluate
+from cotpd.evaluation.matching import ExactEntities, ExactRelations, Mode
+from cotpd.evaluation.scores import Scores
+from cotpd.inference.decoding import decode
+from cotpd.student import checkpoint
+from cotpd.student.student import Student
+from cotpd.studies.plan import Plan, ScoredView, ScorePlan
+from cotpd.studies.runs import PlannedRun
+from cotpd.views.view import ViewKind
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run in one view on one set of posts, scored in both modes."""
+
+    run: PlannedRun
+    score: str
+    view: ScoredView
+    data: Path
+    scores: Mapping[Mode, Scores]
+
+
+class Corpora:
+    """Corpora by the settings that they are read with, each read once."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Corpus] = {}
+
+    def of(self, data: DataConfig) -> Corpus:
+        """The corpus of these settings."""
+        read_by = {"path", "captioner", "knowledge_model", "label_map", "repair", "normalise_words"}
+        key = data.model_dump_json(include=read_by)
+        if key not in self._found:
+            self._found[key] = read_corpus(data)
+        return self._found[key]
+
+
+def scored(run: PlannedRun, plan: Plan, corpora: Corpora) -> Iterator[Cell]:
+    """The cells of a finished run. A view that it cannot read, or that these posts cannot give, has none.
+
+    Raises `DataError` for a corpus that cannot be read or has no posts of the split.
+    """
+    reading = _Reading(run.path)
+    for name, score in plan.scores.items():
+        if run.fold or (score.runs and run.name not in score.runs):
+            continue
+        data, posts = _posts(run, score, corpora)
+        for view in _views(run, score):
+            shown = shown_in(view, posts)
+            if view.kind != "knowledge" or any(post.caption or post.knowledge for post in posts):
+                yield Cell(run, name, view, data, _scores(reading.predictions(shown, view), shown, run))
+
+
+def shown_in(view: ScoredView, posts: Sequence[Example]) -> tuple[Example, ...]:
+    """The posts without the parts that the view leaves out, and without all knowledge where it reads none."""
+    if view.kind != "knowledge":
+        return tuple(replace(post, caption=None, knowledge=()) for post in posts)
+    return tuple(
+        replace(
+            post,
+            caption=None if "caption" in view.without else post.caption,
+            knowledge=tuple(answer for answer in post.knowledge if answer.grain not in view.without),
+        )
+        for post in posts
+    )
+
+
+class _Reading:
+    """A run's predictions, made once and kept; the student is loaded when something is missing."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._loaded: Student | None = None
+
+    def predictions(self, posts: Sequence[Example], view: ScoredView) -> list[Prediction]:
+        content = hash_text(str(view.kind), *map(str, posts))
+        path = self._run / f"predictions.{view.kind}-{content[:16]}.jsonl"
+        if not path.exists():
+            write_jsonl(path, map(asdict, decode(self._student, posts, kind=ViewKind(view.kind))))
+        return list(read_predictions(path))
+
+    @property
+    def _student(self) -> Student:
+        if self._loaded is None:
+            self._loaded = checkpoint.load(self._run / "model")
+        return self._loaded
+
+
+def read_predictions(path: Path) -> Iterator[Prediction]:
+    """The predictions of a file, as `distill` writes them. Raises `DataError` with file:line for another row."""
+    for where, row in read_jsonl(path):
+        try:
+            yield Prediction(row["id"], tuple(row["words"]), _entities(row["entities"]), _relations(row["relations"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"not a prediction ({error}); remove the file", where=where) from error
+
+
+def _entities(rows: Iterable[dict[str, Any]]) -> tuple[Entity, ...]:
+    return tuple(Entity(Span(**row["span"]), row["label"], score=row["score"]) for row in rows)
+
+
+def _relations(rows: Iterable[dict[str, Any]]) -> tuple[Relation, ...]:
+    return tuple(Relation(Span(**row["head"]), Span(**row["tail"]), row["label"], row["score"]) for row in rows)
+
+
+def _posts(run: PlannedRun, score: ScorePlan, corpora: Corpora) -> tuple[Path, tuple[Example, ...]]:
+    """The posts of a score as the run reads posts; orphans are kept, for the mode decides."""
+    path = score.data or run.config.data.path
+    data = run.config.data.model_copy(update={"path": path, "repair": Repair.CONLLEVAL})
+    if score.data and not (path / "knowledge.jsonl").is_file():
+        data = data.model_copy(update={"knowledge_model": None})
+    posts = corpora.of(data).splits.get(score.split)
+    if not posts:
+        raise DataError(f"no {score.split} posts to score", where=str(path))
+    return path, posts
+
+
+def _views(run: PlannedRun, score: ScorePlan) -> list[ScoredView]:
+    """The views asked for, or the one that ships; a student without prompts has no prompt-enhanced view."""
+    ships = run.config.objective.student
+    asked = [ScoredView.of(text) for text in score.views] or [ScoredView(ships)]
+    return [view for view in asked if view.kind != "prompt" or ships == "prompt"]
+
+
+def _scores(predictions: Sequence[Prediction], posts: Sequence[Example], run: PlannedRun) -> dict[Mode, Scores]:
+    rule = ExactRelations() if run.config.task == "relations" else ExactEntities()
+    modes: tuple[Mode, ...] = get_args(Mode)
+    return {mode: evaluate(predictions, posts, mode=mode, rule=rule) for mode in modes}

@@ -1,0 +1,39 @@
+"""A study from plan to report: the runs are made, scored and compared, and the tables written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from accelerate import PartialState
+
+from cotpd.core.files import write_atomic
+from cotpd.studies.forecast import StudyListener, StudyProgress
+from cotpd.studies.html_report import html_report
+from cotpd.studies.making import make_runs
+from cotpd.studies.markdown_report import markdown_report
+from cotpd.studies.plan import Plan
+from cotpd.studies.results import Results, gather
+from cotpd.studies.runs import planned_runs
+from cotpd.studies.scoring import Corpora
+
+
+def _silent(_: StudyProgress) -> None:
+    """Watch nothing."""
+
+
+def study(plan: Plan, *, out: Path, command: str = "cotpd study", listener: StudyListener = _silent) -> Results:
+    """Make the runs of a plan in the directory ``out``, each a run directory as `distill` writes it, and report.
+
+    A run that is finished is never made again, and one that was stopped goes on; a run that fails is named in the
+    report (``failures``) while the others go on. Writes report.json, report.md and report.html; ``command`` is what
+    they say remakes them. Raises `UsageError` for a plan that cannot be carried out.
+    """
+    runs = planned_runs(plan, out)
+    outcomes = make_runs(plan, runs, Corpora(), listener)
+    results = gather(plan, [outcomes[run.id] for run in runs], name=out.name, command=command)
+    if PartialState().is_main_process:
+        write_atomic(out / "report.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        write_atomic(out / "report.md", markdown_report(results))
+        write_atomic(out / "report.html", html_report(results))
+    return results

@@ -1,0 +1,147 @@
+"""A plan says what it means or is refused with the way out, and every ready plan can be carried out."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cotpd.core.errors import UsageError
+from cotpd.studies.plan import Plan, ScoredView, merged
+from cotpd.studies.runs import PlannedRun, planned_runs
+
+READY = sorted((Path(__file__).resolve().parents[2] / "configs" / "studies").glob("*.toml"))
+ReadPlan = Callable[[str], Plan]
+
+
+def by_id(plan: Plan) -> dict[str, PlannedRun]:
+    return {run.id: run for run in planned_runs(plan, Path("out"))}
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
+def test_every_ready_plan_can_be_carried_out(path: Path) -> None:
+    plan = Plan.read(path)
+    runs = planned_runs(plan, Path("out"))
+    assert plan.question
+    assert plan.all_comparisons
+    names = [run.id for run in runs]
+    assert all(names.index(needed) < names.index(run.id) for run in runs for needed in run.needs)
+    assert f"{len(runs)} runs" in " ".join(path.read_text(encoding="utf-8").split()) or path.stem == "sample"
+    scored = {name for name, run in plan.runs.items() if not run.folds}
+    compared = {side.partition("@")[0] for one in plan.all_comparisons for side in (*one.run, *one.baseline)}
+    assert compared <= scored, "folds are not scored"
+
+
+def test_there_are_ready_plans() -> None:
+    assert len(READY) > 9
+
+
+def test_dotted_keys_and_tables_mean_the_same(read_plan: ReadPlan) -> None:
+    dotted = by_id(read_plan('[runs.a]\n"objective.temperature" = 4\nviews.part_dropout = 0.5'))["a-seed1"]
+    tables = by_id(read_plan("[runs.a.objective]\ntemperature = 4\n[runs.a.views]\npart_dropout = 0.5"))["a-seed1"]
+    assert dotted.config == tables.config
+    assert (dotted.config.objective.temperature, dotted.config.views.part_dropout) == (4.0, 0.5)
+    assert dotted.config.prompt.heads == 2, "the base holds"
+
+
+def test_differences_are_laid_over_each_other_in_order(read_plan: ReadPlan) -> None:
+    plan = read_plan(
+        """
+        seeds = [3]
+        [changes]
+        "optimisation.epochs" = 2
+        "prompt.length" = 5
+        [runs.a]
+        "prompt.length" = 6
+        "views.knowledge_pieces" = 7
+        [runs.b]
+        like = "a"
+        "views.knowledge_pieces" = 8
+        """
+    )
+    runs = by_id(plan)
+    assert list(runs) == ["a-seed3", "b-seed3"]
+    found = runs["b-seed3"].config
+    assert (found.optimisation.epochs, found.prompt.length, found.views.knowledge_pieces, found.seed) == (2, 6, 8, 3)
+
+
+def test_a_change_of_the_command_line_changes_every_run(write_plan: Callable[[str], Path]) -> None:
+    path = write_plan('seeds = [1, 2]\n[runs.a]\n"optimisation.epochs" = 4\n[runs.b]')
+    runs = by_id(Plan.read(path, ["optimisation.epochs=7", "seed=5"]))
+    assert {name: run.config.optimisation.epochs for name, run in runs.items()} == {"a-seed5": 7, "b-seed5": 7}
+
+
+STUDENT = """
+"objective.target" = "recorded"
+"objective.task_loss" = "student"
+"""
+
+
+def test_targets_are_runs_of_the_same_seed_or_the_only_one(read_plan: ReadPlan) -> None:
+    text = f"""
+        seeds = [1, 2]
+        [runs.student]
+        {STUDENT}
+        "objective.target_runs" = ["target"]
+        [runs.target]
+        """
+    runs = by_id(read_plan(text))
+    assert runs["student-seed2"].needs == ("target-seed2",)
+    assert runs["student-seed2"].config.objective.target_runs == (Path("out/target-seed2"),)
+    assert list(runs) == ["target-seed1", "student-seed1", "target-seed2", "student-seed2"]
+    assert by_id(read_plan(text + "seeds = [9]"))["student-seed2"].needs == ("target-seed9",)
+    named = by_id(read_plan(text.replace('["target"]', '["target-seed1"]')))
+    assert named["student-seed2"].needs == ("target-seed1",)
+    with pytest.raises(UsageError, match="which other is meant is unclear"):
+        by_id(read_plan(text + "seeds = [8, 9]"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[runs.a]\n"objective.temprature" = 2', "run a: unknown key objective.temprature; did you mean temperature"),
+        ('[runs.a]\n"objectives.weight" = 2', "run a: unknown key objectives; did you mean objective"),
+        ("[runs.a]\n[scores.dev]\nsplitt = 'dev'", "unknown key scores.dev.splitt; did you mean split"),
+        ("[runs.a]\n[[comparisons]]\nrun = 'a'\nbasline = 'a'", "comparisons.0.basline; did you mean baseline"),
+        ("sedes = [1]\n[runs.a]", "unknown key sedes; did you mean seeds"),
+        ("[runs.a]\n[scores.dev]\nviews = ['knowledge without pictures']", "no view"),
+        ("[runs.a]\n[scores.dev]\nviews = ['text without caption']", "no view"),
+        ("baseline = 'b'\n[runs.a]", "no run 'b' in this plan; it has a"),
+        ("[runs.a]\n[[comparisons]]\nrun = 'a'\nbaseline = 'a'\non = ['tset']", "no score 'tset'"),
+        ("[runs.a-seed1]", "'a-seed1' is no name"),
+        ("[runs.'../a']", "is no name"),
+        ("[runs.a]\nlike = 'a'", "like itself"),
+        (f"[runs.a]\n{STUDENT}'objective.target_runs' = ['b']\n[runs.bb]", "did you mean bb"),
+        (f"[runs.a]\n{STUDENT}'objective.target_runs' = ['a']", "a-seed1 needs itself"),
+        ("[runs]", "runs: "),
+        ("[runs.a]\nfolds = 1", "runs.a.folds"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(text: str, message: str, read_plan: ReadPlan) -> None:
+    with pytest.raises(UsageError, match=message.replace("'", ".").replace("[", r"\[")):
+        planned_runs(read_plan(text), Path("out"))
+
+
+def test_a_plan_without_its_base_says_where_it_looked(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text('base = "nowhere.toml"\n[runs.a]\n', encoding="utf-8")
+    with pytest.raises(UsageError, match="neither beside the plan nor in the working directory"):
+        Plan.read(tmp_path / "plan.toml")
+
+
+def test_views_are_read_and_written_alike() -> None:
+    for text in ("text", "knowledge", "knowledge without caption", "knowledge without noun, sentence"):
+        assert str(ScoredView.of(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "after"),
+    [
+        ({"a": {"b": 1, "c": 2}}, {"a.b": 3}, {"a": {"b": 3, "c": 2}}),
+        ({"a": 1}, {"a": {"b": 2}}, {"a": {"b": 2}}),
+        ({}, {"a.b.c": 1, "a.b.d": 2}, {"a": {"b": {"c": 1, "d": 2}}}),
+    ],
+)
+def test_changes_are_merged(before: dict[str, Any], changes: dict[str, Any], after: dict[str, Any]) -> None:
+    copy = repr(before)
+    assert merged(before, changes) == after
+    assert repr(before) == copy

@@ -1,0 +1,216 @@
+"""A study makes each run once, survives a kill anywhere, tells of failures, and refuses what is not the planned run."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cotpd.core.errors import TrainingError
+from cotpd.distillation import recipe
+from cotpd.studies import making
+from cotpd.studies.plan import Plan
+from cotpd.studies.study import study
+
+ReadPlan = Callable[[str], Plan]
+WritePlan = Callable[[str], Path]
+
+ALONE = """
+"objective.target" = "none"
+"objective.task_loss" = "student"
+"objective.alignment" = "none"
+"""
+PLAN = f"""
+seeds = [1, 2]
+baseline = "text"
+[runs.text]
+"objective.student" = "text"
+{ALONE}
+[runs.both]
+note = "two views"
+[scores.dev]
+views = ["text", "prompt", "knowledge", "knowledge without caption"]
+[scores.test]
+split = "test"
+"""
+TEXT = f'[runs.text]\n"objective.student" = "text"\n{ALONE}'
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the runs that are trained from now on."""
+    found: list[str] = []
+    real = making.distill
+
+    def noted(*args: Any, **options: Any) -> Any:
+        found.append(options["out"].name)
+        return real(*args, **options)
+
+    monkeypatch.setattr(making, "distill", noted)
+    return found
+
+
+def test_a_study_is_made_once_and_reported(read_plan: ReadPlan, tmp_path: Path, made: list[str]) -> None:
+    plan, out = read_plan(PLAN), tmp_path / "out"
+    results = study(plan, out=out, command="cotpd study plan.toml")
+    assert made == ["text-seed1", "both-seed1", "text-seed2", "both-seed2"], (
+        "seed by seed, so that a stop leaves whole seeds"
+    )
+    assert not results.failures
+    rows = {(row.run, row.score, row.view): row for row in results.rows}
+    views = {view for run, score, view in rows if (run, score) == ("both", "dev")}
+    assert views == {"text", "prompt", "knowledge", "knowledge without caption"}
+    assert ("text", "dev", "prompt") not in rows, "a student without prompts has no prompt-enhanced view"
+    assert set(rows["both", "test", "prompt"].values) == {1, 2}
+    assert [one.name for one in results.compared] == ["both − text"]
+    reports = {name: (out / f"report.{name}").read_text(encoding="utf-8") for name in ("json", "md", "html")}
+    assert json.loads(reports["json"])["rows"][0]["values"].keys() == {"1", "2"}
+    assert all("both − text" in text for text in reports.values())
+    made.clear()
+    assert study(plan, out=out, command="cotpd study plan.toml") == results
+    assert made == []
+    assert {name: (out / f"report.{name}").read_text(encoding="utf-8") for name in reports} == reports
+
+
+def test_the_figures_are_those_of_the_command_beside_them(
+    read_plan: ReadPlan, tmp_path: Path, cotpd: Callable[..., Any]
+) -> None:
+    results = study(read_plan(PLAN.replace("[1, 2]", "[1]")), out=tmp_path / "out")
+    rows = [row for row in results.rows if "without" not in row.view]
+    assert len(rows) == 7
+    for row in rows:
+        ended = cotpd(*row.commands[0].split()[1:], "--json")
+        assert ended.code == 0, ended.err
+        assert json.loads(ended.out)["micro"]["f1"] == row.values[1]
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cotpd.distillation.trainer import Trainer
+from cotpd.studies.plan import Plan
+from cotpd.studies.study import study
+
+count, real = 0, Trainer._update
+def update(self, step):
+    global count
+    count += 1
+    print(self._run.path.name, self._state.step, flush=True)
+    if count == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(self, step)
+Trainer._update = update
+study(Plan.read(Path(sys.argv[1])), out=Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_study_goes_on_and_repeats_no_finished_run(write_plan: WritePlan, tmp_path: Path) -> None:
+    """Fault 31 for studies: killed in the second run, it goes on there; the first one keeps its bytes."""
+    path, out = write_plan(PLAN.replace("[1, 2]", "[1]")), tmp_path / "out"
+
+    def run(kill_at: int) -> tuple[int, list[str]]:
+        ended = subprocess.run(
+            [sys.executable, "-c", _KILLED, str(path), str(out), str(kill_at)], capture_output=True, text=True
+        )
+        return ended.returncode, ended.stdout.splitlines()
+
+    code, updates = run(6)
+    assert (code, updates[-1]) == (-signal.SIGKILL, "both-seed1 2")
+    before = {file: file.stat().st_mtime_ns for file in (out / "text-seed1" / "model").iterdir()}
+    code, updates = run(0)
+    assert code == 0
+    assert updates[0] == "both-seed1 2", "the update that was killed is made again, and no other"
+    assert all(line.startswith("both-seed1") for line in updates)
+    assert {file: file.stat().st_mtime_ns for file in (out / "text-seed1" / "model").iterdir()} == before
+
+
+def test_a_failing_run_is_told_of_and_the_others_go_on(
+    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = read_plan(
+        f"""
+        [runs.broken]
+        "optimisation.epochs" = 2
+        [runs.taught]
+        "objective.student" = "text"
+        "objective.target" = "recorded"
+        "objective.target_runs" = ["broken"]
+        "objective.task_loss" = "student"
+        {TEXT}
+        """
+    )
+    real = recipe.Trainer.train
+
+    def fails(self: Any, listener: Any) -> Any:
+        if self._run.path.name == "broken-seed1":
+            raise TrainingError("the loss is nan at update 3")
+        return real(self, listener)
+
+    monkeypatch.setattr(recipe.Trainer, "train", fails)
+    results = study(plan, out=tmp_path / "out")
+    assert results.failures == {
+        "broken-seed1": "the loss is nan at update 3",
+        "taught-seed1": "needs broken-seed1, which failed",
+    }
+    assert [row.run for row in results.rows] == ["text"]
+    assert "the loss is nan" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    monkeypatch.undo()
+    assert not study(plan, out=tmp_path / "out").failures
+
+
+def test_two_stage_with_cross_fitted_folds(read_plan: ReadPlan, tmp_path: Path, made: list[str]) -> None:
+    plan = read_plan(
+        f"""
+        [runs.student]
+        "objective.target" = "recorded"
+        "objective.target_runs" = ["target"]
+        "objective.task_loss" = "student"
+        [runs.target]
+        folds = 2
+        "objective.student" = "knowledge"
+        {ALONE}
+        """
+    )
+    results = study(plan, out=tmp_path / "out")
+    assert not results.failures
+    assert made == ["target-fold1-seed1", "target-fold2-seed1", "student-seed1"]
+    assert {row.run for row in results.rows} == {"student"}, "folds are targets, not results"
+    config = (tmp_path / "out" / "student-seed1" / "config.toml").read_text(encoding="utf-8")
+    assert "target-fold1-seed1" in config
+    assert "target-fold2-seed1" in config
+
+
+def test_a_finished_run_with_other_settings_or_posts_is_not_reused(
+    read_plan: ReadPlan, write_plan: WritePlan, tmp_path: Path, made: list[str], data: Path
+) -> None:
+    out = tmp_path / "out"
+    study(read_plan(TEXT), out=out)
+    made.clear()
+    changed = study(read_plan(TEXT + '"optimisation.learning_rate" = 1e-3'), out=out)
+    assert "made with other settings (optimisation.learning_rate)" in changed.failures["text-seed1"]
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in data.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    moved = Plan.read(write_plan(TEXT), [f"data.path={other}"])
+    assert not study(moved, out=out).failures, "the same posts elsewhere are the same posts"
+    lines = (other / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (other / "train.jsonl").write_text("".join(lines[1:]), encoding="utf-8")
+    assert "other posts" in study(moved, out=out).failures["text-seed1"]
+    assert made == []
+
+
+def test_a_run_that_another_process_makes_is_left_to_it(
+    read_plan: ReadPlan, tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes share a plan: while the other holds a run, this one makes the next, and waits for the first."""
+    out = tmp_path / "out"
+    others = making._taken(out / "text-seed1", together=False)
+    others.__enter__()
+    monkeypatch.setattr(making.time, "sleep", lambda _: others.__exit__(None, None, None))
+    study(read_plan(TEXT + "[runs.both]\n"), out=out)
+    assert made == ["both-seed1", "text-seed1"]
