@@ -62,7 +62,6 @@ def distill(
     corpus = corpus.with_knowledge(knowledge)
     train = training_posts(corpus, config)
     _check(train, corpus.dev, config)
-    train += tuple(variants_for(train, corpus, config.data.augmentation, seed=config.seed))
     processes = PartialState()
     is_main = processes.is_main_process
     with processes.main_process_first():
@@ -91,9 +90,10 @@ def read_corpus(config: DataConfig) -> Corpus:
 
 
 def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
-    """The posts that a run learns from: a share of them, without a fold, their knowledge damaged, as it is set."""
-    train = corrupted(corpus.train, config.data, seed=config.seed)
-    return without_fold(_share(train, config), config.data.left_out)
+    """The posts that a run learns from: a share, without a fold, their knowledge damaged, with variants, as it is set."""
+    train = _share(corrupted(corpus.train, config.data, seed=config.seed), config)
+    train = without_fold(train, config.data.left_out)
+    return (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
 
 
 def fingerprint(corpus: Corpus, config: ExperimentConfig) -> str:
