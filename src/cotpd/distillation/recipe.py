@@ -90,7 +90,7 @@ def read_corpus(config: DataConfig) -> Corpus:
 
 
 def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
-    """The posts that a run learns from, as it is set: a share, without a fold, their knowledge damaged, with variants."""
+    """The posts that a run learns from: a share, without a fold, with damaged knowledge, with variants, as is set."""
     train = _share(corrupted(corpus.train, config.data, seed=config.seed), config)
     train = without_fold(train, config.data.left_out)
     return (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
