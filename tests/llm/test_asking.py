@@ -240,7 +240,7 @@ def test_an_answer_that_never_comes_is_given_up() -> None:
             release.wait()
         return echo(messages)
 
-    policy = replace(SWIFT, longest_answer=0.2)
+    policy = replace(SWIFT, longest_answer=0.2, attempts=100, breaker=100)
     assert isinstance(run([request(1)], ScriptedModel(reply), policy=policy)[1], Answer)
     release.set()
 

@@ -37,7 +37,7 @@ class ChatModel:
         self.name = model
         self._key = api_key or os.environ.get("OPENAI_API_KEY", "")
         self._client = _connect(base_url, self._key, timeout)
-        weakref.finalize(self, self._client.close)
+        self._close = weakref.finalize(self, self._client.close)
         self._structure = Structure.SCHEMA
         self.endpoint = str(self._client.base_url.copy_with(userinfo=b"", query=None))
         """Where questions are sent, without the password that the address may hold."""
@@ -57,8 +57,8 @@ class ChatModel:
             self._structure = structure.looser
 
     def close(self) -> None:
-        """Close the connections; a model that nobody holds any more closes them itself."""
-        self._client.close()
+        """Close the connections; they also close when nobody has the model any more."""
+        self._close()
 
     def __enter__(self) -> Self:
         return self
