@@ -32,6 +32,19 @@ def test_every_ready_plan_can_be_carried_out(path: Path) -> None:
     assert compared <= scored, "folds are not scored"
 
 
+def test_the_plan_of_the_documentation_can_be_carried_out(tmp_path: Path) -> None:
+    root = READY[0].parents[2]
+    text = (root / "docs" / "studies.md").read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "plans" / "plan.toml").write_text(text, encoding="utf-8")
+    for path in (root / "configs").glob("*.toml"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    plan = Plan.read(tmp_path / "plans" / "plan.toml")
+    assert len(planned_runs(plan, Path("out"))) == 15
+    assert plan.compared_views("joint", "dev") == ["knowledge"]
+    assert plan.compared_views("joint", "foreign") == plan.compared_views("hot", "dev") == []
+
+
 def test_there_are_ready_plans() -> None:
     assert len(READY) > 9
 

@@ -162,6 +162,29 @@ def test_a_failing_run_is_told_of_and_the_others_go_on(
     assert not study(plan, out=tmp_path / "out").failures
 
 
+def test_what_is_compared_is_scored_unasked(read_plan: ReadPlan, tmp_path: Path) -> None:
+    plan = read_plan(
+        f"""
+        {TEXT}
+        [runs.both]
+        [scores.dev]
+        views = ["text"]
+        [scores.test]
+        split = "test"
+        [[comparisons]]
+        run = {{ "both@knowledge" = ["dev", "test"] }}
+        baseline = {{ "text" = ["dev", "test"] }}
+        ceiling = {{ "both" = ["dev", "test"] }}
+        """
+    )
+    results = study(plan, out=tmp_path / "out")
+    assert not results.failures
+    (one,) = results.compared
+    assert (one.on, one.num_posts, one.num_seeds) == ("dev + test", 20, (1, 1))
+    shown = {(row.run, row.score, row.view) for row in results.rows}
+    assert {("both", "dev", "prompt"), ("both", "test", "knowledge"), ("text", "test", "text")} <= shown
+
+
 def test_two_stage_with_cross_fitted_folds(read_plan: ReadPlan, tmp_path: Path, made: list[str]) -> None:
     plan = read_plan(
         f"""

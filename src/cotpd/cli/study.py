@@ -137,8 +137,8 @@ def until(seconds: float | None) -> str:
     """How much time is left and when it ends, by this machine's clock; nothing where it is not known."""
     if seconds is None:
         return ""
-    minutes = max(1, round(seconds / 60))
-    span = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+    minutes = round(seconds / 60)
+    span = f"{minutes // 60} h {minutes % 60} min" if minutes >= 120 else f"{minutes} min"
     end = datetime.now() + timedelta(seconds=seconds)
     when = end.strftime("%H:%M" if seconds < 12 * 3600 else "%a %d %b, %H:%M")
-    return f"about {span} left, done {when}"
+    return f"{'about ' + span if minutes else 'under a minute'} left, done {when}"

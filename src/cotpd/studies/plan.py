@@ -87,7 +87,7 @@ class ScorePlan(Section):
     split: Literal["train", "dev", "test"] = "dev"
     """Which of its posts."""
     views: tuple[ViewText, ...] = ()
-    """What the students read; by default the view that each ships. `knowledge without caption` leaves parts out."""
+    """What the students read, beside the view that each ships; `knowledge without caption` leaves parts out."""
     runs: tuple[str, ...] = ()
     """The runs that are scored; by default all."""
 
@@ -177,6 +177,17 @@ class Plan(Section):
         others = [name for name, run in self.runs.items() if name != self.baseline and not run.folds]
         implied = [ComparisonPlan(run={name: ()}, baseline={self.baseline: ()}) for name in others if self.baseline]
         return (*implied, *self.comparisons)
+
+    def compared_views(self, run: str, score: str) -> list[str]:
+        """The views of a run on a score that comparisons name."""
+        found = []
+        for comparison in self.comparisons:
+            default = comparison.on or tuple(self.scores)[:1]
+            for name, on in (entry for side in _sides(comparison) for entry in side.items()):
+                known, _, view = name.partition("@")
+                if view and known == run and score in (on or default):
+                    found.append(view)
+        return found
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

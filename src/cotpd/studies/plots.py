@@ -11,7 +11,7 @@ from cotpd.studies.curves import Curve
 
 _INK, _GREY, _LINES = "#1b1b1b", "#8a8a8a", "#e4e4e4"
 _COLOURS = ("#1f6fb4", "#c2571a", "#2b8a3e", "#8b3fa8", "#a3781a", "#b3264a", "#11807f", "#5b5b5b")
-_WIDTH, _ROW, _LEFT, _RIGHT = 760, 26, 240, 40
+_WIDTH, _ROW, _LEFT, _RIGHT = 760, 26, 290, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def dot_plot(dots: Sequence[Dot], *, title: str, zero: bool = False) -> str:
 
 
 def learning_curves(curves: Sequence[Curve], *, title: str) -> str:
-    """Dev F1 in percent by update; a colour for each run, a line for each seed, the names on the right."""
+    """Dev F1 in percent by update; a colour for each run (dashed where colours repeat), a line for each seed."""
     points = [point for curve in curves for point in curve.points]
     across = _Scale(0, max(step for step, _ in points), 50, _WIDTH - 190)
     values = [100 * value for _, value in points]
@@ -49,7 +49,10 @@ def learning_curves(curves: Sequence[Curve], *, title: str) -> str:
         places = [(across.at(step), up.at(100 * value)) for step, value in curve.points]
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         label = escape(f"{curve.run}, seed {curve.seed}")
-        body.append(f'<polyline points="{line}" fill="none" stroke="{colour}"><title>{label}</title></polyline>')
+        dashes = ' stroke-dasharray="5 3"' if names.index(curve.run) >= len(_COLOURS) else ""
+        body.append(
+            f'<polyline points="{line}" fill="none" stroke="{colour}"{dashes}><title>{label}</title></polyline>'
+        )
         body += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{colour}"/>' for x, y in places]
     for number, name in enumerate(names):
         body.append(_text(_WIDTH - 180, 22 + 18 * number, name, colour=_COLOURS[number % len(_COLOURS)]))
@@ -119,7 +122,7 @@ def _ticks_left(scale: _Scale, left: float, right: float) -> Iterator[str]:
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", colour: str = _INK) -> str:
-    shown = text if len(text) <= 34 else text[:33] + "…"
+    shown = text if len(text) <= 44 else text[:43] + "…"
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(shown)}</text>'
 
 

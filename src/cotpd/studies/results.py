@@ -139,7 +139,7 @@ def _row(run: str, score: str, view: ScoredView, cells: Sequence[Cell], plan: Pl
         interval=estimate.interval,
         other_mode=mean_and_deviation([cell.scores[other].micro_f1 for cell in cells]).mean,
         num_posts=len(scores[0].ids),
-        ships=view.kind == cells[0].run.config.objective.student,
+        ships=str(view) == cells[0].run.config.objective.student,
         commands=tuple(_command(cell, plan) for cell in cells) if not view.without else (command,),
     )
 

@@ -61,7 +61,7 @@ def scored(run: PlannedRun, plan: Plan, corpora: Corpora) -> Iterator[Cell]:
         if run.fold or (score.runs and run.name not in score.runs):
             continue
         data, posts = _posts(run, score, corpora)
-        for view in _views(run, score):
+        for view in _views(run, name, plan):
             shown = shown_in(view, posts)
             if view.kind != "knowledge" or any(post.caption or post.knowledge for post in posts):
                 yield Cell(run, name, view, data, _scores(reading.predictions(shown, view), shown, run))
@@ -131,11 +131,11 @@ def _posts(run: PlannedRun, score: ScorePlan, corpora: Corpora) -> tuple[Path, t
     return path, posts
 
 
-def _views(run: PlannedRun, score: ScorePlan) -> list[ScoredView]:
-    """The views asked for, or the one that ships; a student without prompts has no prompt-enhanced view."""
+def _views(run: PlannedRun, score: str, plan: Plan) -> list[ScoredView]:
+    """The views asked for, the one that ships, and those compared; without prompts there is no prompt-enhanced one."""
     ships = run.config.objective.student
-    asked = [ScoredView.of(text) for text in score.views] or [ScoredView(ships)]
-    return [view for view in asked if view.kind != "prompt" or ships == "prompt"]
+    asked = dict.fromkeys((*plan.scores[score].views, ships, *plan.compared_views(run.name, score)))
+    return [view for view in map(ScoredView.of, asked) if view.kind != "prompt" or ships == "prompt"]
 
 
 def _scores(predictions: Sequence[Prediction], posts: Sequence[Example], run: PlannedRun) -> dict[Mode, Scores]:

@@ -43,7 +43,7 @@ class Words:
         chosen = np.array([group in groups for groups in self.groups], dtype=bool)
         if not chosen.any():
             return Distance(0, 0.0, 1.0)
-        return Distance(int(chosen.sum()), float(self.kl[chosen].mean()), float(self.agrees[chosen].mean()))
+        return Distance(int(chosen.sum()), max(0.0, float(self.kl[chosen].mean())), float(self.agrees[chosen].mean()))
 
     @property
     def names(self) -> list[str]:

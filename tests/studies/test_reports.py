@@ -1,0 +1,147 @@
+"""The report is one whole file, obeys nothing that a name says, and its plots show what the tables say."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from cotpd.cli.study import until
+from cotpd.distillation.progress import Progress
+from cotpd.evaluation.resampling import Interval
+from cotpd.evaluation.significance import ShareReached
+from cotpd.studies.curves import Curve
+from cotpd.studies.forecast import Forecast
+from cotpd.studies.html_report import html_report
+from cotpd.studies.markdown_report import markdown_report
+from cotpd.studies.plots import Dot, dot_plot
+from cotpd.studies.results import Compared, Results, Row
+
+SCRIPT = "<script>alert('x')</script>"
+
+
+def row(run: str, view: str, mean: float) -> Row:
+    interval = Interval(mean - 0.02, mean + 0.02)
+    values = {1: mean - 0.01, 2: mean + 0.01}
+    commands = (f"cotpd evaluate runs/{run} --view {view}",)
+    return Row(run, "dev", view, values, mean, 0.0141, interval, mean - 0.05, 1234, view == "text", commands)
+
+
+@pytest.fixture
+def results() -> Results:
+    """Two runs, one of them hostile."""
+    rows = (row("text", "text", 0.8), row(SCRIPT, "text", 0.82), row(SCRIPT, "knowledge", 0.86))
+    share = ShareReached(0.33, Interval(0.1, 0.6))
+    one = Compared(f"{SCRIPT} − text", SCRIPT, "text", "dev", 0.02, Interval(0.001, 0.04), 0.03, 0.06, (2, 2), 1234)
+    two = Compared("share", "a", "text", "dev", 0.02, Interval(0, 0.04), 0.03, 0.06, (2, 2), 1234, "knowledge", share)
+    curves = (Curve("text", 1, ((10, 0.5), (20, 0.8))), Curve(SCRIPT, 1, ((10, 0.6), (20, 0.82))))
+    return Results(
+        "study", f"why {SCRIPT}?", "conlleval", "cotpd study p", rows, (one, two), curves, {"a-seed1": SCRIPT},
+        {"text": "a | b"}, 4, 10_000
+    )  # fmt: skip
+
+
+class Tags(HTMLParser):
+    """What a page holds, and whether every element is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, Any]]] = []
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in {"meta"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_fetches_and_runs_nothing(results: Results) -> None:
+    page = html_report(results)
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert {tag for tag, _ in tags.found}.isdisjoint({"script", "link", "img", "iframe", "object", "a"})
+    assert not [values for _, values in tags.found if values.keys() & {"src", "href", "onload", "onclick"}]
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") > 5
+    plots = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    assert len(plots) == 3
+    for plot in plots:
+        ElementTree.fromstring(plot)
+
+
+def test_every_figure_has_its_command_and_every_table_its_figures(results: Results) -> None:
+    for text in (html_report(results), markdown_report(results)):
+        for figure in ("80.00 ± 1.41", "[78.00, 82.00]", "75.00", "+2.00", "0.0600", "33 % [10, 60] of knowledge"):
+            assert figure in text
+        assert "cotpd evaluate runs/text --view text" in text
+    assert "<td>86.00</td>" in html_report(results), "each training against each view"
+    assert "a \\| b" not in markdown_report(results), "only cells of tables escape the bar"
+
+
+def test_a_dot_stands_where_its_value_is() -> None:
+    dots = [Dot("a", 10.0, 5.0, 15.0, (8.0, 12.0)), Dot("b", 20.0, 15.0, 25.0)]
+    root = ElementTree.fromstring(dot_plot(dots, title="t"))
+    first, second = (float(circle.attrib["cx"]) for circle in root.iter("circle"))
+    bars = [line for line in root.iter("line") if line.attrib.get("stroke-width") == "2"]
+    assert float(bars[0].attrib["x2"]) == float(bars[1].attrib["x1"]) == pytest.approx((first + second) / 2, abs=0.1)
+
+
+@pytest.mark.parametrize("values", [(0.0, 0.0), (83.1, 83.1), (-3e-6, 2e-6), (0.0, 100.0)])
+def test_a_plot_of_any_values_has_an_axis(values: tuple[float, float]) -> None:
+    root = ElementTree.fromstring(dot_plot([Dot("a", values[0], *values)], title="t", zero=True))
+    assert len(list(root.iter("text"))) > 2
+
+
+def test_the_end_is_forecast_from_what_is_known() -> None:
+    now = [0.0]
+    forecast = Forecast(clock=lambda: now[0])
+
+    def watch(step: int) -> None:
+        forecast.watch(Progress(step, 100, 0, 0.0, 0.0, None, None))
+
+    forecast.begin()
+    assert forecast.seconds_left("a", ["a", "b"]) is None, "nothing is known yet"
+    watch(10)
+    now[0] = 20.0
+    watch(30)
+    assert forecast.seconds_left("a", []) == 70.0
+    assert forecast.seconds_left("a", ["b", "b"]) == 70.0 + 200.0, "others are taken to be like this one"
+    forecast.learn("b", 40.0)
+    assert forecast.seconds_left("a", ["b", "c"]) == 70.0 + 40.0 + 40.0
+    forecast.begin()
+    assert forecast.seconds_left("b", ["b"]) == 80.0
+
+
+def test_the_time_left_is_said_in_hours_and_minutes() -> None:
+    assert until(None) == ""
+    assert until(5).startswith("under a minute left, done ")
+    assert until(3_000).startswith("about 50 min left, done ")
+    assert until(9_000).startswith("about 2 h 30 min left, done ")
+
+
+def test_the_command_reports_says_what_is_left_and_fails_where_a_run_failed(
+    write_plan: Callable[[str], Path], tmp_path: Path, cotpd: Callable[..., Any]
+) -> None:
+    path, out = write_plan('[runs.good]\n[runs.bad]\n"student.encoder" = "nowhere/"\n'), tmp_path / "out"
+    before = cotpd("study", path, "--out", out, "--dry-run")
+    assert (before.code, before.out.splitlines()[-1]) == (0, "2 runs: 2 to do")
+    assert not out.exists()
+    ended = cotpd("study", path, "--out", out)
+    assert ended.code == 1
+    assert "| good | prompt (ships) |" in ended.out
+    assert "error: 1 failed; first bad-seed1" in ended.err
+    assert "run 1 of 2" in ended.err
+    assert (out / "report.html").is_file()
+    after = cotpd("study", path, "--out", out, "--dry-run", "--json")
+    assert '"good-seed1": {"state": "finished"' in after.out
