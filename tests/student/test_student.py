@@ -62,7 +62,7 @@ def test_prompts_depend_on_the_text_unless_told_otherwise(
     with torch.inference_mode():
         prompts = student.generator(torch.randn(2, 5, width), torch.ones(2, 5, dtype=torch.bool))
     assert prompts.shape == (2, 3, width)
-    assert torch.allclose(prompts[0], prompts[1]) == same
+    assert torch.allclose(prompts[0], prompts[1], atol=1e-5) == same
 
 
 def test_a_student_without_prompts_says_so(make_student: Callable[..., Student]) -> None:
