@@ -61,6 +61,11 @@ class DataConfig(Section):
     """The share of the training posts to train on, drawn by the seed; smaller shares nest in larger ones."""
     left_out: str | None = Field(default=None, pattern=r"^\d+/\d+$")
     """A fold of the training posts to leave out, as `K/N`: N such runs give cross-fitted targets."""
+    unlabelled: tuple[Path, ...] = ()
+    """Other corpora whose training posts (and posts without a split) are taught by the target, without their labels.
+
+    They need the captions and knowledge that the target reads. Near-duplicates of dev and test posts are left out.
+    """
     augmentation: AugmentationConfig = AugmentationConfig()
     """Posts of augmented.jsonl beside the corpus to train on."""
     corruption: Literal["none", "shuffled", "truncated", "noised", "missing"] = "none"
@@ -136,6 +141,8 @@ class ObjectiveConfig(Section):
     """The views that learn from the gold labels."""
     alignment: Literal["marginals", "emissions", "paths", "none"] = "marginals"
     """What is aligned: the CRF's posterior marginals of each word, the softmax of its emissions, or whole paths."""
+    aligned: Literal["all", "unlabelled"] = "all"
+    """Which posts are aligned: all, or those alone whose labels nobody gave (`data.unlabelled`)."""
     weight: float = Field(default=1.0, ge=0.0)
     """Weight of the alignment loss."""
     warmup_share: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -198,6 +205,14 @@ class ExperimentConfig(Section):
     """Seeds the initial head and generator, the order of the posts and every dropout."""
     format_version: Literal[1] = 1
     """The version of this format."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.data.unlabelled and self.objective.alignment == "none":
+            raise ValueError("data.unlabelled is taught by alignment alone: set objective.target and alignment")
+        if self.objective.aligned == "unlabelled" and not self.data.unlabelled:
+            raise ValueError("objective.aligned = 'unlabelled' needs data.unlabelled")
+        return self
 
     @classmethod
     def read(cls, path: Path, changes: Sequence[str] = ()) -> ExperimentConfig:

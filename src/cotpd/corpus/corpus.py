@@ -30,7 +30,8 @@ from cotpd.corpus.statistics import Statistics, count
 class Corpus:
     """The posts of each split; ``unsplit`` holds those whose split nothing tells.
 
-    ``augmented`` are the variants of training posts that lie beside it: part of no split and of no count.
+    ``augmented`` are the variants of training posts that lie beside it, ``unlabelled`` posts to be taught without
+    labels (`cotpd.corpus.unlabelled`): part of no split and of no count.
 
     ``files`` are those it was read from, by the split they name; ``places`` the ``file:line`` of each split's examples;
     ``defects`` the warnings met while reading. All three are empty of a corpus that was made in memory.
@@ -41,6 +42,7 @@ class Corpus:
     test: tuple[Example, ...] = ()
     unsplit: tuple[Example, ...] = ()
     augmented: tuple[Example, ...] = field(default=(), repr=False)
+    unlabelled: tuple[Example, ...] = field(default=(), repr=False)
     captions: Companion[Caption] | None = field(default=None, repr=False)
     knowledge: Companion[Knowledge] | None = field(default=None, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
@@ -149,6 +151,7 @@ class Corpus:
             test=change(self.test),
             unsplit=change(self.unsplit),
             augmented=change(self.augmented),
+            unlabelled=change(self.unlabelled),
         )
 
 

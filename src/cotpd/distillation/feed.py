@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -20,23 +21,33 @@ from cotpd.views.view import View, ViewKind, excerpt, narrowed
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The input of one update: the ids of its posts, the student's view, and the target."""
+    """The input of one update: the ids of its posts, the student's view, the target, and which posts have labels."""
 
     ids: tuple[str, ...]
     view: Batch
     target: Batch | Tensor | None
+    labelled: npt.NDArray[np.bool_]
 
 
 class Feed:
     """Batches that are a pure function of (seed, epoch, number), so that training resumes at any of them.
 
     Posts longer than the encoder takes are divided into windows first, or narrowed around their pair; none is cut in
-    silence.
+    silence. The posts of ``unlabelled`` come among the others and have a target, but no gold labels.
     """
 
-    def __init__(self, student: Student, examples: Sequence[Example], config: ExperimentConfig) -> None:
+    def __init__(
+        self,
+        student: Student,
+        examples: Sequence[Example],
+        config: ExperimentConfig,
+        *,
+        unlabelled: Sequence[Example] = (),
+    ) -> None:
         self._reader, self._design, self._config = student.reader, student.design, config
-        self.examples = list(self._units(examples))
+        labelled = list(self._units(examples))
+        self.examples = [*labelled, *self._units(unlabelled)]
+        self._num_labelled = len(labelled)
         self._targets = read_targets(config.objective.target_runs, self.examples, student)
         self._lengths = [len(self._view(example, self._longest).ids) for example in self.examples]
 
@@ -56,7 +67,13 @@ class Feed:
             target = self._recorded(examples, view)
         else:
             target = self._batch(examples, ViewKind(objective.target), indices, epoch)
-        return Step(tuple(example.id for example in examples), view, target)
+        labelled = np.array(indices) < self._num_labelled
+        return Step(tuple(example.id for example in examples), view, target, labelled)
+
+    @property
+    def num_unlabelled(self) -> int:
+        """Posts that have a target alone."""
+        return len(self.examples) - self._num_labelled
 
     @property
     def num_cut(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +28,8 @@ class Objective(nn.Module):
 
         total = mean over learning views of NLL(gold) + weight · KL(target ‖ student)
 
-    The target is another view of the posts through the same weights, or log-marginals recorded from a finished run.
+    Each is a sum over the posts that have it, divided by all posts of the batch; without labels there is no NLL. The
+    target is another view of the posts through the same weights, or log-marginals recorded from a finished run.
     """
 
     def __init__(self, student: Student, config: ObjectiveConfig) -> None:
@@ -35,12 +37,19 @@ class Objective(nn.Module):
         self.student = student
         self.config = config
 
-    def forward(self, view: Batch, target: Batch | Tensor | None, *, progress: float = 1.0) -> Losses:
+    def forward(
+        self,
+        view: Batch,
+        target: Batch | Tensor | None,
+        labelled: npt.NDArray[np.bool_] | None = None,
+        *,
+        progress: float = 1.0,
+    ) -> Losses:
         """The losses of one batch.
 
         ``view``: the student's view, with gold. ``target``: the target's view, recorded log-probabilities
-        ``[batch, decisions, labels]``, or None. ``progress``: the share of training that is done, which the weight's
-        warm-up needs.
+        ``[batch, decisions, labels]``, or None. ``labelled [batch]``: whose gold counts, by default that of all.
+        ``progress``: the share of training that is done, which the weight's warm-up needs.
         """
         config, head = self.config, self.student.head
         gold, mask = self.student.tensor(_gold(view)), self.student.tensor(view.decision_mask)
@@ -50,23 +59,26 @@ class Objective(nn.Module):
         learning = [scores] if config.task_loss in ("both", "student") else []
         if target_scores is not None and config.task_loss in ("both", "target"):
             learning.append(target_scores)
-        task = torch.stack([head.nll(found, gold, mask).mean() for found in learning]).mean()
+        known = self.student.tensor(np.ones(len(mask), dtype=bool) if labelled is None else labelled)
+        task = torch.stack([head.nll(found, gold, mask).masked_fill(~known, 0.0).mean() for found in learning]).mean()
 
         if target is None or config.alignment == "none":
             return Losses(task, task, torch.zeros_like(task))
         goal = self._distribution(target_scores, mask) if target_scores is not None else target
         assert isinstance(goal, Tensor)
-        alignment = self._alignment(goal.detach() if config.detach else goal, scores, mask)
+        aligned = ~known if config.aligned == "unlabelled" else torch.ones_like(known)
+        alignment = self._alignment(goal.detach() if config.detach else goal, scores, mask, aligned)
         return Losses(task + self._weight(progress) * alignment, task, alignment)
 
     def _distribution(self, scores: Tensor, mask: Tensor) -> Tensor:
         """The scores whose distributions are aligned, ``[batch, decisions, labels]``."""
         return self.student.head.log_probabilities(scores, mask) if self.config.alignment == "marginals" else scores
 
-    def _alignment(self, goal: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
+    def _alignment(self, goal: Tensor, scores: Tensor, mask: Tensor, aligned: Tensor) -> Tensor:
         if self.config.alignment == "paths":
-            return self.student.head.path_divergence(goal, scores, mask).mean()
-        return alignment_loss(goal, self._distribution(scores, mask), mask, temperature=self.config.temperature)
+            return self.student.head.path_divergence(goal, scores, mask).masked_fill(~aligned, 0.0).mean()
+        student, words = self._distribution(scores, mask), mask & aligned.unsqueeze(1)
+        return alignment_loss(goal, student, words, temperature=self.config.temperature)
 
     def _weight(self, progress: float) -> float:
         share = self.config.warmup_share

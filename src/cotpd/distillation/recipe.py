@@ -6,7 +6,7 @@ import json
 import logging
 import resource
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
 from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.unlabelled import fitted, read_unlabelled
 from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.progress import Listener, Progress
@@ -66,7 +67,7 @@ def distill(
     is_main = processes.is_main_process
     with processes.main_process_first():
         student = build_student(train, corpus, config)
-        feed = Feed(student, train, config)
+        feed = Feed(student, train, config, unlabelled=unlabelled_posts(corpus, config))
         run = RunDirectory.open(out, config, data=fingerprint(corpus, config), resume=resume or not is_main)
     if feed.num_cut and is_main:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
@@ -78,8 +79,8 @@ def distill(
 
 
 def read_corpus(config: DataConfig) -> Corpus:
-    """The corpus that a configuration names, with its captions and knowledge."""
-    return Corpus.from_path(
+    """The corpus that a configuration names, with its captions and knowledge, and the posts of others to be taught."""
+    corpus = Corpus.from_path(
         config.path,
         captioner=config.captioner,
         knowledge_model=config.knowledge_model,
@@ -87,6 +88,7 @@ def read_corpus(config: DataConfig) -> Corpus:
         repair=config.repair,
         normalise_words=config.normalise_words,
     )
+    return replace(corpus, unlabelled=tuple(read_unlabelled(config.unlabelled)))
 
 
 def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
@@ -96,11 +98,16 @@ def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, .
     return (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
 
 
+def unlabelled_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
+    """The posts that a run is taught without labels, with damaged knowledge, as is set; none of dev and test."""
+    return fitted(corrupted(corpus.unlabelled, config.data, seed=config.seed), corpus)
+
+
 def fingerprint(corpus: Corpus, config: ExperimentConfig) -> str:
     """A hash of all that a run learns from, by which `--resume` and studies see that it is the same."""
     labels = (*corpus.label_set.types, *relation_labels(corpus.examples))
     targets = [hash_file(run / "model" / MANIFEST) for run in config.objective.target_runs]
-    posts = (*training_posts(corpus, config), *corpus.dev)
+    posts = (*training_posts(corpus, config), *unlabelled_posts(corpus, config), *corpus.dev)
     return hash_text(*map(str, posts), *labels, *targets)
 
 
@@ -146,6 +153,7 @@ def _summary(state: State, feed: Feed) -> dict[str, Any]:
     return {
         **asdict(state),
         "num_train": len(feed.examples),
+        "num_unlabelled": feed.num_unlabelled,
         "num_knowledge_cut": feed.num_cut,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "peak_device_memory_mib": torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else 0,

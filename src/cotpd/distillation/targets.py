@@ -14,6 +14,7 @@ from cotpd.core.errors import UsageError
 from cotpd.core.files import hash_text, new_directory, verify_directory
 from cotpd.core.folds import in_fold
 from cotpd.core.records import Example
+from cotpd.inference.decoding import in_precision
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
@@ -29,15 +30,15 @@ _BATCH = 32
 def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Student) -> Targets:
     """The log-probabilities of every example under finished runs, computed once and kept in the runs' directories.
 
-    A run that left out a fold teaches that fold alone; the probabilities of several runs are averaged. Raises
-    `UsageError` if a run has no knowledge-enhanced view, another task or other labels than ``like``, or if no run
-    teaches an example.
+    A run teaches by its knowledge-enhanced view, or, where it has none, by the view it ships (self-training, a
+    control). One that left out a fold teaches that fold alone; the probabilities of several runs are averaged. Raises
+    `UsageError` if a run has another task or other labels than ``like``, or if no run teaches an example.
     """
     if not runs:
         return {}
     taught: dict[str, list[np.ndarray]] = {example.id: [] for example in examples}
     for run in runs:
-        fold = _config_of(run).data.left_out
+        fold = ExperimentConfig.read(run / "config.toml").data.left_out
         chosen = [example for example in examples if fold is None or in_fold(example, fold)]
         for example_id, row in _recorded(run, chosen, like).items():
             taught[example_id].append(row)
@@ -50,11 +51,10 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Studen
     return {example_id: _mean(rows) for example_id, rows in taught.items()}
 
 
-def _config_of(run: Path) -> ExperimentConfig:
-    config = ExperimentConfig.read(run / "config.toml")
-    if "knowledge" not in (config.objective.student, config.objective.target):
-        raise UsageError(f"{run}: it was trained without a knowledge-enhanced view, and has no target to give")
-    return config
+def teaching_view(run: Path) -> ViewKind:
+    """The view by which a finished run teaches: the knowledge-enhanced one, or else the one it ships."""
+    objective = ExperimentConfig.read(run / "config.toml").objective
+    return ViewKind("knowledge" if "knowledge" in (objective.student, objective.target) else objective.student)
 
 
 def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:
@@ -66,7 +66,7 @@ def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:
             if getattr(student.design, name) != getattr(like.design, name):
                 raise UsageError(f"{run}: trained with {name} {getattr(student.design, name)}, not this corpus's")
         with new_directory(directory) as temporary:
-            save_file(record_targets(student, examples), temporary / "targets.safetensors")
+            save_file(record_targets(student, examples, kind=teaching_view(run)), temporary / "targets.safetensors")
     verify_directory(directory)
     return load_file(directory / "targets.safetensors")
 
@@ -79,7 +79,7 @@ def _mean(rows: Sequence[np.ndarray]) -> np.ndarray:
 def record_targets(
     student: Student, examples: Sequence[Example], *, kind: ViewKind = ViewKind.KNOWLEDGE
 ) -> dict[str, np.ndarray]:
-    """The log-probabilities of one view of each example, float16."""
+    """The log-probabilities of one view of each example, float16; the encoder runs in bfloat16 where it can."""
     reader, found = student.reader, {}
     related = student.design.task == "relations"
     views = [reader.read(example, kind, pair=example.relations[0] if related else None) for example in examples]
@@ -87,7 +87,7 @@ def record_targets(
     for start in range(0, len(order), _BATCH):
         chosen = order[start : start + _BATCH]
         batch = Batch.of([views[index] for index in chosen], pad=reader.pieces.pad)
-        with torch.inference_mode():
+        with torch.inference_mode(), in_precision(student, "auto"):
             mask = student.tensor(batch.decision_mask)
             scores = student.head.log_probabilities(student(batch), mask).clamp(min=_LOWEST)
         rows = scores.cpu().numpy().astype(np.float16)

@@ -97,7 +97,7 @@ class Trainer:
         target = step.target.to(self._accelerator.device) if isinstance(step.target, Tensor) else step.target
         try:
             with self._autocast:
-                losses: Losses = self._objective(step.view, target, progress=done / self.num_steps)
+                losses: Losses = self._objective(step.view, target, step.labelled, progress=done / self.num_steps)
             if not torch.isfinite(losses.total):
                 raise TrainingError(
                     f"the loss is {losses.total.item()} at update {done + 1}, posts {', '.join(step.ids)}; "

@@ -50,10 +50,17 @@ def decode(
     num_pooled = batch_size * _POOL if batch_size > 1 else 1
     source = iter(examples)
     while pool := list(islice(source, num_pooled)):
-        with _evaluating(student), torch.inference_mode(), _precision(student, precision):
+        with _evaluating(student), torch.inference_mode(), in_precision(student, precision):
             decode_pool = decode_relations if student.design.task == "relations" else _decode_pool
             predictions = decode_pool(student, pool, kind, batch_size)
         yield from predictions
+
+
+def in_precision(student: Student, precision: Precision) -> torch.autocast:
+    """The context in which a student computes in ``bfloat16`` (``auto``: where its device has it) or float32."""
+    device = student.device
+    enabled = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +196,6 @@ def _evaluating(student: Student) -> Iterator[None]:
         yield
     finally:
         student.train(was_training)
-
-
-def _precision(student: Student, precision: Precision) -> torch.autocast:
-    device = student.device
-    enabled = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

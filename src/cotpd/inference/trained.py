@@ -7,9 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
-import torch
-
-from cotpd.core.errors import CheckpointError, MissingExtraError
+from cotpd.core.errors import CheckpointError
 from cotpd.core.records import Example, Prediction
 from cotpd.inference.decoding import Precision, decode
 from cotpd.student import checkpoint
@@ -53,7 +51,7 @@ class TrainedStudent:
                 cache_dir=cache_dir,
                 local_files_only=local_files_only,
             )
-        return cls(_on_device(checkpoint.load(directory), device))
+        return cls(checkpoint.load(directory, device=device))
 
     def predict(self, examples: Iterable[Example], *, kind: ViewKind | None = None) -> Iterator[Prediction]:
         """Predict examples, their words as they are, from the view that ships or from another ``kind``."""
@@ -85,11 +83,3 @@ def _local(name: str) -> Path | None:
     if path.exists() or not _HUB_NAME.fullmatch(name):
         raise CheckpointError(f"{path}: no model here; give a run, a model directory or a hub name like owner/model")
     return None
-
-
-def _on_device(student: Student, device: str | None) -> Student:
-    try:
-        return student.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise MissingExtraError(f"the device {device!r} cannot be used: {reason}") from error

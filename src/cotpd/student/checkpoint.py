@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -13,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
-from cotpd.core.errors import CheckpointError
+from cotpd.core.errors import CheckpointError, MissingExtraError
 from cotpd.core.files import new_directory, verify_directory
 from cotpd.core.labels import LabelSet
 from cotpd.core.splitting import Rule
@@ -35,11 +36,11 @@ def save(student: Student, path: Path, *, card: str = "") -> None:
         save_file(weights(student), directory / "model.safetensors", metadata={"format": "pt"})
 
 
-def load(path: Path) -> Student:
-    """The student of a directory, ready to predict.
+def load(path: Path, *, device: str | None = None) -> Student:
+    """The student of a directory, ready to predict on a torch device, by default the GPU if there is one.
 
     Raises `CheckpointError` for a directory that is missing, damaged, foreign, from a newer version, a pickle, or
-    whose weights do not fit its config.
+    whose weights do not fit its config, and `MissingExtraError` for a device that cannot be had.
     """
     if not (path / "config.json").is_file():
         raise CheckpointError(f"{path}: no model here (config.json is missing); give a directory that CoTPD saved")
@@ -52,7 +53,7 @@ def load(path: Path) -> Student:
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
     load_weights(student, path / "model.safetensors")
-    return student.eval()
+    return _on_device(student.eval(), device)
 
 
 def describe(student: Student) -> dict[str, Any]:
@@ -74,6 +75,14 @@ def describe(student: Student) -> dict[str, Any]:
         "views": design.views.model_dump(mode="json"),
         "encoder_config": _encoder_config(student),
     }
+
+
+def _on_device(student: Student, device: str | None) -> Student:
+    try:
+        return student.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise MissingExtraError(f"the device {device!r} cannot be used: {reason}") from error
 
 
 def weights(student: Student) -> dict[str, Tensor]:

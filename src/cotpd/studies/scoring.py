@@ -44,7 +44,7 @@ class Corpora:
 
     def of(self, data: DataConfig) -> Corpus:
         """The corpus of these settings."""
-        read_by = {"path", "captioner", "knowledge_model", "label_map", "repair", "normalise_words"}
+        read_by = {"path", "captioner", "knowledge_model", "label_map", "repair", "normalise_words", "unlabelled"}
         key = data.model_dump_json(include=read_by)
         if key not in self._found:
             self._found[key] = read_corpus(data)

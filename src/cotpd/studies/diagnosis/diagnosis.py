@@ -15,7 +15,7 @@ from cotpd.core.files import read_jsonl
 from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import Example
 from cotpd.distillation.recipe import read_corpus, training_posts
-from cotpd.distillation.targets import Targets, read_targets, record_targets
+from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
 from cotpd.evaluation import Comparison, compare, evaluate
 from cotpd.evaluation.matching import ExactEntities, ExactRelations
 from cotpd.evaluation.scores import Scores
@@ -116,8 +116,8 @@ def _f1(patient: Patient) -> Mapping[str, float]:
     if objective.target != "recorded":
         target = patient.scores(ViewKind(objective.target)).micro_f1
     else:
-        runs = [replace(patient, student=checkpoint.load(run / "model")) for run in objective.target_runs]
-        target = sum(run.scores(ViewKind.KNOWLEDGE).micro_f1 for run in runs) / len(runs)
+        runs = [replace(patient, path=run, student=checkpoint.load(run / "model")) for run in objective.target_runs]
+        target = sum(run.scores(teaching_view(run.path)).micro_f1 for run in runs) / len(runs)
     return {"target": target, "ships": patient.scores(patient.student.design.ships).micro_f1}
 
 
