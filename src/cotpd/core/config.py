@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cotpd.core.errors import UsageError
 from cotpd.core.labels import Repair, Scheme
-from cotpd.core.records import VariantKind
+from cotpd.core.records import Grain, VariantKind
 
 Part = Literal["caption", "noun", "sentence", "multimodality"]
 """A part of the knowledge-enhanced view: the caption, or the knowledge of one grain."""
@@ -66,6 +66,8 @@ class DataConfig(Section):
 
     They need the captions and knowledge that the target reads. Near-duplicates of dev and test posts are left out.
     """
+    taught_grains: tuple[Grain, ...] = ()
+    """Grains whose answers, about the posts trained on and those taught, are posts without labels themselves."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """Posts of augmented.jsonl beside the corpus to train on."""
     corruption: Literal["none", "shuffled", "truncated", "noised", "missing"] = "none"
@@ -208,10 +210,11 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.data.unlabelled and self.objective.alignment == "none":
-            raise ValueError("data.unlabelled is taught by alignment alone: set objective.target and alignment")
-        if self.objective.aligned == "unlabelled" and not self.data.unlabelled:
-            raise ValueError("objective.aligned = 'unlabelled' needs data.unlabelled")
+        has_unlabelled = bool(self.data.unlabelled or self.data.taught_grains)
+        if has_unlabelled and self.objective.alignment == "none":
+            raise ValueError("posts without labels are taught by alignment alone: set objective.target and alignment")
+        if self.objective.aligned == "unlabelled" and not has_unlabelled:
+            raise ValueError("objective.aligned = 'unlabelled' needs data.unlabelled or data.taught_grains")
         return self
 
     @classmethod

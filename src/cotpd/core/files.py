@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -66,6 +67,14 @@ def new_directory(path: Path) -> Iterator[Path]:
     write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
     temporary.rename(path)
     sync_directory(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, once no other process does; the lock ends with the process, however that ends."""
+    with path.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def verify_directory(path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from cotpd.core.overlap import similar_texts
-from cotpd.core.records import NO_RELATION, Example
+from cotpd.core.records import NO_RELATION, Example, Grain
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
 from cotpd.corpus.corpus import Corpus
 
@@ -32,19 +32,35 @@ def without_labels(post: Example) -> Example:
     return replace(post, entities=(), relations=pairs)
 
 
-def fitted(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
-    """The posts as a corpus can be taught by them: split into words as its own are, and none that is held out.
+def answers_as_posts(posts: Iterable[Example], grains: Collection[Grain]) -> Iterator[Example]:
+    """The answers of some grains as posts of their own, each with what else is known of the post it is about."""
+    for post in posts:
+        for answer in post.knowledge:
+            if answer.grain in grains:
+                others = tuple(other for other in post.knowledge if other is not answer)
+                yield Example(
+                    id=f"{post.id}~{answer.grain}",
+                    words=tuple(answer.text.split()),
+                    image_id=post.image_id,
+                    caption=post.caption,
+                    knowledge=others,
+                )
 
-    Near-duplicates of its dev and test posts are left out, and how many is logged. Posts with pairs stay as they were
-    split, for pairs count words.
-    """
+
+def apart_from_held_out(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
+    """The posts that are no near-duplicate of a dev or test post of the corpus; how many are left out is logged."""
     leaks = {overlap.second for overlap in similar_texts((*corpus.dev, *corpus.test), posts)}
     if leaks:
         logger.info("%d unlabelled posts are near-duplicates of dev or test posts and left out", len(leaks))
+    return tuple(post for number, post in enumerate(posts) if number not in leaks)
+
+
+def split_alike(posts: Iterable[Example], corpus: Corpus) -> tuple[Example, ...]:
+    """The posts split into words as a corpus's own are; those with pairs stay as they are, for pairs count words."""
     rule = best_rule(corpus.train)
-    return tuple(_resplit(post, rule) for number, post in enumerate(posts) if number not in leaks)
+    return tuple(post if post.relations else _resplit(post, rule) for post in posts)
 
 
 def _resplit(post: Example, rule: Rule) -> Example:
     words = tuple(word.text for word in split_words(as_typed(post.words), rule))
-    return post if post.relations else replace(post, words=words or post.words)
+    return replace(post, words=words or post.words)

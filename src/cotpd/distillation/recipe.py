@@ -24,7 +24,7 @@ from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
 from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.unlabelled import fitted, read_unlabelled
+from cotpd.corpus.unlabelled import answers_as_posts, apart_from_held_out, read_unlabelled, split_alike
 from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.progress import Listener, Progress
@@ -99,8 +99,10 @@ def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, .
 
 
 def unlabelled_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
-    """The posts that a run is taught without labels, with damaged knowledge, as is set; none of dev and test."""
-    return fitted(corrupted(corpus.unlabelled, config.data, seed=config.seed), corpus)
+    """What a run is taught without labels, with damaged knowledge, as is set: posts, and answers about posts."""
+    posts = apart_from_held_out(corrupted(corpus.unlabelled, config.data, seed=config.seed), corpus)
+    answers = answers_as_posts((*training_posts(corpus, config), *posts), config.data.taught_grains)
+    return split_alike((*posts, *answers), corpus)
 
 
 def fingerprint(corpus: Corpus, config: ExperimentConfig) -> str:

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
-from cotpd.core.files import hash_text, new_directory, verify_directory
+from cotpd.core.files import hash_text, locked, new_directory, verify_directory
 from cotpd.core.folds import in_fold
 from cotpd.core.records import Example
 from cotpd.inference.decoding import in_precision
@@ -60,15 +60,22 @@ def teaching_view(run: Path) -> ViewKind:
 def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:
     content = hash_text(*(f"{example}" for example in examples))
     directory = run / f"targets-{content[:16]}"
-    if not directory.exists():
-        student = checkpoint.load(run / "model")
-        for name in ("task", "label_set", "relations"):
-            if getattr(student.design, name) != getattr(like.design, name):
-                raise UsageError(f"{run}: trained with {name} {getattr(student.design, name)}, not this corpus's")
-        with new_directory(directory) as temporary:
-            save_file(record_targets(student, examples, kind=teaching_view(run)), temporary / "targets.safetensors")
+    with locked(run / ".targets.lock"):
+        if not directory.exists():
+            student = _teacher(run, like)
+            with new_directory(directory) as temporary:
+                found = record_targets(student, examples, kind=teaching_view(run))
+                save_file(found, temporary / "targets.safetensors")
     verify_directory(directory)
     return load_file(directory / "targets.safetensors")
+
+
+def _teacher(run: Path, like: Student) -> Student:
+    student = checkpoint.load(run / "model")
+    for name in ("task", "label_set", "relations"):
+        if getattr(student.design, name) != getattr(like.design, name):
+            raise UsageError(f"{run}: trained with {name} {getattr(student.design, name)}, not this corpus's")
+    return student
 
 
 def _mean(rows: Sequence[np.ndarray]) -> np.ndarray:
