@@ -66,6 +66,8 @@ class DataConfig(Section):
 
     They need the captions and knowledge that the target reads. Near-duplicates of dev and test posts are left out.
     """
+    rest_unlabelled: bool = False
+    """Whether the training posts outside `train_share` are taught without their labels."""
     taught_grains: tuple[Grain, ...] = ()
     """Grains whose answers, about the posts trained on and those taught, are posts without labels themselves."""
     augmentation: AugmentationConfig = AugmentationConfig()
@@ -210,11 +212,11 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        has_unlabelled = bool(self.data.unlabelled or self.data.taught_grains)
+        has_unlabelled = bool(self.data.unlabelled or self.data.rest_unlabelled or self.data.taught_grains)
         if has_unlabelled and self.objective.alignment == "none":
             raise ValueError("posts without labels are taught by alignment alone: set objective.target and alignment")
         if self.objective.aligned == "unlabelled" and not has_unlabelled:
-            raise ValueError("objective.aligned = 'unlabelled' needs data.unlabelled or data.taught_grains")
+            raise ValueError("objective.aligned = 'unlabelled' needs posts without labels: set data.unlabelled")
         return self
 
     @classmethod

@@ -55,9 +55,9 @@ def apart_from_held_out(posts: Sequence[Example], corpus: Corpus) -> tuple[Examp
     return tuple(post for number, post in enumerate(posts) if number not in leaks)
 
 
-def split_alike(posts: Iterable[Example], corpus: Corpus) -> tuple[Example, ...]:
+def split_alike(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
     """The posts split into words as a corpus's own are; those with pairs stay as they are, for pairs count words."""
-    rule = best_rule(corpus.train)
+    rule = best_rule(corpus.train if posts else ())
     return tuple(post if post.relations else _resplit(post, rule) for post in posts)
 
 

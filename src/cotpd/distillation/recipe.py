@@ -24,7 +24,13 @@ from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
 from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.unlabelled import answers_as_posts, apart_from_held_out, read_unlabelled, split_alike
+from cotpd.corpus.unlabelled import (
+    answers_as_posts,
+    apart_from_held_out,
+    read_unlabelled,
+    split_alike,
+    without_labels,
+)
 from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.progress import Listener, Progress
@@ -93,16 +99,20 @@ def read_corpus(config: DataConfig) -> Corpus:
 
 def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
     """The posts that a run learns from: a share, without a fold, with damaged knowledge, with variants, as is set."""
-    train = _share(corrupted(corpus.train, config.data, seed=config.seed), config)
+    train, _ = _shared(corrupted(corpus.train, config.data, seed=config.seed), config)
     train = without_fold(train, config.data.left_out)
     return (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
 
 
 def unlabelled_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
     """What a run is taught without labels, with damaged knowledge, as is set: posts, and answers about posts."""
-    posts = apart_from_held_out(corrupted(corpus.unlabelled, config.data, seed=config.seed), corpus)
+    others = apart_from_held_out(corrupted(corpus.unlabelled, config.data, seed=config.seed), corpus)
+    posts = split_alike(others, corpus)
+    if config.data.rest_unlabelled:
+        _, rest = _shared(corrupted(corpus.train, config.data, seed=config.seed), config)
+        posts = (*posts, *map(without_labels, rest))
     answers = answers_as_posts((*training_posts(corpus, config), *posts), config.data.taught_grains)
-    return split_alike((*posts, *answers), corpus)
+    return (*posts, *split_alike(tuple(answers), corpus))
 
 
 def fingerprint(corpus: Corpus, config: ExperimentConfig) -> str:
@@ -131,11 +141,12 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
     return Student(encoder, tokenizer, design)
 
 
-def _share(train: Sequence[Example], config: ExperimentConfig) -> tuple[Example, ...]:
-    """The first posts of a seeded order, so that smaller shares are part of larger ones."""
+def _shared(train: Sequence[Example], config: ExperimentConfig) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """The first posts of a seeded order, so that smaller shares are part of larger ones, and the rest."""
     order = np.random.default_rng(config.seed).permutation(len(train))
-    kept = sorted(order[: max(1, round(len(train) * config.data.train_share))])
-    return tuple(train[index] for index in kept)
+    most = max(1, round(len(train) * config.data.train_share))
+    first, rest = (tuple(train[index] for index in sorted(part)) for part in (order[:most], order[most:]))
+    return first, rest
 
 
 def _check(train: Sequence[Example], dev: Sequence[Example], config: ExperimentConfig) -> None:
