@@ -1,12 +1,15 @@
 """A run trains, can be killed anywhere and goes on bit for bit, and refuses what it cannot use."""
 
+import contextlib
 import json
 import math
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +23,12 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, DataError, TrainingError, UsageError
 from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
+from cotpd.distillation import targets
 from cotpd.distillation.progress import Progress
-from cotpd.distillation.recipe import distill
+from cotpd.distillation.recipe import distill, training_posts
+from cotpd.distillation.targets import record_targets
 from cotpd.inference.extractor import Extractor
+from cotpd.student import checkpoint
 from cotpd.student.student import Student
 
 RECORDED = {"student": "text", "target": "recorded", "task_loss": "student"}
@@ -63,7 +69,7 @@ from pathlib import Path
 from cotpd.core import files
 from cotpd.core.config import ExperimentConfig
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.recipe import distill
+from cotpd.distillation.recipe import distill, training_posts
 from cotpd.inference.extractor import Extractor
 
 config, out, when, seen = ExperimentConfig.read(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], 0
@@ -248,13 +254,11 @@ def test_two_stages_train_against_recorded_marginals(
 
 
 def test_a_share_of_the_posts_nests_in_a_larger_one(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> None:
-    from cotpd.distillation.recipe import _share
+    def share(size: float) -> set[Example]:
+        return set(training_posts(corpus, configure(data={"train_share": size})))
 
-    small, large = (set(_share(corpus.train, configure(data={"train_share": share}))) for share in (0.25, 0.5))
-    assert len(small) == 6
-    assert len(large) == 12
-    assert small < large
-    assert len(_share(corpus.train, configure(data={"train_share": 0.001}))) == 1
+    assert [len(share(size)) for size in (0.001, 0.25, 0.5)] == [1, 6, 12]
+    assert share(0.25) < share(0.5)
 
 
 def test_a_run_that_left_a_fold_out_teaches_that_fold_alone(
@@ -279,14 +283,40 @@ def test_a_run_that_left_a_fold_out_teaches_that_fold_alone(
     assert not (tmp_path / "lacking").exists()
 
 
-def test_a_run_without_knowledge_gives_no_target(
+def test_a_run_without_knowledge_teaches_by_the_view_it_ships(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
+    """Self-training, the control of teaching by knowledge: nothing but the text decides what is recorded."""
     alone = {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"}
     distill(corpus, config=configure(objective=alone), out=tmp_path / "text")
     objective = {**RECORDED, "target_runs": [str(tmp_path / "text")]}
-    with pytest.raises(UsageError, match="without a knowledge-enhanced view"):
-        distill(corpus, config=configure(objective=objective), out=tmp_path / "student")
+    bare = [replace(post, caption=None, knowledge=()) for post in corpus.train]
+    for name, posts in (("known", corpus.train), ("bare", bare)):
+        distill(replace(corpus, train=tuple(posts)), config=configure(objective=objective), out=tmp_path / name)
+    assert all(
+        torch.equal(weights(tmp_path / "known")[name], found) for name, found in weights(tmp_path / "bare").items()
+    )
+
+
+def test_two_processes_record_a_target_once(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Students of one target may begin at the same moment; the second waits for what the first records."""
+    alone = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
+    distill(corpus, config=configure(objective=alone), out=tmp_path / "first")
+    like, calls, both_begun = checkpoint.load(tmp_path / "first" / "model"), [], threading.Barrier(2, timeout=2)
+
+    def slowly(*args: Any, **options: Any) -> dict[str, Any]:
+        calls.append(1)
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both_begun.wait()
+        return record_targets(*args, **options)
+
+    monkeypatch.setattr(targets, "record_targets", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        reading = [pool.submit(targets.read_targets, [tmp_path / "first"], corpus.train, like) for _ in range(2)]
+    assert [set(found.result()) for found in reading] == [{post.id for post in corpus.train}] * 2
+    assert len(calls) == 1
 
 
 def test_several_processes_make_one_run(configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:

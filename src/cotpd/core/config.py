@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from cotpd.core.errors import UsageError
 from cotpd.core.labels import Repair, Scheme
-from cotpd.core.records import Grain, VariantKind
+from cotpd.core.records import VariantKind
 
 Part = Literal["caption", "noun", "sentence", "multimodality"]
 """A part of the knowledge-enhanced view: the caption, or the knowledge of one grain."""
@@ -68,8 +68,6 @@ class DataConfig(Section):
     """
     rest_unlabelled: bool = False
     """Whether the training posts outside `train_share` are taught without their labels."""
-    taught_grains: tuple[Grain, ...] = ()
-    """Grains whose answers, about the posts trained on and those taught, are posts without labels themselves."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """Posts of augmented.jsonl beside the corpus to train on."""
     corruption: Literal["none", "shuffled", "truncated", "noised", "missing"] = "none"
@@ -212,7 +210,7 @@ class ExperimentConfig(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        has_unlabelled = bool(self.data.unlabelled or self.data.rest_unlabelled or self.data.taught_grains)
+        has_unlabelled = bool(self.data.unlabelled) or self.data.rest_unlabelled
         if has_unlabelled and self.objective.alignment == "none":
             raise ValueError("posts without labels are taught by alignment alone: set objective.target and alignment")
         if self.objective.aligned == "unlabelled" and not has_unlabelled:

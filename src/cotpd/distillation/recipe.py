@@ -25,7 +25,6 @@ from cotpd.core.splitting import best_rule
 from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.unlabelled import (
-    answers_as_posts,
     apart_from_held_out,
     read_unlabelled,
     split_alike,
@@ -105,14 +104,11 @@ def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, .
 
 
 def unlabelled_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
-    """What a run is taught without labels, with damaged knowledge, as is set: posts, and answers about posts."""
-    others = apart_from_held_out(corrupted(corpus.unlabelled, config.data, seed=config.seed), corpus)
-    posts = split_alike(others, corpus)
-    if config.data.rest_unlabelled:
-        _, rest = _shared(corrupted(corpus.train, config.data, seed=config.seed), config)
-        posts = (*posts, *map(without_labels, rest))
-    answers = answers_as_posts((*training_posts(corpus, config), *posts), config.data.taught_grains)
-    return (*posts, *split_alike(tuple(answers), corpus))
+    """The posts that a run is taught without labels: of other corpora, and the rest of its own, as is set."""
+    others, own = (corrupted(posts, config.data, seed=config.seed) for posts in (corpus.unlabelled, corpus.train))
+    foreign = apart_from_held_out([without_labels(post, config.task) for post in others], corpus)
+    rest = _shared(own, config)[1] if config.data.rest_unlabelled else ()
+    return (*split_alike(foreign, corpus), *(without_labels(post, config.task) for post in rest))
 
 
 def fingerprint(corpus: Corpus, config: ExperimentConfig) -> str:

@@ -1,0 +1,151 @@
+"""Posts without labels are taught by the target alone: no label of theirs, and no post held out, ever reaches a run."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import UsageError
+from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
+from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.unlabelled import read_unlabelled
+from cotpd.distillation.feed import Feed
+from cotpd.distillation.objective import Objective
+from cotpd.distillation.recipe import build_student, distill, fingerprint, training_posts, unlabelled_posts
+
+Configure = Callable[..., ExperimentConfig]
+
+ONLY = {"aligned": "unlabelled"}
+
+
+@pytest.fixture(scope="module")
+def others() -> tuple[Example, ...]:
+    """Posts of another corpus, with labels and knowledge of their own."""
+    return tuple(replace(post, id=f"other/{post.id}") for post in Corpus.sample().train[24:36])
+
+
+def relabelled(posts: tuple[Example, ...]) -> tuple[Example, ...]:
+    return tuple(replace(post, entities=(Entity(Span(0, 1), "LOC"),)) for post in posts)
+
+
+def test_no_label_of_an_unlabelled_post_changes_a_run(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure, tmp_path: Path
+) -> None:
+    """The end of the pipeline is compared: the same weights, to the bit, whatever the labels are."""
+    config, runs = configure(optimisation={"epochs": 1}), []
+    for number, posts in enumerate((others, relabelled(others), others[:-1])):
+        distill(replace(corpus, unlabelled=posts), config=config, out=tmp_path / str(number))
+        runs.append(load_file(tmp_path / str(number) / "model" / "model.safetensors"))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+    assert not all(torch.equal(runs[0][name], runs[2][name]) for name in runs[0]), "the posts themselves count"
+
+
+def test_the_task_loss_is_that_of_the_labelled_posts(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure
+) -> None:
+    config = configure()
+    student = build_student(corpus.train, corpus, config)
+    feed = Feed(student, corpus.train, config, unlabelled=others)
+    labelled = list(range(4))
+    mixed = feed.read([*labelled, len(corpus.train), len(corpus.train) + 1], epoch=0)
+    assert mixed.labelled.tolist() == [True] * 4 + [False] * 2
+    objective = Objective(student.eval(), config.objective)
+    alone = feed.read(labelled, epoch=0)
+    found, expected = (objective(step.view, step.target, step.labelled) for step in (mixed, alone))
+    torch.testing.assert_close(found.task * 6, expected.task * 4)
+    assert float(found.alignment.detach() * 6) > float(expected.alignment.detach() * 4)
+    assert feed.num_unlabelled == len(others)
+
+
+@pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
+def test_the_alignment_may_be_that_of_the_unlabelled_posts(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure, alignment: str
+) -> None:
+    config = configure(objective={**ONLY, "alignment": alignment}, data={"unlabelled": ["elsewhere"]})
+    student = build_student(corpus.train, corpus, config)
+    feed = Feed(student, corpus.train, config, unlabelled=others)
+    objective = Objective(student.eval(), config.objective)
+    first = len(corpus.train)
+    mixed, alone = feed.read([0, 1, first, first + 1], epoch=0), feed.read([first, first + 1], epoch=0)
+    found, expected = (objective(step.view, step.target, step.labelled) for step in (mixed, alone))
+    torch.testing.assert_close(found.alignment * 4, expected.alignment * 2)
+    labelled = feed.read([0, 1], epoch=0)
+    assert float(objective(labelled.view, labelled.target, labelled.labelled).alignment.detach()) == 0.0
+
+
+def test_the_rest_of_a_share_is_taught(corpus: Corpus, configure: Configure) -> None:
+    config = configure(data={"train_share": 0.25, "rest_unlabelled": True}, objective=ONLY)
+    learnt, taught = training_posts(corpus, config), unlabelled_posts(corpus, config)
+    assert len(learnt) == 6
+    assert {post.id for post in learnt} ^ {post.id for post in taught} == {post.id for post in corpus.train}
+    assert not any(post.entities for post in taught)
+    assert all(post.knowledge for post in taught)
+
+
+def test_damage_reaches_the_knowledge_of_unlabelled_posts(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure
+) -> None:
+    config = configure(data={"corruption": "missing"})
+    assert not any(post.knowledge for post in unlabelled_posts(replace(corpus, unlabelled=others), config))
+
+
+def test_near_duplicates_of_held_out_posts_are_left_out_and_counted(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    leaking = replace(corpus, unlabelled=(*others, replace(corpus.dev[0], id="other/leak")))
+    with caplog.at_level(logging.INFO):
+        taught = unlabelled_posts(leaking, configure())
+    assert [post.id for post in taught] == [post.id for post in others]
+    assert "1 unlabelled posts are near-duplicates" in caplog.text
+
+
+def test_posts_are_split_as_the_corpus_is(corpus: Corpus, configure: Configure) -> None:
+    other = Example("other/1", ("#MUFC", "beat", "@someone"), (Entity(Span(0, 1), "ORG"),))
+    (taught,) = unlabelled_posts(replace(corpus, unlabelled=(other,)), configure())
+    assert taught.words == ("#", "MUFC", "beat", "@", "someone")
+
+
+def test_of_a_relation_the_pair_is_left(corpus: Corpus, configure: Configure) -> None:
+    config = configure().model_copy(update={"task": "relations"})
+    pair = Relation(Span(0, 1), Span(2, 3), "/per/per/couple")
+    other = Example("other/1", ("#A", "loves", "#B"), relations=(pair,))
+    (taught,) = unlabelled_posts(replace(corpus, unlabelled=(other,)), config)
+    assert taught.words == other.words
+    assert taught.relations == (replace(pair, label=NO_RELATION),)
+
+
+def test_only_posts_that_nobody_holds_out_are_read(tmp_path: Path) -> None:
+    """Another corpus's dev and test posts stay unseen; posts of no split at all are what is meant for teaching."""
+    for name in ("train", "dev", "test"):
+        (tmp_path / f"{name}.txt").write_text(f"IMGID:{name}\nParis\tB-LOC\n\n", encoding="utf-8")
+    assert [post.id for post in read_unlabelled([tmp_path])] == [f"{tmp_path.name}/train"]
+    (tmp_path / "posts.jsonl").write_text('{"id": "p", "text": "Paris"}\n', encoding="utf-8")
+    assert [post.id for post in read_unlabelled([tmp_path / "posts.jsonl"])] == ["posts.jsonl/p"]
+
+
+def test_the_fingerprint_knows_the_unlabelled_posts(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure
+) -> None:
+    found = [fingerprint(replace(corpus, unlabelled=posts), configure()) for posts in (others, relabelled(others), ())]
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"data": {"unlabelled": ["x"]}, "objective": {"alignment": "none"}}, "taught by alignment alone"),
+        ({"data": {"rest_unlabelled": True}, "objective": {"alignment": "none"}}, "taught by alignment alone"),
+        ({"objective": ONLY}, "needs posts without labels"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(
+    configure: Configure, sections: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        configure(**sections)
