@@ -11,8 +11,8 @@ import pytest
 
 from cotpd.cli.study import until
 from cotpd.distillation.progress import Progress
+from cotpd.evaluation.over_seeds import ShareReached
 from cotpd.evaluation.resampling import Interval
-from cotpd.evaluation.significance import ShareReached
 from cotpd.studies.curves import Curve
 from cotpd.studies.forecast import Forecast
 from cotpd.studies.html_report import html_report

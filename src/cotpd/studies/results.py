@@ -9,16 +9,11 @@ from typing import Any
 
 from cotpd.core.errors import UsageError
 from cotpd.evaluation.matching import Mode
+from cotpd.evaluation.over_seeds import ShareReached, hierarchical_interval, share_reached
 from cotpd.evaluation.pooling import pooled
 from cotpd.evaluation.resampling import Interval
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.significance import (
-    ShareReached,
-    hierarchical_interval,
-    holm,
-    mean_and_deviation,
-    share_reached,
-)
+from cotpd.evaluation.significance import holm, mean_and_deviation
 from cotpd.studies.curves import Curve, curve_of
 from cotpd.studies.making import Outcome, RunState
 from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView
