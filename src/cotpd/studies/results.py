@@ -17,7 +17,7 @@ from cotpd.evaluation.significance import holm, mean_and_deviation
 from cotpd.studies.curves import Curve, curve_of
 from cotpd.studies.feasibility import Place, places_of
 from cotpd.studies.making import Outcome, RunState
-from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView, side_title
+from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView, Side, side_title
 from cotpd.studies.scoring import Cell
 
 
@@ -61,14 +61,15 @@ class Compared:
     num_seeds: tuple[int, int]
     num_posts: int
     is_paired: bool
-    has_control: bool
+    run_is_control: bool
+    baseline_is_control: bool
     ceiling: str | None = None
     share: ShareReached | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that a report says."""
+    """All that a report says. ``notes``: of every run of the plan, empty where it has none."""
 
     name: str
     question: str
@@ -79,7 +80,9 @@ class Results:
     curves: tuple[Curve, ...]
     failures: Mapping[str, str]
     notes: Mapping[str, str]
+    controls: tuple[str, ...]
     num_runs: int
+    num_finished: int
     resamples: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,8 +110,10 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         compared=tuple(_corrected(compared)),
         curves=tuple(curve_of(o.run) for o in ended if o.state is RunState.FINISHED and not o.run.fold),
         failures=failures,
-        notes={name: run.note for name, run in plan.runs.items() if run.note},
+        notes={name: run.note for name, run in plan.runs.items()},
+        controls=tuple(name for name, run in plan.runs.items() if run.control),
         num_runs=len(ended),
+        num_finished=sum(outcome.state is RunState.FINISHED for outcome in ended),
         resamples=plan.resamples,
     )
 
@@ -168,10 +173,15 @@ def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Com
         num_seeds=(len(found[0]), len(found[1])),
         num_posts=len(found[0][0].ids),
         is_paired=paired,
-        has_control=any(plan.runs[side.partition("@")[0]].control for side in (*planned.run, *planned.baseline)),
+        run_is_control=_is_control(planned.run, plan),
+        baseline_is_control=_is_control(planned.baseline, plan),
         ceiling=side_title(planned.ceiling) if planned.ceiling else None,
         share=share_reached(*found, paired=paired, resamples=plan.resamples) if planned.ceiling else None,
     )
+
+
+def _is_control(side: Side, plan: Plan) -> bool:
+    return any(plan.runs[name.partition("@")[0]].control for name in side)
 
 
 def _by_seed(places: Sequence[Place], cells: Sequence[Cell], mode: Mode) -> dict[int, Scores]:
