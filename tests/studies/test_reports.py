@@ -194,6 +194,8 @@ def test_the_command_reports_says_what_is_left_and_fails_where_a_run_failed(
     before = cotpd("study", path, "--out", out, "--dry-run")
     assert (before.code, before.out.splitlines()[-1]) == (0, "2 runs: 2 to do")
     assert not out.exists()
+    lost = cotpd("study", path, "--out", out, "--dry-run", "--set", "data.path=nowhere")
+    assert "not found: nowhere; " in lost.out, "a corpus that is missing is told of before the runs fail"
     ended = cotpd("study", path, "--out", out)
     assert ended.code == 1
     assert "| good | prompt (ships) |" in ended.out

@@ -71,6 +71,7 @@ def alignment_finding(words: Words, f1: Mapping[str, float], losses: Sequence[fl
     return Finding(
         SIGNATURE,
         Verdict.FOUND if found else Verdict.ABSENT,
+        means="The view that ships should say what the target's view says, for that is all it keeps of the knowledge.",
         rule=f"the target is over {100 * _GAP:.0f} point of F1 ahead and agrees on under {100 * _AGREEMENT:.0f} % of "
         "the words of entities",
         advice="raise objective.weight, or objective.temperature to 2 or 4; train longer or raise "
@@ -95,6 +96,8 @@ def memory_finding(
     return Finding(
         MEMORISED,
         Verdict.FOUND if found else Verdict.ABSENT,
+        means="A target that knows the gold labels of the training posts by heart teaches those labels once more, and "
+        "nothing of what the knowledge told.",
         rule=f"on the words of entities it gives the gold label over {_SURE} in training, and {_DROP} less elsewhere",
         advice="teach each post by a target that has not seen its labels: runs with data.left_out (in a plan: folds), "
         "named in objective.target_runs; or a higher objective.temperature",

@@ -44,6 +44,7 @@ def prompt_finding(student: Student, posts: Sequence[Example]) -> Finding:
     return Finding(
         SIGNATURE,
         Verdict.FOUND if found else Verdict.ABSENT,
+        means="The soft prompts should differ from post to post and matter; else they are so much ballast.",
         rule=f"under {100 * _VARIANCE:.0f} % of the prompts' mean square differs between posts, or another post's "
         f"prompts change the predictions of under {100 * _CHANGED:.1f} % of the posts",
         advice="raise optimisation.generator_learning_rate; let the queries look at the encoder's states "
