@@ -122,8 +122,9 @@ class ComparisonPlan(Section):
 
     @property
     def title(self) -> str:
-        """Its name, or else its sides."""
-        return self.name or f"{side_title(self.run)} − {side_title(self.baseline)}"
+        """Its name, or else its sides and the scores that it names."""
+        on = f" on {' + '.join(self.on)}" if self.on else ""
+        return self.name or f"{side_title(self.run)} − {side_title(self.baseline)}{on}"
 
 
 class Plan(Section):
