@@ -13,7 +13,8 @@ import torch
 
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Entity, Example, Origin, Prediction, Span, VariantKind
-from cotpd.evaluation import compare, evaluate
+from cotpd.evaluation import Comparison, compare, evaluate
+from cotpd.evaluation.resampling import Interval
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 from cotpd.studies.diagnosis import augmentation
@@ -65,12 +66,27 @@ def test_the_distance_is_kl_by_type_and_novelty() -> None:
     assert unseen.distance("unseen entities").num == 2
 
 
+def gap(lead: float, low: float) -> Comparison:
+    return Comparison(
+        0.8 + lead, 0.8, Interval(low, lead + 0.02), 0.01, 0.01, num_posts=2, num_differing=1, resamples=9, seed=0
+    )
+
+
 @pytest.mark.parametrize(
-    ("tag", "lead", "verdict"), [(0, 0.05, Verdict.FOUND), (1, 0.05, Verdict.ABSENT), (0, 0.0, Verdict.ABSENT)]
+    ("tag", "lead", "low", "verdict"),
+    [
+        (0, 0.05, 0.01, Verdict.FOUND),
+        (1, 0.05, 0.01, Verdict.ABSENT),
+        (0, 0.005, 0.001, Verdict.ABSENT),
+        (0, 0.05, -0.01, Verdict.ABSENT),
+    ],
 )
-def test_alignment_did_not_take_where_views_differ_and_it_costs(tag: int, lead: float, verdict: Verdict) -> None:
+def test_alignment_did_not_take_where_views_differ_and_it_costs(
+    tag: int, lead: float, low: float, verdict: Verdict
+) -> None:
+    """A lead of the target that few posts make up, or views that agree, are no failure."""
     words = distances(log_probabilities(POSTS, 1, 0.9), log_probabilities(POSTS, tag, 0.9), POSTS, POSTS)
-    finding = alignment_finding(words, {"target": 0.8 + lead, "ships": 0.8}, [2.0, 1.0])
+    finding = alignment_finding(words, gap(lead, low), [2.0, 1.0])
     assert finding.verdict is verdict
     assert ("What to change:" in str(finding)) == (verdict is Verdict.FOUND)
 
@@ -133,6 +149,7 @@ def test_a_target_that_knows_the_labels_by_heart_is_found(student: Student, samp
     assert memory_finding(student, (sure(0.99), posts), (sure(0.8), posts)).verdict is Verdict.FOUND
     assert memory_finding(student, (sure(0.99), posts), (sure(0.98), posts)).verdict is Verdict.ABSENT
     assert memory_finding(student, (sure(0.8), posts), (sure(0.6), posts)).verdict is Verdict.ABSENT
+    assert memory_finding(student, (sure(0.9), posts), (sure(0.4), posts)).verdict is Verdict.FOUND
 
 
 def named(findings: tuple[Finding, ...]) -> dict[str, Verdict]:
@@ -211,6 +228,7 @@ def test_the_summary_says_what_was_found_first() -> None:
     findings = (Finding("a", Verdict.FOUND), Finding("b", Verdict.ABSENT), Finding("c", Verdict.UNKNOWN))
     assert summary(findings) == "Of 2 failures looked for, 1 shows: a. 1 could not be measured."
     assert summary(findings[1:2]) == "Of 1 failures looked for, none shows."
+    assert summary(findings[2:]) == "None of 1 known failures can be looked for in this run."
 
 
 def test_knowledge_read_worse_than_alone_is_found(

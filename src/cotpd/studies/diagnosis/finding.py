@@ -59,6 +59,8 @@ def summary(findings: Sequence[Finding]) -> str:
     """How many failures were looked for and found, in a line or two."""
     counts = Counter(finding.verdict for finding in findings)
     measured = len(findings) - counts[Verdict.UNKNOWN]
+    if not measured:
+        return f"None of {len(findings)} known failures can be looked for in this run."
     found = [finding.signature for finding in findings if finding.verdict is Verdict.FOUND]
     told = f"Of {measured} failures looked for, {len(found) or 'none'} {'show' if len(found) > 1 else 'shows'}"
     told += f": {'; '.join(found)}." if found else "."
