@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,25 @@ def test_there_and_back_nothing_is_lost(to: str, cotpd: Run, data: Path, tmp_pat
     assert back.code == 0
     for name in ("train.txt", "valid.txt", "captions.jsonl"):
         assert (tmp_path / "back" / name).read_bytes() == (data / name).read_bytes()
+
+
+def test_a_draw_is_the_same_again_and_part_of_a_larger_one(cotpd: Run, tmp_path: Path) -> None:
+    """Providers are compared on one subset: drawn anew, or not nested, they would be asked about other posts."""
+    sample = str(files("cotpd") / "sample")
+
+    def ids(name: str, *options: object) -> list[str]:
+        done = cotpd("convert", sample, tmp_path / name, "--to", "jsonl", "--posts", "dev=20", *options)
+        assert done.code == 0, done.err
+        corpus = Corpus.from_path(tmp_path / name)
+        assert (len(corpus.dev), len(corpus.test)) == (20, len(Corpus.sample().test)), "others stay whole"
+        assert all(post.caption or not post.image_id for post in corpus.dev), "what lies beside comes along"
+        return [post.id for post in corpus.train]
+
+    large, small = ids("large", "--posts", "train=60"), ids("small", "--posts", "train=30")
+    assert (len(large), len(small)) == (60, 30)
+    assert [post for post in large if post in small] == small
+    assert ids("again", "--posts", "train=60") == large
+    assert ids("other", "--posts", "train=60", "--seed", "2") != large
 
 
 def test_losses_are_printed_and_every_defect_is_in_the_json(cotpd: Run, data: Path, tmp_path: Path) -> None:
@@ -72,6 +92,9 @@ def test_words_of_running_text_come_back_when_they_are_spaced(cotpd: Run, tmp_pa
         (("data", "data", "--to", "jsonl"), 2, "exists"),
         (("data", "out", "--to", "jsonl", "--label-map", "OTHER"), 2, "OLD=NEW"),
         (("data", "out", "--to", "jsonl", "--columns", "x"), 2, "two numbers"),
+        (("data", "out", "--to", "jsonl", "--posts", "train"), 2, "SPLIT=NUMBER"),
+        (("data", "out", "--to", "jsonl", "--posts", "train=3"), 2, "3 train posts were asked for, and there are 2"),
+        (("data", "out", "--to", "jsonl", "--posts", "test=1"), 2, "no test posts to draw from; it has train, dev"),
         (("nowhere", "out", "--to", "jsonl"), 5, "no such file"),
         (("data", "out", "--to", "jsonl", "--repair", "strict"), 5, "train.txt:4: I-OTHER"),
         (("spaced.jsonl", "out", "--to", "conll2003"), 5, "the_id: 'New York' cannot be written"),

@@ -1,7 +1,9 @@
 """A diagnosis names a failure that is there, and stays silent on one that is not."""
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,16 @@ import pytest
 import torch
 
 from cotpd.core.errors import UsageError
-from cotpd.core.records import Entity, Example, Span
+from cotpd.core.records import Entity, Example, Origin, Prediction, Span, VariantKind
+from cotpd.evaluation import Comparison, compare, evaluate
+from cotpd.evaluation.resampling import Interval
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
+from cotpd.studies.diagnosis import augmentation
 from cotpd.studies.diagnosis.alignment import alignment_finding, distances, memory_finding
+from cotpd.studies.diagnosis.augmentation import SIGNATURE as HURTS
 from cotpd.studies.diagnosis.diagnosis import WORSE_INPUTS, diagnose
-from cotpd.studies.diagnosis.finding import Finding, Verdict
+from cotpd.studies.diagnosis.finding import Finding, Verdict, summary
 from cotpd.studies.diagnosis.prompts import attention_entropy, measure_prompts, prompt_finding
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
@@ -60,14 +66,29 @@ def test_the_distance_is_kl_by_type_and_novelty() -> None:
     assert unseen.distance("unseen entities").num == 2
 
 
+def gap(lead: float, low: float) -> Comparison:
+    return Comparison(
+        0.8 + lead, 0.8, Interval(low, lead + 0.02), 0.01, 0.01, num_posts=2, num_differing=1, resamples=9, seed=0
+    )
+
+
 @pytest.mark.parametrize(
-    ("tag", "lead", "verdict"), [(0, 0.05, Verdict.FOUND), (1, 0.05, Verdict.ABSENT), (0, 0.0, Verdict.ABSENT)]
+    ("tag", "lead", "low", "verdict"),
+    [
+        (0, 0.05, 0.01, Verdict.FOUND),
+        (1, 0.05, 0.01, Verdict.ABSENT),
+        (0, 0.005, 0.001, Verdict.ABSENT),
+        (0, 0.05, -0.01, Verdict.ABSENT),
+    ],
 )
-def test_alignment_did_not_take_where_views_differ_and_it_costs(tag: int, lead: float, verdict: Verdict) -> None:
+def test_alignment_did_not_take_where_views_differ_and_it_costs(
+    tag: int, lead: float, low: float, verdict: Verdict
+) -> None:
+    """A lead of the target that few posts make up, or views that agree, are no failure."""
     words = distances(log_probabilities(POSTS, 1, 0.9), log_probabilities(POSTS, tag, 0.9), POSTS, POSTS)
-    finding = alignment_finding(words, {"target": 0.8 + lead, "ships": 0.8}, [2.0, 1.0])
+    finding = alignment_finding(words, gap(lead, low), [2.0, 1.0])
     assert finding.verdict is verdict
-    assert ("Change:" in str(finding)) == (verdict is Verdict.FOUND)
+    assert ("What to change:" in str(finding)) == (verdict is Verdict.FOUND)
 
 
 def test_prompts_that_say_nothing_are_found(student: Student, sample: Any) -> None:
@@ -128,6 +149,7 @@ def test_a_target_that_knows_the_labels_by_heart_is_found(student: Student, samp
     assert memory_finding(student, (sure(0.99), posts), (sure(0.8), posts)).verdict is Verdict.FOUND
     assert memory_finding(student, (sure(0.99), posts), (sure(0.98), posts)).verdict is Verdict.ABSENT
     assert memory_finding(student, (sure(0.8), posts), (sure(0.6), posts)).verdict is Verdict.ABSENT
+    assert memory_finding(student, (sure(0.9), posts), (sure(0.4), posts)).verdict is Verdict.FOUND
 
 
 def named(findings: tuple[Finding, ...]) -> dict[str, Verdict]:
@@ -135,15 +157,78 @@ def named(findings: tuple[Finding, ...]) -> dict[str, Verdict]:
 
 
 def test_a_run_is_examined_by_what_it_was_trained_on(finished: Path, data: Path) -> None:
-    joint = named(diagnose(finished / "both-seed1", against=finished / "knowledge-seed1"))
-    assert len(joint) == 4
-    assert Verdict.UNKNOWN not in joint.values()
+    joint = named(diagnose(finished / "both-seed1", against=[finished / "knowledge-seed1"]))
+    assert [name for name, verdict in joint.items() if verdict is Verdict.UNKNOWN] == [HURTS]
+    assert len(joint) == 5
     assert set(named(diagnose(finished / "knowledge-seed1", data)).values()) == {Verdict.UNKNOWN}
     taught = named(diagnose(finished / "taught-seed1", data, split="test"))
     assert taught[WORSE_INPUTS] is Verdict.UNKNOWN, "a student against recorded targets never reads knowledge"
-    assert list(taught.values()).count(Verdict.UNKNOWN) == 1
-    with pytest.raises(UsageError, match="not trained on the knowledge-enhanced view alone"):
-        diagnose(finished / "both-seed1", against=finished / "taught-seed1")
+    assert list(taught.values()).count(Verdict.UNKNOWN) == 2
+    with pytest.raises(UsageError, match="neither trained on the knowledge-enhanced view alone"):
+        diagnose(finished / "both-seed1", against=[finished / "taught-seed1"])
+
+
+def test_a_run_is_examined_where_it_was_moved_to(
+    finished: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its config.toml names the runs that taught it, and its corpus, where they were when it was made."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("taught-seed1", "knowledge-seed1"):
+        shutil.copytree(finished / name, tmp_path / name)
+    config = tmp_path / "taught-seed1" / "config.toml"
+    text = config.read_text(encoding="utf-8").replace(str(finished), "gone").replace(str(data), "gone/data")
+    config.write_text(text, encoding="utf-8")
+    assert text.count("gone") >= 2
+    assert diagnose(Path("taught-seed1"), data) == diagnose(finished / "taught-seed1")
+
+
+def variant(parent: Example, kind: VariantKind, words: tuple[str, ...]) -> Example:
+    origin = Origin(parent.id, kind, "template", "model")
+    return replace(parent, id=f"{parent.id}-{kind}", words=words, origin=origin)
+
+
+@pytest.mark.parametrize(
+    ("wrong_labels", "new_words", "kind"),
+    [(False, False, None), (True, False, "style"), (False, True, "style")],
+)
+def test_augmentation_that_hurts_is_found_by_its_noise_and_its_drift(
+    wrong_labels: bool,
+    new_words: bool,
+    kind: str | None,
+    student: Student,
+    sample: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The student finds what people marked, and what was marked in variants unless the labels are wrong."""
+    written = [post for post in sample.train if post.entities]
+    strange = [variant(post, VariantKind.STYLE, tuple("zz" + w for w in post.words)) for post in written[:8]]
+    alike = [variant(post, VariantKind.STYLE, post.words) for post in written[:8]]
+    entity = [variant(post, VariantKind.ENTITY, post.words) for post in written[:4]]
+
+    def decode(_: Student, posts: Any, *, kind: Any) -> Any:
+        def is_missed(post: Example) -> bool:
+            return wrong_labels and post.origin is not None and post.origin.kind is VariantKind.STYLE
+
+        return [Prediction(p.id, p.words, () if is_missed(p) else p.entities) for p in posts]
+
+    monkeypatch.setattr(augmentation, "decode", decode)
+    train = [*written, *(strange if new_words else alike), *entity]
+    finding = augmentation.augmentation_finding(student, train, sample.dev, plain=None)
+    assert finding.verdict is (Verdict.FOUND if kind else Verdict.ABSENT)
+    assert ("leave style out of data.augmentation.kinds" in str(finding)) == bool(kind)
+    assert [row[:2] for row in finding.rows] == [("style", "8"), ("entity", "4")]
+    perfect = [Prediction(post.id, post.words, post.entities) for post in sample.dev]
+    mute = [Prediction(post.id, post.words) for post in sample.dev]
+    worse = compare(evaluate(mute, sample.dev), evaluate(perfect, sample.dev))
+    assert augmentation.augmentation_finding(student, train, sample.dev, plain=worse).verdict is Verdict.FOUND
+    assert augmentation.augmentation_finding(student, written, sample.dev, plain=None).verdict is Verdict.UNKNOWN
+
+
+def test_the_summary_says_what_was_found_first() -> None:
+    findings = (Finding("a", Verdict.FOUND), Finding("b", Verdict.ABSENT), Finding("c", Verdict.UNKNOWN))
+    assert summary(findings) == "Of 2 failures looked for, 1 shows: a. 1 could not be measured."
+    assert summary(findings[1:2]) == "Of 1 failures looked for, none shows."
+    assert summary(findings[2:]) == "None of 1 known failures can be looked for in this run."
 
 
 def test_knowledge_read_worse_than_alone_is_found(

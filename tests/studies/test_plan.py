@@ -1,5 +1,6 @@
 """A plan says what it means or is refused with the way out, and every ready plan can be carried out."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,11 +129,46 @@ def test_targets_are_runs_of_the_same_seed_or_the_only_one(read_plan: ReadPlan) 
         (f"[runs.a]\n{STUDENT}'objective.target_runs' = ['a']", "a-seed1 needs itself"),
         ("[runs]", "runs: "),
         ("[runs.a]\nfolds = 1", "runs.a.folds"),
+        ("[runs.a]\nseed = 3", "write seeds ="),
+        ("[changes]\nseed = 3\n[runs.a]", "write seeds ="),
+        ("[runs.a]\nobjective = 3", "run a: objective: "),
+        (f"[runs.a]\n{STUDENT}'objective.target_runs' = 'b'\n[runs.b]", "run a: objective.target_runs: "),
+        ("baseline = 'a'\n[runs.a]\nfolds = 2\n[runs.b]", "run a has folds"),
+        ("[runs.a]\n[runs.b]\n[scores.dev]\nruns = ['a']\n[[comparisons]]\nrun = 'a'\nbaseline = 'b'", "leaves it out"),
+        ("[runs.a]\nobjective.student = 'text'\n[[comparisons]]\nrun = 'a@prompt'\nbaseline = 'a'", "no prompts"),
+        ("[runs.a]\n[[comparisons]]\nrun = 'a'\nbaseline = 'a@prompt'", "compared with itself"),
+        (
+            "[runs.a]\n[runs.b]\n[scores.x]\n[scores.y]\nsplit = 'test'\n"
+            "[[comparisons]]\nrun = {a = ['x']}\nbaseline = {b = ['y']}",
+            "different posts (dev, test)",
+        ),
+        (
+            "[runs.a]\n[runs.b]\n[scores.x]\n[[comparisons]]\non = ['x', 'x']\nrun = 'a'\nbaseline = 'b'",
+            "twice, which would feign certainty",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(text: str, message: str, read_plan: ReadPlan) -> None:
-    with pytest.raises(UsageError, match=message.replace("'", ".").replace("[", r"\[")):
+    with pytest.raises(UsageError, match=re.escape(message).replace("'", ".")):
         planned_runs(read_plan(text), Path("out"))
+
+
+def test_runs_off_the_first_score_are_not_compared_on_it(read_plan: ReadPlan) -> None:
+    """Else a plan would fail for a comparison that it never asked for, after all its runs."""
+    plan = read_plan("baseline = 'a'\n[runs.a]\n[runs.b]\n[runs.c]\n[scores.dev]\nruns = ['a', 'b']")
+    assert [one.title for one in plan.all_comparisons] == ["b − a"]
+    assert planned_runs(plan, Path("out"))
+
+
+def test_what_is_compared_by_name_is_not_counted_twice(read_plan: ReadPlan) -> None:
+    """Holm's correction would pay for the same comparison twice."""
+    text = "baseline = 'a'\n[runs.a]\n[runs.b]\n[[comparisons]]\nname = 'n'\nrun = 'b'\nbaseline = 'a'"
+    assert [one.title for one in read_plan(text).all_comparisons] == ["n"]
+
+
+def test_a_seed_of_the_command_line_must_be_one(write_plan: Callable[[str], Path]) -> None:
+    with pytest.raises(UsageError, match=r"--set seed: seeds\.0"):
+        Plan.read(write_plan("[runs.a]"), ["seed=one"])
 
 
 def test_a_plan_without_its_base_says_where_it_looked(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,22 @@ import pytest
 
 from cotpd.cli.study import until
 from cotpd.distillation.progress import Progress
+from cotpd.evaluation.over_seeds import ShareReached
 from cotpd.evaluation.resampling import Interval
-from cotpd.evaluation.significance import ShareReached
 from cotpd.studies.curves import Curve
 from cotpd.studies.forecast import Forecast
 from cotpd.studies.html_report import html_report
 from cotpd.studies.markdown_report import markdown_report
 from cotpd.studies.plots import Dot, dot_plot
 from cotpd.studies.results import Compared, Results, Row
+from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
 SCRIPT = "<script>alert('x')</script>"
+
+
+COMPARED = Compared(
+    "a − text", "a", "text", "dev", 0.02, Interval(0.001, 0.04), 0.03, 0.06, 0.0, (3, 3), 1234, True, False, False
+)  # fmt: skip
 
 
 def row(run: str, view: str, mean: float) -> Row:
@@ -35,12 +42,12 @@ def results() -> Results:
     """Two runs, one of them hostile."""
     rows = (row("text", "text", 0.8), row(SCRIPT, "text", 0.82), row(SCRIPT, "knowledge", 0.86))
     share = ShareReached(0.33, Interval(0.1, 0.6))
-    one = Compared(f"{SCRIPT} − text", SCRIPT, "text", "dev", 0.02, Interval(0.001, 0.04), 0.03, 0.06, (2, 2), 1234)
-    two = Compared("share", "a", "text", "dev", 0.02, Interval(0, 0.04), 0.03, 0.06, (2, 2), 1234, "knowledge", share)
+    one = replace(COMPARED, name=f"{SCRIPT} − text", run=SCRIPT)
+    two = replace(COMPARED, name="share", ceiling="knowledge", share=share)
     curves = (Curve("text", 1, ((10, 0.5), (20, 0.8))), Curve(SCRIPT, 1, ((10, 0.6), (20, 0.82))))
     return Results(
         "study", f"why {SCRIPT}?", "conlleval", "cotpd study p", rows, (one, two), curves, {"a-seed1": SCRIPT},
-        {"text": "a | b"}, 4, 10_000
+        {"text": "a | b", SCRIPT: ""}, (SCRIPT,), 4, 3, 10_000
     )  # fmt: skip
 
 
@@ -75,31 +82,81 @@ def test_the_page_is_whole_and_fetches_and_runs_nothing(results: Results) -> Non
     assert "<script" not in page
     assert page.count("&lt;script&gt;") > 5
     plots = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(plots) == 3
+    assert len(plots) == 4, "comparisons, scores, and a curve of each run"
     for plot in plots:
         ElementTree.fromstring(plot)
 
 
 def test_every_figure_has_its_command_and_every_table_its_figures(results: Results) -> None:
     for text in (html_report(results), markdown_report(results)):
-        for figure in ("80.00 ± 1.41", "[78.00, 82.00]", "75.00", "+2.00", "0.0600", "33 % [10, 60] of knowledge"):
+        figures = ("80.00 ± 1.41", "[78.00, 82.00]", "75.00", "+2.00", "0.0600", "33 % [10, 60] of knowledge", "1,234")
+        for figure in figures:
             assert figure in text
         assert "cotpd evaluate runs/text --view text" in text
-    assert "<td>86.00</td>" in html_report(results), "each training against each view"
+    assert '<td class="number">86.00</td>' in html_report(results), "each training against each view"
     assert "a \\| b" not in markdown_report(results), "only cells of tables escape the bar"
+
+
+def test_the_answer_comes_first_and_controls_are_marked(results: Results) -> None:
+    page = html_report(results)
+    assert page.index("3 of 4 runs finished. 1 runs or comparisons failed") < page.index("<h2>Comparisons")
+    assert page.index('<span class="verdict">undecided') < page.index("<h2>Comparisons")
+    assert page.count('<span class="control">control</span>') >= 3
+    assert 'class="hollow"' in page
+    text = markdown_report(results)
+    assert text.index("**undecided**, +2.00 F1") < text.index("## Comparisons")
+    assert f"- {SCRIPT}: a control" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "remark"),
+    [
+        ({"p_holm": 0.04}, Verdict.AHEAD, None),
+        ({"p_holm": 0.06}, Verdict.UNDECIDED, "not after Holm's correction"),
+        ({"p_holm": 0.04, "interval": Interval(-0.001, 0.04)}, Verdict.UNDECIDED, None),
+        ({"p_holm": 0.01, "lead": -0.02, "interval": Interval(-0.04, -0.001)}, Verdict.BEHIND, None),
+        ({"p_holm": 0.01, "at_least": 0.03}, Verdict.AHEAD, "less than the 3 points"),
+        ({"p_holm": 0.01, "run_is_control": True}, Verdict.AHEAD, "a control leads"),
+        ({"p_holm": 1.0, "run_is_control": True}, Verdict.UNDECIDED, "as it should be"),
+        ({"p_holm": 0.01, "num_seeds": (5, 1), "is_paired": False}, Verdict.AHEAD, "a single seed"),
+    ],
+)
+def test_a_verdict_is_no_kinder_than_its_figures(changes: dict[str, Any], verdict: Verdict, remark: str | None) -> None:
+    one = replace(COMPARED, **changes)
+    assert verdict_of(one) is verdict
+    if remark is None:
+        assert remarks(one) == []
+    else:
+        assert remark in remarks(one)[0]
+
+
+def test_a_study_in_which_all_failed_or_nothing_is_compared_still_reports(results: Results) -> None:
+    bare = replace(results, rows=(), compared=(), curves=(), num_finished=0)
+    for text in (html_report(bare), markdown_report(bare)):
+        assert "0 of 4 runs finished" in text
+        assert "prove nothing" in text
+
+
+def test_an_interval_far_wider_than_all_others_ends_in_an_arrow() -> None:
+    """With two seeds an interval may span everything; the others stay readable."""
+    dots = [Dot("wide", 1.0, -90.0, 90.0), Dot("b", 2.0, 1.5, 2.5), Dot("c", 3.0, 2.5, 3.5)]
+    root = ElementTree.fromstring(dot_plot(dots, title="t", axis="a"))
+    assert len(list(root.iter("path"))) == 2
+    places = [float(circle.attrib["cx"]) for circle in root.iter("circle")]
+    assert places[2] - places[0] > 60
 
 
 def test_a_dot_stands_where_its_value_is() -> None:
     dots = [Dot("a", 10.0, 5.0, 15.0, (8.0, 12.0)), Dot("b", 20.0, 15.0, 25.0)]
-    root = ElementTree.fromstring(dot_plot(dots, title="t"))
+    root = ElementTree.fromstring(dot_plot(dots, title="t", axis="a"))
     first, second = (float(circle.attrib["cx"]) for circle in root.iter("circle"))
-    bars = [line for line in root.iter("line") if line.attrib.get("stroke-width") == "2"]
+    bars = [line for line in root.iter("line") if line.attrib["class"] == "bar"]
     assert float(bars[0].attrib["x2"]) == float(bars[1].attrib["x1"]) == pytest.approx((first + second) / 2, abs=0.1)
 
 
 @pytest.mark.parametrize("values", [(0.0, 0.0), (83.1, 83.1), (-3e-6, 2e-6), (0.0, 100.0)])
 def test_a_plot_of_any_values_has_an_axis(values: tuple[float, float]) -> None:
-    root = ElementTree.fromstring(dot_plot([Dot("a", values[0], *values)], title="t", zero=True))
+    root = ElementTree.fromstring(dot_plot([Dot("a", values[0], *values)], title="t", axis="a", zero=True))
     assert len(list(root.iter("text"))) > 2
 
 
@@ -137,6 +194,8 @@ def test_the_command_reports_says_what_is_left_and_fails_where_a_run_failed(
     before = cotpd("study", path, "--out", out, "--dry-run")
     assert (before.code, before.out.splitlines()[-1]) == (0, "2 runs: 2 to do")
     assert not out.exists()
+    lost = cotpd("study", path, "--out", out, "--dry-run", "--set", "data.path=nowhere")
+    assert "not found: nowhere; " in lost.out, "a corpus that is missing is told of before the runs fail"
     ended = cotpd("study", path, "--out", out)
     assert ended.code == 1
     assert "| good | prompt (ships) |" in ended.out

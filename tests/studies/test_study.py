@@ -1,5 +1,6 @@
 """A study makes each run once, survives a kill anywhere, tells of failures, and refuses what is not the planned run."""
 
+import fcntl
 import json
 import signal
 import subprocess
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import SafetensorError
 
 from cotpd.core.errors import TrainingError
-from cotpd.distillation import recipe
+from cotpd.distillation import feed, recipe, targets, trainer
 from cotpd.studies import making
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
@@ -225,6 +227,116 @@ def test_a_finished_run_with_other_settings_or_posts_is_not_reused(
     (other / "train.jsonl").write_text("".join(lines[1:]), encoding="utf-8")
     assert "other posts" in study(moved, out=out).failures["text-seed1"]
     assert made == []
+
+
+def test_a_run_that_was_begun_goes_on_where_its_files_lie_now(
+    read_plan: ReadPlan, write_plan: WritePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path
+) -> None:
+    """A relative --out before, an absolute one now: what a run is taught by has another path, and is the same."""
+    text = f"""
+        [runs.target]
+        "objective.student" = "knowledge"
+        {ALONE}
+        [runs.taught]
+        "objective.target" = "recorded"
+        "objective.target_runs" = ["target"]
+        "objective.task_loss" = "student"
+    """
+    monkeypatch.chdir(tmp_path)
+    real = recipe.Trainer._update
+
+    def stops(self: Any, step: Any) -> Any:
+        if self._run.path.name == "taught-seed1" and self._state.step == 2:
+            raise KeyboardInterrupt
+        return real(self, step)
+
+    monkeypatch.setattr(recipe.Trainer, "_update", stops)
+    with pytest.raises(KeyboardInterrupt):
+        study(read_plan(text), out=Path("out"))
+    monkeypatch.setattr(recipe.Trainer, "_update", real)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.symlink_to(data)
+    moved = Plan.read(write_plan(text), [f"data.path={elsewhere}"])
+    assert not study(moved, out=tmp_path / "out").failures
+    config = (tmp_path / "out" / "taught-seed1" / "config.toml").read_text(encoding="utf-8")
+    assert str(tmp_path / "out" / "target-seed1") in config
+
+
+def test_targets_are_recorded_by_one_process_at_a_time(
+    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that are taught by the same run would write its targets into the same directory."""
+    text = f"""
+        [runs.target]
+        "objective.student" = "knowledge"
+        {ALONE}
+        [runs.taught]
+        "objective.target" = "recorded"
+        "objective.target_runs" = ["target"]
+        "objective.task_loss" = "student"
+    """
+    out, seen = tmp_path / "out", []
+    real_read, real_update = targets.read_targets, recipe.Trainer._update
+
+    def is_held() -> bool:
+        with (out / "locks" / "targets-target-seed1").open("ab") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    def reads(runs: Any, *args: Any) -> Any:
+        if runs:
+            seen.append(("recording", is_held()))
+        return real_read(runs, *args)
+
+    def updates(self: Any, step: Any) -> Any:
+        if self._run.path.name == "taught-seed1" and self._state.step == 2:
+            seen.append(("training", is_held()))
+        return real_update(self, step)
+
+    monkeypatch.setattr(feed, "read_targets", reads)
+    monkeypatch.setattr(recipe.Trainer, "_update", updates)
+    assert not study(read_plan(text), out=out).failures
+    assert seen == [("recording", True), ("training", False)]
+
+
+def test_a_full_disk_ends_a_run_and_not_the_study(
+    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = read_plan(TEXT + "[runs.both]\n")
+    real = trainer.save_file
+
+    def full(tensors: Any, path: Path, **options: Any) -> None:
+        if "text-seed1" in str(path):
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        real(tensors, path, **options)
+
+    monkeypatch.setattr(trainer, "save_file", full)
+    results = study(plan, out=tmp_path / "out")
+    assert list(results.failures) == ["text-seed1"]
+    assert "No space left" in results.failures["text-seed1"]
+    assert [row.run for row in results.rows] == ["both"]
+
+
+def test_runs_of_different_corpora_are_told_apart_and_not_compared(
+    read_plan: ReadPlan, tmp_path: Path, data: Path
+) -> None:
+    """Else the study would end without a report, after all its runs."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in data.iterdir():
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        (other / file.name).write_text("".join(lines[:-2] if file.name == "dev.jsonl" else lines), encoding="utf-8")
+    results = study(
+        read_plan(f"baseline = 'text'\n{TEXT}\n[runs.other]\nlike = 'text'\ndata.path = '{other}'"),
+        out=tmp_path / "out",
+    )
+    assert list(results.failures) == ["comparison other − text"]
+    assert "same posts" in results.failures["comparison other − text"]
+    assert [row.num_posts for row in results.rows] == [10, 8]
+    assert "not to be compared" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_run_that_another_process_makes_is_left_to_it(

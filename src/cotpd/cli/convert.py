@@ -42,6 +42,10 @@ def convert(
     words: Annotated[
         Literal["fine", "coarse", "spaces"], typer.Option(help="How running text becomes words; spaces: split before.")
     ] = "fine",
+    posts: Annotated[
+        list[str] | None, typer.Option(help="Draw so many posts of a split, such as train=600; may be given often.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of --posts; a small draw is part of a larger one of its seed.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every loss and defect.")] = False,
 ) -> None:
     """Write a corpus in another format, and say what that format cannot hold.
@@ -54,7 +58,10 @@ def convert(
         cotpd convert data/twitter2017 data/twitter2017-jsonl --to jsonl
 
         cotpd convert eng.testb test.jsonl --from conll2003 --label-map MISC=OTHER
+
+        cotpd convert data/twitter2017 data/twitter2017-600 --to jsonl --posts train=600 --posts dev=200
     """
+    from cotpd.corpus.conversion import Draw
     from cotpd.corpus.conversion import convert as write
     from cotpd.corpus.defects import Strict
     from cotpd.corpus.formats.row import Reading
@@ -69,7 +76,7 @@ def convert(
         splitting=_splitting(words),
         format=read_as,
     )
-    done = write(source, target, reading, to=to)
+    done = write(source, target, reading, to=to, draw=Draw(_sizes(posts or []), seed))
     if as_json:
         typer.echo(json.dumps(_to_dict(done, strict.warnings), ensure_ascii=False, indent=2))
     else:
@@ -80,6 +87,13 @@ def _renaming(pairs: list[str]) -> dict[str, str]:
     if wrong := [pair for pair in pairs if not all(pair.partition("="))]:
         raise UsageError(f"--label-map {wrong[0]}: write OLD=NEW")
     return {old: new for old, _, new in (pair.partition("=") for pair in pairs)}
+
+
+def _sizes(texts: list[str]) -> dict[str, int]:
+    found = {split: number for split, _, number in (text.partition("=") for text in texts)}
+    if wrong := [text for text in texts if not text.partition("=")[2].isdecimal()]:
+        raise UsageError(f"--posts {wrong[0]}: write SPLIT=NUMBER, such as train=600")
+    return {split: int(number) for split, number in found.items()}
 
 
 def _columns(text: str) -> tuple[int, int]:

@@ -81,7 +81,8 @@ def _tell_state(plan: Plan, out: Path, *, as_json: bool) -> None:
     from cotpd.studies.making import state_of
     from cotpd.studies.runs import planned_runs
 
-    states = {run.id: (state_of(run).value, run.needs) for run in planned_runs(plan, out)}
+    runs = planned_runs(plan, out)
+    states = {run.id: (state_of(run).value, run.needs) for run in runs}
     if as_json:
         typer.echo(json.dumps({name: {"state": state, "needs": needs} for name, (state, needs) in states.items()}))
         return
@@ -90,6 +91,9 @@ def _tell_state(plan: Plan, out: Path, *, as_json: bool) -> None:
         typer.echo(f"{name.ljust(width)}  {state.ljust(13)}  {'needs ' + ', '.join(needs) if needs else ''}".rstrip())
     counts = Counter(state for state, _ in states.values())
     typer.echo(f"\n{len(states)} runs: " + ", ".join(f"{number} {state}" for state, number in counts.items()))
+    read = [*(run.config.data.path for run in runs), *(score.data for score in plan.scores.values() if score.data)]
+    for path in sorted({path for path in read if not path.exists()}):
+        typer.echo(f"not found: {path}; change it in the plan or its base, or --set data.path=WHERE_IT_IS")
 
 
 class StudyBar:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from cotpd.core.errors import UsageError
+from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats import FORMATS, named_format
 from cotpd.corpus.formats.row import Reading
@@ -24,7 +27,28 @@ class Written:
     losses: Mapping[str, int]
 
 
-def convert(source: Path, target: Path, reading: Reading, *, to: str | None = None) -> dict[str, Written]:
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How many posts of a split are drawn, by its name; splits that are not named stay whole.
+
+    The first posts of an order that the seed gives, so that a small draw is part of a larger one.
+    """
+
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    seed: int = 1
+
+    def of(self, split: str, posts: Sequence[Example]) -> tuple[Example, ...]:
+        """The drawn posts, in their order. Raises `UsageError` where there are fewer."""
+        size = self.sizes.get(split, len(posts))
+        if size > len(posts):
+            raise UsageError(f"{size:,} {split} posts were asked for, and there are {len(posts):,}")
+        drawn = np.random.default_rng(self.seed).permutation(len(posts))[:size]
+        return tuple(posts[number] for number in sorted(drawn))
+
+
+def convert(
+    source: Path, target: Path, reading: Reading, *, to: str | None = None, draw: Draw | None = None
+) -> dict[str, Written]:
     """Write the corpus at ``source`` to ``target`` in the format ``to``, else the one that its ending tells.
 
     Several splits become files of a directory, named as those of the source; captions and knowledge that lie beside
@@ -40,8 +64,12 @@ def convert(source: Path, target: Path, reading: Reading, *, to: str | None = No
     if is_file and len(corpus.splits) > 1:
         splits = ", ".join(corpus.splits)
         raise UsageError(f"{target} is one file, but there are several splits ({splits}); give a directory")
+    draw = draw or Draw()
+    if unknown := draw.sizes.keys() - corpus.splits.keys():
+        raise UsageError(f"{source} has no {min(unknown)} posts to draw from; it has {', '.join(corpus.splits)}")
+    drawn = {split: draw.of(split, posts) for split, posts in corpus.splits.items()}
     done: dict[str, Written] = {}
-    for split, posts in corpus.splits.items():
+    for split, posts in drawn.items():
         path = target if is_file else target / f"{_stem(corpus, split)}{chosen.suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         done[split] = Written(path, len(posts), dict(chosen.write(path, posts)))

@@ -1,4 +1,4 @@
-"""How sure a difference is: paired tests over posts, Holm's correction, and intervals over seeds and posts."""
+"""How sure a difference between two predictors is: paired tests over posts, and Holm's correction for several."""
 
 from __future__ import annotations
 
@@ -72,28 +72,6 @@ class Comparison:
         )
 
 
-class SeedsEstimate(NamedTuple):
-    """A mean over runs with different seeds, and its 95 % interval over seeds and posts.
-
-    ``p_value``: of a lead over a baseline, two-sided, that there is none; None without a baseline.
-    """
-
-    mean: float
-    interval: Interval
-    num_runs: int
-    p_value: float | None = None
-
-
-class ShareReached(NamedTuple):
-    """How much of the way from a baseline to a ceiling is gone: 0 at the baseline, 1 at the ceiling.
-
-    ``interval``: 95 %, over seeds and posts; None where the ceiling may be no higher than the baseline.
-    """
-
-    share: float | None
-    interval: Interval | None
-
-
 class MeanAndDeviation(NamedTuple):
     """A mean and the sample standard deviation (None for a single value)."""
 
@@ -114,7 +92,7 @@ def compare(first: Scores, second: Scores, *, resamples: int = 10_000, seed: int
     is the share of differences at least as large as observed. Both count the observation itself, so p > 0.
     Raises `DataError` unless both have the same posts, gold, rule and mode.
     """
-    one, other = _paired([first, second])
+    one, other = paired_counts([first, second])
     generator = np.random.default_rng(seed)
     observed = float(_difference(one.sum(0), other.sum(0)))
     joint = bootstrapped_sums(np.hstack([one, other]), resamples, generator)
@@ -124,63 +102,13 @@ def compare(first: Scores, second: Scores, *, resamples: int = 10_000, seed: int
         first=first.micro_f1,
         second=second.micro_f1,
         interval=percentile_interval(drawn),
-        p_bootstrap=_share_beyond(drawn - observed, observed),
-        p_randomisation=_share_beyond(swapped, observed),
+        p_bootstrap=share_beyond(drawn - observed, observed),
+        p_randomisation=share_beyond(swapped, observed),
         num_posts=len(one),
         num_differing=int((one != other).any(axis=1).sum()),
         resamples=resamples,
         seed=seed,
     )
-
-
-def hierarchical_interval(
-    runs: Sequence[Scores], baseline: Sequence[Scores] = (), *, resamples: int = 10_000, seed: int = 0
-) -> SeedsEstimate:
-    """The mean micro F1 of runs that differ in their seed, or its lead over the mean of the baseline's runs.
-
-    Each resample draws posts once for all runs, since all share one test set, and runs of each side for themselves.
-    With few seeds the interval is somewhat too short: of n seeds it sees (n - 1) / n of their variance. The p-value is
-    the share of resampled leads at least as far from the observed one as that is from zero, as `compare` has it.
-    Raises `DataError` unless all runs have the same posts, gold, rule and mode; `UsageError` without runs.
-    """
-    drawn = _drawn_means([runs, baseline] if baseline else [runs], resamples, seed)
-    if not baseline:
-        return SeedsEstimate(_mean_f1(runs), percentile_interval(drawn[0]), len(runs))
-    lead, leads = _mean_f1(runs) - _mean_f1(baseline), drawn[0] - drawn[1]
-    return SeedsEstimate(lead, percentile_interval(leads), len(runs), _share_beyond(leads - lead, lead))
-
-
-def share_reached(
-    runs: Sequence[Scores],
-    baseline: Sequence[Scores],
-    ceiling: Sequence[Scores],
-    *,
-    resamples: int = 10_000,
-    seed: int = 0,
-) -> ShareReached:
-    """(runs − baseline) / (ceiling − baseline) in mean micro F1, resampled as `hierarchical_interval` does.
-
-    Raises what that raises.
-    """
-    reached, start, most = _drawn_means([runs, baseline, ceiling], resamples, seed)
-    way = _mean_f1(ceiling) - _mean_f1(baseline)
-    share = (_mean_f1(runs) - _mean_f1(baseline)) / way if way > 0 else None
-    ways = most - start
-    if share is None or percentile_interval(ways).low <= 0:
-        return ShareReached(share, None)
-    whole = ways > 0
-    return ShareReached(share, percentile_interval((reached - start)[whole] / ways[whole]))
-
-
-def _drawn_means(sides: Sequence[Sequence[Scores]], resamples: int, seed: int) -> list[Floats]:
-    """Of each side, resampled mean micro F1s ``[resamples]``: the same posts for all, runs of each side apart."""
-    if not all(sides):
-        raise UsageError("an interval over seeds needs one run or more")
-    generator = np.random.default_rng(seed)
-    counts = _paired([run for side in sides for run in side])
-    sums = bootstrapped_sums(np.hstack(counts), resamples, generator).reshape(resamples, len(counts), 3)
-    ends = np.cumsum([len(side) for side in sides])[:-1]
-    return [_mean_of_drawn(side, generator) for side in np.split(f1(*np.moveaxis(sums, 2, 0)), ends, axis=1)]
 
 
 def mean_and_deviation(values: Sequence[float]) -> MeanAndDeviation:
@@ -205,9 +133,15 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def _paired(runs: Sequence[Scores]) -> list[Counts]:
+def paired_counts(runs: Sequence[Scores]) -> list[Counts]:
     """Each run's ``[posts, 3]`` counts, the posts in the order of the first run."""
     return [_counts_like(run, runs[0]) for run in runs]
+
+
+def share_beyond(differences: Floats, observed: float) -> float:
+    """The share of differences at least as large as the observed one, which is counted with them."""
+    beyond = int((np.abs(differences) >= abs(observed) - _ROUNDING).sum())
+    return (beyond + 1) / (len(differences) + 1)
 
 
 def _counts_like(scores: Scores, reference: Scores) -> Counts:
@@ -227,20 +161,3 @@ def _counts_like(scores: Scores, reference: Scores) -> Counts:
 def _difference(one: Floats | Counts, other: Floats | Counts) -> Floats:
     """F1 of the first less F1 of the second; the last axis holds correct, predicted and gold."""
     return f1(*np.moveaxis(one, -1, 0)) - f1(*np.moveaxis(other, -1, 0))
-
-
-def _share_beyond(differences: Floats, observed: float) -> float:
-    beyond = int((np.abs(differences) >= abs(observed) - _ROUNDING).sum())
-    return (beyond + 1) / (len(differences) + 1)
-
-
-def _mean_of_drawn(values: Floats, generator: np.random.Generator) -> Floats:
-    """The mean of as many columns as there are, drawn with replacement for each row."""
-    num_runs = values.shape[1]
-    weights = generator.multinomial(num_runs, [1 / num_runs] * num_runs, size=len(values))
-    means: Floats = (values * weights).sum(axis=1) / num_runs
-    return means
-
-
-def _mean_f1(runs: Sequence[Scores]) -> float:
-    return float(np.mean([run.micro_f1 for run in runs]))

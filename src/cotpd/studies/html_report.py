@@ -1,104 +1,174 @@
-"""The report of a study as one HTML file that needs no network: tables, plots, and the command beside each figure."""
+"""The report of a study as one HTML file that needs no network: the answer, tables, plots, and how each is remade."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
+from importlib.resources import files
 
+from cotpd.studies.html_table import Cell, commands, table
 from cotpd.studies.markdown_report import (
     COMPARED_HEADER,
     compared_cells,
     explained,
+    headline,
     score_cells,
     score_header,
+    state_of_study,
 )
 from cotpd.studies.plots import Dot, dot_plot, learning_curves
 from cotpd.studies.results import Compared, Results, Row
+from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .8rem .3rem 0; text-align: left; border-bottom: 1px solid #e4e4e4; white-space: nowrap; }
-svg { width: 100%; max-width: 47.5rem; height: auto; font: 12px system-ui, sans-serif; }
-pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .8rem; }
-.failed { border-left: 4px solid #b3264a; padding-left: 1rem; } summary { cursor: pointer; color: #5b5b5b; }
-p.small { color: #5b5b5b; font-size: .9rem; }
-"""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_MOST_ANSWERS = 12
+_MOST_DOTS = 30
+"""Rows of a plot of scores; beyond, only the views that ship are drawn."""
 
 
 def html_report(results: Results) -> str:
     """The whole page."""
-    title = escape(results.name)
+    title = escape(results.question or results.name)
+    style = (files("cotpd.studies") / "report.css").read_text(encoding="utf-8")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n<h1>{title}</h1>\n"
+        f"<title>{escape(results.name)}: {title}</title><style>{style}</style></head><body>\n<main>\n"
+        f'<h1>{title}</h1>\n<p class="soft">Study {escape(results.name)}</p>\n'
         + "\n".join(_sections(results))
-        + "\n</body></html>\n"
+        + "\n</main></body></html>\n"
     )
 
 
 def _sections(results: Results) -> Iterator[str]:
-    if results.question:
-        yield f"<p>{escape(results.question)}</p>"
-    yield f'<p class="small">{escape(explained(results))}</p>'
-    if results.failures:
-        yield '<div class="failed"><h2>What failed</h2>' + _listed(results.failures.items()) + "</div>"
+    yield from _answers(results)
     if results.compared:
-        yield "<h2>Comparisons</h2>" + _compared(results.compared) + _commands([results.command])
+        yield "<h2>Comparisons</h2>" + _compared(results)
     for score in dict.fromkeys(row.score for row in results.rows):
-        yield from _scores(score, [row for row in results.rows if row.score == score], results)
-    if any(curve.points for curve in results.curves):
-        yield "<h2>Learning curves: dev F1 by update, in the view that ships</h2>"
-        yield learning_curves([curve for curve in results.curves if curve.points], title="dev F1 by update")
-        yield _commands([results.command])
-    if results.notes:
-        yield "<h2>The runs</h2>" + _listed(results.notes.items())
+        yield from _scores([row for row in results.rows if row.score == score], results)
+    yield from _curves(results)
+    if results.failures:
+        rows = [(Cell(name), Cell(reason, "text")) for name, reason in results.failures.items()]
+        yield "<h2>What failed</h2>" + table(("run or comparison", "why"), rows, name="what failed")
+    yield "<h2>The runs</h2>" + _runs(results)
+    yield "<h2>How the figures are made</h2>" + "".join(f"<p>{escape(text)}</p>" for text in explained(results))
 
 
-def _compared(compared: Sequence[Compared]) -> str:
-    dots = [Dot(one.name, 100 * one.lead, 100 * one.interval.low, 100 * one.interval.high) for one in compared]
-    plot = dot_plot(dots, title="lead over the baseline, in points of F1", zero=True)
-    return plot + _table(COMPARED_HEADER, [compared_cells(one) for one in compared])
+def _answers(results: Results) -> Iterator[str]:
+    """What the comparisons say, before all figures."""
+    if results.failures:
+        yield f'<p class="warning"><b>{escape(state_of_study(results))}</b> What failed is listed below.</p>'
+    else:
+        yield f'<p class="soft">{escape(state_of_study(results))}</p>'
+    if results.compared:
+        yield '<ul class="answers">' + "".join(map(_answer, results.compared[:_MOST_ANSWERS])) + "</ul>"
+    if len(results.compared) > _MOST_ANSWERS:
+        yield f"<p>The first {_MOST_ANSWERS} of {len(results.compared)} comparisons; the table below has all.</p>"
 
 
-def _scores(score: str, rows: Sequence[Row], results: Results) -> Iterator[str]:
-    yield f"<h2>{escape(score)}: {rows[0].num_posts:,} posts</h2>"
-    yield dot_plot([_dot(row) for row in rows], title=f"micro F1 on {score}")
-    yield _table(score_header(results), [score_cells(row) for row in rows])
-    if len({row.view for row in rows}) > 1:
-        yield "<h3>Each training against each view</h3>" + _matrix(rows)
-    yield _commands([command for row in rows for command in row.commands])
+def _answer(one: Compared) -> str:
+    verdict = verdict_of(one)
+    kind = "alarm" if one.run_is_control and verdict is Verdict.AHEAD else verdict.value
+    first, *rest = headline(one)
+    notes = "".join(f"<li>{escape(remark)}</li>" for remark in remarks(one))
+    return (
+        f'<li class="{kind}"><h3>{escape(one.name)}</h3>'
+        f'<p><span class="lead">{escape(first)}</span> <span class="verdict">{verdict.value}</span></p>'
+        f'<p class="soft">{escape("; ".join(rest))}</p>'
+        + (f'<ul class="remarks">{notes}</ul>' if notes else "")
+        + "</li>"
+    )
 
 
-def _dot(row: Row) -> Dot:
-    values = tuple(100 * value for value in row.values.values())
-    label = row.run if row.ships else f"{row.run}, {row.view}"
-    return Dot(label, 100 * row.mean, 100 * row.interval.low, 100 * row.interval.high, values)
-
-
-def _matrix(rows: Sequence[Row]) -> str:
-    views, found = list(dict.fromkeys(row.view for row in rows)), {(row.run, row.view): row for row in rows}
-    lines = [
-        (run, *(f"{100 * found[run, view].mean:.2f}" if (run, view) in found else "–" for view in views))
-        for run in dict.fromkeys(row.run for row in rows)
+def _compared(results: Results) -> str:
+    dots = [
+        Dot(
+            one.name,
+            100 * one.lead,
+            100 * one.interval.low,
+            100 * one.interval.high,
+            figure=headline(one)[0],
+            is_hollow=one.run_is_control,
+        )
+        for one in results.compared
     ]
-    return _table(("run", *views), lines)
+    plot = dot_plot(dots, title="Leads over the baseline", axis="lead, in points of micro F1", zero=True)
+    rows = [[Cell(text) for text in compared_cells(one)] for one in results.compared]
+    for one, row in zip(results.compared, rows, strict=True):
+        row[1] = Cell(row[1].text, verdict_of(one).value)
+        row[2], row[-1] = Cell(row[2].text, "text"), Cell(row[-1].text, "text")
+    told = "Dot: lead of the means; bar: its 95 % interval; dashed and hollow: the run is a control."
+    figures = _figure(plot, told, "plot of the comparisons")
+    return figures + table(COMPARED_HEADER, rows, name="comparisons") + commands([results.command])
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+def _scores(rows: Sequence[Row], results: Results) -> Iterator[str]:
+    score, sizes = rows[0].score, {row.num_posts for row in rows}
+    posts = f"{sizes.pop():,} posts" if len(sizes) == 1 else "posts of several corpora, not to be compared"
+    yield f"<h2>Scores on {escape(score)}: {posts}</h2>"
+    drawn = [row for row in rows if row.ships] if len(rows) > _MOST_DOTS else rows
+    dots = [_dot(row, is_hollow=row.run in results.controls) for row in drawn]
+    told = "Dot: mean over seeds; ticks: single seeds; bar: 95 % interval; dashed and hollow: a control."
+    told += "" if len(drawn) == len(rows) else " Only the views that ship are drawn; the table has all."
+    plot = dot_plot(dots, title=f"Micro F1 on {score}", axis="micro F1, in percent")
+    yield _figure(plot, told, f"plot of the scores on {score}")
+    lines = [
+        (_run(row.run, results), *(Cell(text, "ships" if row.ships and n == 1 else "") for n, text in enumerate(cells)))
+        for row in rows
+        for cells in [score_cells(row)[1:]]
+    ]
+    yield table(score_header(results), lines, name=f"scores on {score}")
+    if len(rows) > len({row.run for row in rows}):
+        yield "<h3>Each training against each view</h3>" + _matrix(rows, results)
+    yield commands([command for row in rows for command in row.commands])
 
 
-def _commands(commands: Sequence[str]) -> str:
-    lines = "\n".join(escape(command) for command in dict.fromkeys(commands))
-    return f"<details><summary>remade by</summary><pre>{lines}</pre></details>"
+def _dot(row: Row, *, is_hollow: bool) -> Dot:
+    values = tuple(100 * value for value in row.values.values())
+    low, high = (100 * bound for bound in row.interval)
+    label = f"{row.run}, {row.view} view" + (" (ships)" if row.ships else "")
+    return Dot(label, 100 * row.mean, low, high, values, f"{100 * row.mean:.2f}", is_hollow)
 
 
-def _listed(items: Iterable[tuple[str, str]]) -> str:
-    return "<ul>" + "".join(f"<li><b>{escape(name)}</b>: {escape(text)}</li>" for name, text in items) + "</ul>"
+def _matrix(rows: Sequence[Row], results: Results) -> str:
+    views, found = list(dict.fromkeys(row.view for row in rows)), {(row.run, row.view): row for row in rows}
+    lines = []
+    for run in dict.fromkeys(row.run for row in rows):
+        cells = [found.get((run, view)) for view in views]
+        shown = [Cell(f"{100 * row.mean:.2f}", "ships" if row.ships else "") if row else Cell("–") for row in cells]
+        lines.append((_run(run, results), *shown))
+    told = '<p class="soft">Mean micro F1; bold: the view that the run ships.</p>'
+    return told + table(("trained as", *(f"read as {view}" for view in views)), lines, name="trainings and views")
+
+
+def _curves(results: Results) -> Iterator[str]:
+    curves = [curve for curve in results.curves if curve.points]
+    if not curves:
+        return
+    yield "<h2>Learning curves</h2>"
+    told = "Dev F1 in percent by update, in the view that ships. A line for each seed; grey: the other runs."
+    yield f'<p class="soft">{told}</p>'
+    panels = (f'<div class="panel"><h3>{escape(name)}</h3>{plot}</div>' for name, plot in learning_curves(curves))
+    yield '<div class="panels">' + "".join(panels) + "</div>" + commands([results.command])
+
+
+def _runs(results: Results) -> str:
+    seeds = {run: {seed for row in results.rows if row.run == run for seed in row.values} for run in results.notes}
+    lines = [
+        (_run(run, results), Cell(", ".join(map(str, sorted(seeds[run]))) or "not scored"), Cell(note, "text"))
+        for run, note in results.notes.items()
+    ]
+    return table(("run", "seeds scored", "what it is"), lines, name="the runs")
+
+
+def _run(name: str, results: Results) -> Cell:
+    return Cell(name, badge="control" if name in results.controls else "")
+
+
+def _figure(plot: str, told: str, name: str) -> str:
+    label = escape(name, quote=True)
+    return (
+        f'<figure><div class="wide plot" tabindex="0" role="region" aria-label="{label}">{plot}</div>'
+        f"<figcaption>{escape(told)}</figcaption></figure>"
+    )

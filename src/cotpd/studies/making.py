@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
+from safetensors import SafetensorError
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CotpdError, UsageError
+from cotpd.core.files import write_atomic
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import distill, fingerprint
 from cotpd.distillation.run_directory import RunDirectory
@@ -23,6 +25,12 @@ from cotpd.studies.forecast import Forecast, StudyListener, StudyProgress
 from cotpd.studies.plan import Plan
 from cotpd.studies.runs import PlannedRun
 from cotpd.studies.scoring import Cell, Corpora, scored
+
+_PLACES = {"data.path", "data.unlabelled", "objective.target_runs"}
+"""Settings that say where files lie; what is in them is compared by its hash."""
+
+_FAILURES = (CotpdError, OSError, SafetensorError)
+"""What ends a run and not the study; the last is what a full disk raises."""
 
 _PATIENCE = 1.0
 """Seconds between two looks at runs that another process makes."""
@@ -62,8 +70,7 @@ def changed_keys(run: PlannedRun) -> list[str]:
     """The keys in which a run that exists differs from the planned one; where its files lie does not matter."""
     made = ExperimentConfig.read(run.path / "config.toml")
     one, other = (dict(_flat(config.model_dump(mode="json"))) for config in (made, run.config))
-    moved = {"data.path", *(key for key in one.keys() | other.keys() if key.startswith("objective.target_runs"))}
-    return sorted(key for key in (one.keys() | other.keys()) - moved if one.get(key) != other.get(key))
+    return sorted(key for key in (one.keys() | other.keys()) - _PLACES if one.get(key) != other.get(key))
 
 
 def make_runs(plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener) -> dict[str, Outcome]:
@@ -107,13 +114,13 @@ class _Work:
     def _outcome(self, run: PlannedRun) -> Outcome:
         try:
             self._make(run)
-        except (CotpdError, OSError) as error:
+        except _FAILURES as error:
             if self._together:
                 raise
             return Outcome(run, RunState.FAILED, reason=str(error))
         try:
             return Outcome(run, RunState.FINISHED, tuple(self._scored(run)))
-        except (CotpdError, OSError) as error:
+        except _FAILURES as error:
             return Outcome(run, RunState.FINISHED, reason=f"could not be scored: {error}")
 
     def _make(self, run: PlannedRun) -> None:
@@ -126,6 +133,8 @@ class _Work:
             if RunDirectory(run.path).data not in (None, fingerprint(corpus, config)):
                 _refuse(run, "made from other posts, captions, knowledge or targets")
             return
+        if state is RunState.BEGUN and PartialState().is_main_process:
+            write_atomic(run.path / "config.toml", config.to_toml())  # its files may lie elsewhere by now
         self._forecast.begin()
         self._tell(run, None)
         distill(corpus, config=config, out=run.path, resume=True, listener=lambda found: self._tell(run, found))

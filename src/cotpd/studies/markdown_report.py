@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cotpd.evaluation.resampling import Interval
 from cotpd.evaluation.table import percent
 from cotpd.studies.results import Compared, Results, Row
+from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
 
 def markdown_report(results: Results) -> str:
@@ -14,13 +16,48 @@ def markdown_report(results: Results) -> str:
     return "\n".join(_lines(results)) + "\n"
 
 
-def explained(results: Results) -> str:
-    """How the figures are made, in one paragraph."""
+def headline(one: Compared) -> list[str]:
+    """A comparison in short: its lead, its interval, p, what it rests on, and the share of the way."""
+    seeds = one.num_seeds[0] if one.num_seeds[0] == one.num_seeds[1] else "{} and {}".format(*one.num_seeds)
+    found = [
+        f"{100 * one.lead:+.2f} F1",
+        f"95 % interval {_interval(one.interval, sign='+')}",
+        f"p = {one.p_holm:.4f} after Holm's correction",
+        f"seeds: {seeds}; {one.num_posts:,} posts of {one.on}",
+    ]
+    if one.share:
+        found.append(f"share of the way: {_share(one)}")
+    return found
+
+
+def state_of_study(results: Results) -> str:
+    """How far a study is, and what its comparisons come to."""
+    found = [f"{results.num_finished} of {results.num_runs} runs finished."]
+    if results.failures:
+        found.append(f"{len(results.failures)} runs or comparisons failed, and figures that need them are missing.")
+    counts = Counter(verdict_of(one) for one in results.compared)
+    told = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+    if results.compared:
+        found.append(f"Of {len(results.compared)} comparisons after Holm's correction: {told}.")
+    else:
+        found.append("Nothing could be compared, so the figures below describe and prove nothing.")
+    return " ".join(found)
+
+
+def explained(results: Results) -> tuple[str, ...]:
+    """How the figures are made, in paragraphs."""
     return (
-        f"Micro F1 in percent, exact entities or relations, mode {results.mode}. Mean ± sample standard deviation over "
-        f"seeds; 95 % intervals by a hierarchical bootstrap over seeds and posts ({results.resamples:,} resamples, "
-        "seed 0), which with fewer than five seeds are somewhat too short. p: two-sided, from the same bootstrap, "
-        "paired over posts; Holm: corrected for all comparisons of this plan."
+        f"Micro F1 in percent of exact entities or relations, mode {results.mode}: mean ± sample standard deviation "
+        "over seeds. Every interval is one of 95 % over seeds and posts: how far the figure could move with other "
+        "seeds and other posts of this kind.",
+        f"Posts are drawn with replacement ({results.resamples:,} times, seed 0), the same for all runs; seeds add "
+        "Student's t with one degree of freedom less than there are seeds, so that three seeds are not taken for many. "
+        "Runs of the same seed are paired. A single seed says nothing of others.",
+        "ahead, behind: the interval lies on one side of 0, and p (two-sided, from the same draws) is at most 0.05 "
+        "after Holm's correction for all comparisons of this plan. undecided: no difference was shown, which does not "
+        "show that there is none.",
+        "The share of the way is (run − baseline) / (ceiling − baseline), without an interval where the ceiling may be "
+        "no higher than the baseline.",
     )
 
 
@@ -34,55 +71,69 @@ def score_cells(row: Row) -> tuple[str, ...]:
         _interval(row.interval),
         percent(row.other_mode),
         str(len(row.values)),
+        f"{row.num_posts:,}",
     )
 
 
 def compared_cells(one: Compared) -> tuple[str, ...]:
     """The cells of a row of comparisons."""
-    share = ""
-    if one.share:
-        value = "–" if one.share.share is None else f"{100 * one.share.share:.0f} %"
-        bounds = "–" if one.share.interval is None else _interval(one.share.interval, places=0)
-        share = f"{value} {bounds} of {one.ceiling}"
     return (
         one.name,
+        verdict_of(one).value,
         one.on,
         f"{100 * one.lead:+.2f}",
         _interval(one.interval, sign="+"),
         f"{one.p_value:.4f}",
         f"{one.p_holm:.4f}",
         f"{one.num_seeds[0]} / {one.num_seeds[1]}",
-        share,
+        _share(one),
     )
 
 
 def score_header(results: Results) -> tuple[str, ...]:
     """What `score_cells` hold."""
     other = "strict" if results.mode == "conlleval" else "conlleval"
-    return ("run", "view", "F1", "95 % interval", f"F1, {other}", "seeds")
+    return ("run", "view", "F1", "95 % interval", f"F1, {other}", "seeds", "posts")
 
 
-COMPARED_HEADER = ("comparison", "posts", "lead", "95 % interval", "p", "Holm", "seeds", "share of the way")
+COMPARED_HEADER = ("comparison", "run is", "posts", "lead", "95 % interval", "p", "Holm", "seeds", "share of the way")
 
 
 def _lines(results: Results) -> Iterator[str]:
     yield f"# {results.name}"
     if results.question:
         yield from ("", results.question)
-    yield from ("", explained(results), "", f"Remade by `{results.command}`.")
-    for score in dict.fromkeys(row.score for row in results.rows):
-        rows = [row for row in results.rows if row.score == score]
-        yield from ("", f"## {score}: {rows[0].num_posts:,} posts", "")
-        yield from _table(score_header(results), [score_cells(row) for row in rows])
+    yield from ("", state_of_study(results), "")
+    yield from (f"- {_sentence(one)}" for one in results.compared)
     if results.compared:
         yield from ("", "## Comparisons", "")
         yield from _table(COMPARED_HEADER, [compared_cells(one) for one in results.compared])
+    for score in dict.fromkeys(row.score for row in results.rows):
+        yield from ("", f"## Scores on {score}", "")
+        yield from _table(score_header(results), [score_cells(row) for row in results.rows if row.score == score])
     if results.failures:
         yield from ("", "## What failed", "", *(f"- {name}: {reason}" for name, reason in results.failures.items()))
-    if results.notes:
-        yield from ("", "## The runs", "", *(f"- {name}: {note}" for name, note in results.notes.items()))
+    told = {name: (["a control"] if name in results.controls else []) + [note] for name, note in results.notes.items()}
+    yield from ("", "## The runs", "")
+    yield from (f"- {name}" + ": ".join(["", *filter(None, texts)]) for name, texts in told.items())
+    yield from ("", "## How the figures are made", "", "\n\n".join(explained(results)))
     commands = dict.fromkeys(command for row in results.rows for command in row.commands)
-    yield from ("", "## Commands", "", "```bash", *commands, "```")
+    yield from ("", "## Commands", "", "```bash", *dict.fromkeys([results.command, *commands]), "```")
+
+
+def _sentence(one: Compared) -> str:
+    notes = "".join(f" ({remark})" for remark in remarks(one))
+    return f"{one.name}: **{verdict_of(one).value}**, " + "; ".join(headline(one)) + "." + notes
+
+
+def _share(one: Compared) -> str:
+    if one.share is None:
+        return ""
+    if one.share.share is None:
+        return f"none, for {one.ceiling} is no higher than the baseline"
+    if one.share.interval is None:
+        return f"{100 * one.share.share:.0f} % of {one.ceiling}, which may be no higher than the baseline"
+    return f"{100 * one.share.share:.0f} % {_interval(one.share.interval, places=0)} of {one.ceiling}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -66,6 +66,8 @@ class RunPlan(Section):
     """Make so many runs, each without one fold of the training posts: cross-fitted targets. They are not scored."""
     note: str = ""
     """What this run is, for the report."""
+    control: bool = False
+    """Whether no gain may survive in this run; the report marks it."""
     changes: dict[str, Any] = Field(default={})
     """The differences; every key of a run that is none of the above goes here."""
 
@@ -77,6 +79,11 @@ class RunPlan(Section):
         own = {key: value for key, value in values.items() if key in cls.model_fields}
         others = {key: value for key, value in values.items() if key not in cls.model_fields}
         return {**own, "changes": {**own.get("changes", {}), **others}}
+
+    @field_validator("changes")
+    @classmethod
+    def _leave_seeds_alone(cls, changes: dict[str, Any]) -> dict[str, Any]:
+        return _without_seed(changes)
 
 
 class ScorePlan(Section):
@@ -105,6 +112,19 @@ class ComparisonPlan(Section):
     """The scores whose posts are pooled; by default the first score of the plan."""
     name: str = ""
     """What the report calls it."""
+    at_least: float = 0.0
+    """The lead, in points of F1, that the claim asks for, beside an interval above 0."""
+
+    @property
+    def sides(self) -> list[Side]:
+        """Run, baseline and, where there is one, ceiling."""
+        return [side for side in (self.run, self.baseline, self.ceiling) if side]
+
+    @property
+    def title(self) -> str:
+        """Its name, or else its sides and the scores that it names."""
+        on = f" on {' + '.join(self.on)}" if self.on else ""
+        return self.name or f"{side_title(self.run)} − {side_title(self.baseline)}{on}"
 
 
 class Plan(Section):
@@ -140,7 +160,8 @@ class Plan(Section):
         plan = checked(cls, read_toml(path), where=str(path))
         shared: dict[str, Any] = {}
         apply_changes(shared, changes)
-        seed = shared.pop("seed", None)
+        if "seed" in shared:
+            plan = checked(cls, {**read_toml(path), "seeds": [shared.pop("seed")]}, where=f"{path} with --set seed")
         runs = {name: _with_base(run, path) for name, run in plan.runs.items()}
         found = {
             "base": _beside(path, plan.base),
@@ -148,7 +169,12 @@ class Plan(Section):
                 name: run.model_copy(update={"changes": merged(run.changes, shared)}) for name, run in runs.items()
             },
         }
-        return plan.model_copy(update={**found, **({"seeds": (int(seed),)} if seed is not None else {})})
+        return plan.model_copy(update=found)
+
+    @field_validator("changes")
+    @classmethod
+    def _leave_seeds_alone(cls, changes: dict[str, Any]) -> dict[str, Any]:
+        return _without_seed(changes)
 
     @field_validator("runs", "scores")
     @classmethod
@@ -161,7 +187,7 @@ class Plan(Section):
     @model_validator(mode="after")
     def _names_what_it_has(self) -> Self:
         scored = [name for score in self.scores.values() for name in score.runs]
-        sides = [side for comparison in self.comparisons for side in _sides(comparison)]
+        sides = [side for comparison in self.comparisons for side in comparison.sides]
         compared = [name.partition("@")[0] for side in sides for name in side]
         like = [run.like for run in self.runs.values() if run.like]
         _require(self.runs, [*scored, *compared, *like, *([self.baseline] if self.baseline else [])], "run")
@@ -173,21 +199,38 @@ class Plan(Section):
 
     @property
     def all_comparisons(self) -> tuple[ComparisonPlan, ...]:
-        """Those with the baseline, then the further ones."""
-        others = [name for name, run in self.runs.items() if name != self.baseline and not run.folds]
-        implied = [ComparisonPlan(run={name: ()}, baseline={self.baseline: ()}) for name in others if self.baseline]
-        return (*implied, *self.comparisons)
+        """Those that the plan names, then that of every run scored on the first score with the baseline."""
+        if not self.baseline:
+            return self.comparisons
+        scored = next(iter(self.scores.values())).runs or tuple(self.runs)
+        others = [name for name in scored if name != self.baseline and not self.runs[name].folds]
+        implied = [ComparisonPlan(run={name: ()}, baseline={self.baseline: ()}) for name in others]
+        named = [(one.run, one.baseline) for one in self.comparisons if self.scores_of(one) == self.first_score]
+        return (*self.comparisons, *(one for one in implied if (one.run, one.baseline) not in named))
+
+    @property
+    def first_score(self) -> tuple[str, ...]:
+        """The score on which runs are compared where a comparison names none."""
+        return tuple(self.scores)[:1]
+
+    def scores_of(self, comparison: ComparisonPlan) -> tuple[str, ...]:
+        """The scores of a comparison, for sides that name none of their own."""
+        return comparison.on or self.first_score
 
     def compared_views(self, run: str, score: str) -> list[str]:
         """The views of a run on a score that comparisons name."""
         found = []
         for comparison in self.comparisons:
-            default = comparison.on or tuple(self.scores)[:1]
-            for name, on in (entry for side in _sides(comparison) for entry in side.items()):
+            for name, on in (entry for side in comparison.sides for entry in side.items()):
                 known, _, view = name.partition("@")
-                if view and known == run and score in (on or default):
+                if view and known == run and score in (on or self.scores_of(comparison)):
                     found.append(view)
         return found
+
+
+def side_title(side: Side) -> str:
+    """The runs of a side, with their views where they name them."""
+    return " + ".join(side)
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,8 +245,10 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def _sides(comparison: ComparisonPlan) -> list[dict[str, tuple[str, ...]]]:
-    return [side for side in (comparison.run, comparison.baseline, comparison.ceiling) if side]
+def _without_seed(changes: dict[str, Any]) -> dict[str, Any]:
+    if "seed" in changes:
+        raise ValueError("the seed is no difference between runs: write seeds = [1, 2, 3], of the plan or of a run")
+    return changes
 
 
 def _require(known: Mapping[str, Any], names: Sequence[str], kind: str) -> None:

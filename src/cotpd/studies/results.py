@@ -7,21 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from cotpd.core.errors import UsageError
+from cotpd.core.errors import CotpdError, UsageError
 from cotpd.evaluation.matching import Mode
+from cotpd.evaluation.over_seeds import ShareReached, hierarchical_interval, share_reached
 from cotpd.evaluation.pooling import pooled
 from cotpd.evaluation.resampling import Interval
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.significance import (
-    ShareReached,
-    hierarchical_interval,
-    holm,
-    mean_and_deviation,
-    share_reached,
-)
+from cotpd.evaluation.significance import holm, mean_and_deviation
 from cotpd.studies.curves import Curve, curve_of
+from cotpd.studies.feasibility import Place, places_of
 from cotpd.studies.making import Outcome, RunState
-from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView
+from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView, Side, side_title
 from cotpd.studies.scoring import Cell
 
 
@@ -61,15 +57,19 @@ class Compared:
     interval: Interval
     p_value: float
     p_holm: float
+    at_least: float
     num_seeds: tuple[int, int]
     num_posts: int
+    is_paired: bool
+    run_is_control: bool
+    baseline_is_control: bool
     ceiling: str | None = None
     share: ShareReached | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that a report says."""
+    """All that a report says. ``notes``: of every run of the plan, empty where it has none."""
 
     name: str
     question: str
@@ -80,7 +80,9 @@ class Results:
     curves: tuple[Curve, ...]
     failures: Mapping[str, str]
     notes: Mapping[str, str]
+    controls: tuple[str, ...]
     num_runs: int
+    num_finished: int
     resamples: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,8 +99,8 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
     for planned in plan.all_comparisons:
         try:
             compared.append(_compared(planned, cells, plan))
-        except UsageError as error:
-            failures[f"comparison {_title(planned)}"] = str(error)
+        except CotpdError as error:
+            failures[f"comparison {planned.title}"] = str(error)
     return Results(
         name=name,
         question=plan.question,
@@ -108,8 +110,10 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         compared=tuple(_corrected(compared)),
         curves=tuple(curve_of(o.run) for o in ended if o.state is RunState.FINISHED and not o.run.fold),
         failures=failures,
-        notes={name: run.note for name, run in plan.runs.items() if run.note},
+        notes={name: run.note for name, run in plan.runs.items()},
+        controls=tuple(name for name, run in plan.runs.items() if run.control),
         num_runs=len(ended),
+        num_finished=sum(outcome.state is RunState.FINISHED for outcome in ended),
         resamples=plan.resamples,
     )
 
@@ -150,58 +154,50 @@ def _command(cell: Cell, plan: Plan) -> str:
 
 
 def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Compared:
-    on = planned.on or tuple(plan.scores)[:1]
-    sides = [planned.run, planned.baseline, *([planned.ceiling] if planned.ceiling else [])]
-    found = [_seeds_of(side, on, cells, plan.mode) for side in sides]
-    lead = hierarchical_interval(found[0], found[1], resamples=plan.resamples)
+    on, shipped = plan.scores_of(planned), {cell.run.name: cell.run.config.objective.student for cell in cells}
+    sides = [_by_seed(places_of(side, on, shipped), cells, plan.mode) for side in planned.sides]
+    found = [[side[seed] for seed in sorted(side)] for side in sides]
+    paired = all(side.keys() == sides[0].keys() for side in sides)
+    lead = hierarchical_interval(found[0], found[1], paired=paired, resamples=plan.resamples)
     assert lead.p_value is not None
     return Compared(
-        name=_title(planned),
-        run=_side_title(planned.run),
-        baseline=_side_title(planned.baseline),
+        name=planned.title,
+        run=side_title(planned.run),
+        baseline=side_title(planned.baseline),
         on=_posts_title(planned.run, on),
         lead=lead.mean,
         interval=lead.interval,
         p_value=lead.p_value,
         p_holm=lead.p_value,
+        at_least=planned.at_least / 100,
         num_seeds=(len(found[0]), len(found[1])),
         num_posts=len(found[0][0].ids),
-        ceiling=_side_title(planned.ceiling) if planned.ceiling else None,
-        share=share_reached(*found, resamples=plan.resamples) if planned.ceiling else None,
+        is_paired=paired,
+        run_is_control=_is_control(planned.run, plan),
+        baseline_is_control=_is_control(planned.baseline, plan),
+        ceiling=side_title(planned.ceiling) if planned.ceiling else None,
+        share=share_reached(*found, paired=paired, resamples=plan.resamples) if planned.ceiling else None,
     )
 
 
-def _seeds_of(side: Mapping[str, Sequence[str]], on: Sequence[str], cells: Sequence[Cell], mode: Mode) -> list[Scores]:
-    """The scores of one side, those of each seed pooled over runs and sets of posts; seeds that lack one are out."""
-    by_place = {(cell.run.name, cell.score, str(cell.view), cell.run.seed): cell.scores[mode] for cell in cells}
-    places = [
-        (run, score, view or _shipped(run, cells))
-        for run, _, view in (text.partition("@") for text in side)
-        for score in side[f"{run}@{view}" if view else run] or on
-    ]
+def _is_control(side: Side, plan: Plan) -> bool:
+    return any(plan.runs[name.partition("@")[0]].control for name in side)
+
+
+def _by_seed(places: Sequence[Place], cells: Sequence[Cell], mode: Mode) -> dict[int, Scores]:
+    """The scores of one side by seed, pooled over runs and sets of posts; seeds that lack one are out."""
+    found = {(cell.run.name, str(cell.view), cell.score, cell.run.seed): cell.scores[mode] for cell in cells}
     seeds = sorted({cell.run.seed for cell in cells})
-    whole = [seed for seed in seeds if all((*place, seed) in by_place for place in places)]
+    whole = [seed for seed in seeds if all((*place, seed) in found for place in places)]
     if not whole:
-        names = ", ".join(f"{run} on {score} ({view} view)" for run, score, view in places)
-        raise UsageError(f"no seed has scores of {names}; name the view in [scores], and see which runs failed")
-    return [pooled([by_place[*place, seed] for place in places]) for seed in whole]
-
-
-def _shipped(run: str, cells: Sequence[Cell]) -> str:
-    return next((cell.run.config.objective.student for cell in cells if cell.run.name == run), "shipped")
+        names = ", ".join(f"{place.run} on {place.score}" for place in places)
+        raise UsageError(f"no seed has scores of {names}; see which runs failed, and what could not be scored")
+    return {seed: pooled([found[*place, seed] for place in places]) for seed in whole}
 
 
 def _corrected(compared: Sequence[Compared]) -> Iterator[Compared]:
     for one, p in zip(compared, holm([one.p_value for one in compared]), strict=True):
         yield replace(one, p_holm=p)
-
-
-def _title(planned: ComparisonPlan) -> str:
-    return planned.name or f"{_side_title(planned.run)} − {_side_title(planned.baseline)}"
-
-
-def _side_title(side: Mapping[str, Sequence[str]]) -> str:
-    return " + ".join(side)
 
 
 def _posts_title(side: Mapping[str, Sequence[str]], on: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cotpd.core.config import ExperimentConfig, read_toml
 from cotpd.core.errors import UsageError
+from cotpd.studies.feasibility import check_comparisons
 from cotpd.studies.plan import Plan, RunPlan, merged
 
 
@@ -37,13 +38,14 @@ def planned_runs(plan: Plan, out: Path) -> tuple[PlannedRun, ...]:
     """Every run of a plan, seed by seed, each behind those it needs.
 
     Raises `UsageError` for a wrong configuration (naming the run), a target that is neither a run of the plan nor a
-    directory, and runs that need each other.
+    directory, runs that need each other, and comparisons that could never be made.
     """
     seeds = list(dict.fromkeys(seed for run in plan.runs.values() for seed in run.seeds or plan.seeds))
     found = {run.id: run for seed in seeds for name in plan.runs for run in _runs_of(plan, name, seed, out)}
     ordered: dict[str, PlannedRun] = {}
     for run in found.values():
         _place(run, found, ordered, ())
+    check_comparisons(plan, {run.name: run.config for run in found.values()})
     return tuple(ordered.values())
 
 
@@ -55,8 +57,7 @@ def _runs_of(plan: Plan, name: str, seed: int, out: Path) -> Iterator[PlannedRun
         values = merged(_values(plan, name, ()), {"seed": seed})
         if fold:
             values = merged(values, {"data.left_out": f"{fold}/{planned.folds}"})
-        objective = values.get("objective", {})
-        targets = [found for name in objective.get("target_runs", ()) for found in _targets(plan, str(name), seed)]
+        targets = [found for name in _target_names(values) for found in _targets(plan, name, seed)]
         needs = tuple(target for target in targets if _is_planned(plan, target))
         if targets:
             paths = [str(out / target) if target in needs else target for target in targets]
@@ -75,6 +76,13 @@ def _values(plan: Plan, name: str, above: Sequence[str]) -> dict[str, Any]:
     if run.like:
         return merged(_values(plan, run.like, (*above, name)), run.changes)
     return merged(merged(read_toml(run.base or plan.base), plan.changes), run.changes)
+
+
+def _target_names(values: Mapping[str, Any]) -> Sequence[str]:
+    """What stands in objective.target_runs, if it is of the right kind; what is not is told of with the other keys."""
+    objective = values.get("objective", {})
+    found = objective.get("target_runs", ()) if isinstance(objective, dict) else ()
+    return [str(name) for name in found] if isinstance(found, list) else ()
 
 
 def _targets(plan: Plan, name: str, seed: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,16 +10,17 @@ import numpy as np
 
 from cotpd.core.records import Example
 from cotpd.distillation.targets import Targets
+from cotpd.evaluation import Comparison
 from cotpd.evaluation.matching import surfaces_of
 from cotpd.evaluation.table import percent
 from cotpd.student.student import Student
-from cotpd.studies.diagnosis.finding import Finding, Verdict
+from cotpd.studies.diagnosis.finding import Finding, Verdict, difference
 
 SIGNATURE = "the alignment did not take"
 MEMORISED = "the target has memorised the labels that it teaches"
 
 _GAP, _AGREEMENT = 0.01, 0.95
-_SURE, _DROP = 0.98, 0.03
+_SURE, _DROP, _LARGE_DROP = 0.98, 0.03, 0.25
 
 
 class Distance(NamedTuple):
@@ -63,22 +64,24 @@ def distances(target: Targets, student: Targets, posts: Sequence[Example], train
     return Words(np.concatenate(kl), np.concatenate(agrees), tuple(groups))
 
 
-def alignment_finding(words: Words, f1: Mapping[str, float], losses: Sequence[float]) -> Finding:
-    """The verdict on the distance; ``f1``: of the target and of the view that ships; ``losses``: as training went."""
-    inside, gap = words.distance("entity"), f1["target"] - f1["ships"]
-    found = gap > _GAP and inside.agreement < _AGREEMENT
+def alignment_finding(words: Words, gap: Comparison, losses: Sequence[float]) -> Finding:
+    """The verdict on the distance; ``gap``: the target's view against what ships; ``losses``: as training went."""
+    inside = words.distance("entity")
+    found = gap.difference > _GAP and gap.interval.low > 0 and inside.agreement < _AGREEMENT
     names = [name for name in ("entity", *words.names) if words.distance(name).num]
     return Finding(
         SIGNATURE,
         Verdict.FOUND if found else Verdict.ABSENT,
-        rule=f"the target is over {100 * _GAP:.0f} point of F1 ahead and agrees on under {100 * _AGREEMENT:.0f} % of "
-        "the words of entities",
+        means="The view that ships should say what the target's view says, for that is all it keeps of the knowledge.",
+        rule=f"the target is over {100 * _GAP:.0f} point of F1 ahead, the interval above 0, and both prefer the same "
+        f"label on under {100 * _AGREEMENT:.0f} % of the words of entities",
         advice="raise objective.weight, or objective.temperature to 2 or 4; train longer or raise "
         "optimisation.generator_learning_rate; if the distance is that of unseen entities, the text may not hold what "
         "the knowledge told: more training posts, not more weight",
         figures=(
-            ("F1 of the target's view", percent(f1["target"])),
-            ("F1 of the view that ships", percent(f1["ships"])),
+            ("F1 of the target's view", percent(gap.first)),
+            ("F1 of the view that ships", percent(gap.second)),
+            ("difference, 95 % interval", difference(gap)),
             ("alignment loss, first and last tenth of training", _course(losses)),
         ),
         header=("words of", "number", "KL, nats", "agreement"),
@@ -91,11 +94,15 @@ def memory_finding(
 ) -> Finding:
     """Whether the target is surer of the labels of training posts than of others: it then repeats the gold labels."""
     on_train, on_dev = (_sureness(student, *side) for side in (taught, held_out))
-    found = on_train > _SURE and on_train - on_dev > _DROP
+    drop = on_train - on_dev
+    found = drop > _LARGE_DROP or (on_train > _SURE and drop > _DROP)
     return Finding(
         MEMORISED,
         Verdict.FOUND if found else Verdict.ABSENT,
-        rule=f"on the words of entities it gives the gold label over {_SURE} in training, and {_DROP} less elsewhere",
+        means="A target that knows the gold labels of the training posts by heart teaches those labels once more, and "
+        "nothing of what the knowledge told.",
+        rule=f"on the words of entities it gives the gold label {_LARGE_DROP} more in training than elsewhere, or over "
+        f"{_SURE} in training and {_DROP} less elsewhere",
         advice="teach each post by a target that has not seen its labels: runs with data.left_out (in a plan: folds), "
         "named in objective.target_runs; or a higher objective.temperature",
         figures=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -29,7 +29,8 @@ from cotpd.studies.diagnosis.alignment import (
     distances,
     memory_finding,
 )
-from cotpd.studies.diagnosis.finding import Finding, Verdict, unmeasured, worst_first
+from cotpd.studies.diagnosis.augmentation import augmentation_finding
+from cotpd.studies.diagnosis.finding import Finding, Verdict, difference, unmeasured, worst_first
 from cotpd.studies.diagnosis.prompts import prompt_finding
 from cotpd.views.view import ViewKind
 
@@ -55,8 +56,8 @@ class Patient:
 
         Raises `CheckpointError` for a run that is not finished, `DataError` without posts of the split.
         """
-        config = ExperimentConfig.read(run / "config.toml")
         student = checkpoint.load(run / "model")
+        config = _found_again(ExperimentConfig.read(run / "config.toml"), run, data)
         own = read_corpus(config.data)
         corpus = read_corpus(config.data.model_copy(update={"path": data})) if data else own
         examples = _readable(student, corpus.splits.get(split, ()))
@@ -71,20 +72,38 @@ class Patient:
 
 
 def diagnose(
-    run: Path, data: Path | None = None, *, split: Literal["dev", "test"] = "dev", against: Path | None = None
+    run: Path, data: Path | None = None, *, split: Literal["dev", "test"] = "dev", against: Sequence[Path] = ()
 ) -> tuple[Finding, ...]:
     """Look for every known failure in a finished run, on dev posts by default; what was found comes first.
 
-    ``against``: a finished run that was trained on the knowledge-enhanced view alone, which shows what multimodal
-    inputs are worth undivided. Raises `CheckpointError` and `DataError` for what cannot be read.
+    ``against``: finished runs to compare with. One of the knowledge-enhanced view alone shows what multimodal inputs
+    are worth undivided; one that differs by having no variants, what augmentation is worth. Raises `CheckpointError`
+    and `DataError` for what cannot be read, `UsageError` for a run that could show neither.
     """
     patient = Patient.of(run, data, split)
+    others = [Patient.of(other, data, split) for other in against]
+    undivided = [other for other in others if other.config.objective.student == "knowledge"]
+    plain = [other for other in others if other not in undivided and _is_plain(other, patient)]
+    if useless := [other for other in others if other not in (*undivided, *plain)]:
+        raise UsageError(
+            f"{useless[0].path}: neither trained on the knowledge-enhanced view alone, nor without the variants of "
+            f"{run} while it ships the same view, so there is nothing to compare"
+        )
+    ships = patient.student.design.ships
+    compared = compare(patient.scores(ships), plain[0].scores(ships)) if plain else None
     findings = [
         *_alignment(patient),
         prompt_finding(patient.student, patient.posts),
-        _inputs(patient, Patient.of(against, data, split) if against else None),
+        _inputs(patient, undivided[0] if undivided else None),
+        augmentation_finding(patient.student, patient.train, patient.posts, plain=compared),
     ]
     return worst_first(findings)
+
+
+def _is_plain(other: Patient, patient: Patient) -> bool:
+    """Whether a run lacks the variants that the patient has, and ships the same view."""
+    has_variants, lacks_them = patient.config.data.augmentation.kinds, not other.config.data.augmentation.kinds
+    return bool(has_variants) and lacks_them and other.student.design.ships == patient.student.design.ships
 
 
 def _alignment(patient: Patient) -> list[Finding]:
@@ -99,7 +118,7 @@ def _alignment(patient: Patient) -> list[Finding]:
         target, taught = _targets(patient, patient.posts), _targets(patient, train)
         ships = record_targets(patient.student, patient.posts, kind=patient.student.design.ships)
     words = distances(target, ships, patient.posts, patient.train)
-    found = alignment_finding(words, _f1(patient), _losses(patient.path))
+    found = alignment_finding(words, _gap(patient), _losses(patient.path))
     return [found, memory_finding(patient.student, (taught, train), (target, patient.posts))]
 
 
@@ -111,14 +130,14 @@ def _targets(patient: Patient, posts: Sequence[Example]) -> Targets:
     return record_targets(patient.student, posts, kind=ViewKind(objective.target))
 
 
-def _f1(patient: Patient) -> Mapping[str, float]:
-    objective = patient.config.objective
+def _gap(patient: Patient) -> Comparison:
+    """The target's view against the one that ships; of several target runs, the one in the middle stands for all."""
+    objective, ships = patient.config.objective, patient.scores(patient.student.design.ships)
     if objective.target != "recorded":
-        target = patient.scores(ViewKind(objective.target)).micro_f1
-    else:
-        runs = [replace(patient, path=run, student=checkpoint.load(run / "model")) for run in objective.target_runs]
-        target = sum(run.scores(teaching_view(run.path)).micro_f1 for run in runs) / len(runs)
-    return {"target": target, "ships": patient.scores(patient.student.design.ships).micro_f1}
+        return compare(patient.scores(ViewKind(objective.target)), ships)
+    runs = [replace(patient, path=run, student=checkpoint.load(run / "model")) for run in objective.target_runs]
+    targets = sorted((run.scores(teaching_view(run.path)) for run in runs), key=lambda scores: scores.micro_f1)
+    return compare(targets[len(targets) // 2], ships)
 
 
 def _losses(run: Path) -> list[float]:
@@ -133,8 +152,6 @@ def _inputs(patient: Patient, other: Patient | None) -> Finding:
         return unmeasured(WORSE_INPUTS, "this run did not learn to read knowledge")
     if other is None:
         return unmeasured(WORSE_INPUTS, "give --against a run that was trained on the knowledge-enhanced view alone")
-    if other.config.objective.student != "knowledge":
-        raise UsageError(f"{other.path}: not trained on the knowledge-enhanced view alone, so no comparison for it")
     if not _informed(patient.posts):
         return unmeasured(WORSE_INPUTS, "these posts have neither captions nor knowledge")
     comparison = compare(patient.scores(ViewKind.KNOWLEDGE), other.scores(ViewKind.KNOWLEDGE))
@@ -142,18 +159,35 @@ def _inputs(patient: Patient, other: Patient | None) -> Finding:
 
 
 def _inputs_finding(comparison: Comparison) -> Finding:
-    low, high = comparison.interval
     return Finding(
         WORSE_INPUTS,
-        Verdict.FOUND if high < 0 else Verdict.ABSENT,
+        Verdict.FOUND if comparison.interval.high < 0 else Verdict.ABSENT,
+        means="A student of two views may read the knowledge worse than one that does nothing else, and then has less "
+        "to pass on.",
         rule="the knowledge-enhanced view is worse than that of a run that read nothing else, its interval below 0",
         advice="train in two stages: a run of the knowledge-enhanced view alone, then objective.target = 'recorded' "
         "with that run in objective.target_runs; or objective.task_loss = 'target', or a lower objective.weight",
         figures=(
             ("F1 of the knowledge-enhanced view, this run", f"{100 * comparison.first:.2f}"),
             ("F1 of the knowledge-enhanced view, the other run", f"{100 * comparison.second:.2f}"),
-            ("difference, 95 % interval", f"{100 * comparison.difference:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"),
+            ("difference, 95 % interval", difference(comparison)),
         ),
+    )
+
+
+def _found_again(config: ExperimentConfig, run: Path, data: Path | None) -> ExperimentConfig:
+    """The configuration with places that hold: runs moved along with this one, and a corpus that was moved."""
+    beside = [run.parent / target.name for target in config.objective.target_runs]
+    targets = [
+        there if not target.exists() and there.exists() else target
+        for target, there in zip(config.objective.target_runs, beside, strict=True)
+    ]
+    own = config.data.path if config.data.path.exists() or not data else data
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"path": own}),
+            "objective": config.objective.model_copy(update={"target_runs": tuple(targets)}),
+        }
     )
 
 

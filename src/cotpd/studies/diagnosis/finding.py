@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from cotpd.evaluation import Comparison
 from cotpd.evaluation.table import aligned
 
 
@@ -20,10 +23,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``rule``: by which figures the verdict is reached. ``header`` and ``rows``: a table of figures."""
+    """``means``: what it is and why it matters; ``rule``: by which figures it counts as found, or why they are not
+    there. ``header`` and ``rows``: a table of figures.
+    """
 
     signature: str
     verdict: Verdict
+    means: str = ""
     rule: str = ""
     advice: str = ""
     figures: tuple[tuple[str, str], ...] = ()
@@ -35,22 +41,48 @@ class Finding:
         return {**asdict(self), "figures": dict(self.figures)}
 
     def __str__(self) -> str:
+        lines = [f"{self.verdict.value}: {self.signature}"]
+        if self.verdict is Verdict.UNKNOWN:
+            return f"{lines[0]}\n  {self.rule}"
+        lines += _wrapped(self.means)
         width = max((len(name) for name, _ in self.figures), default=0)
-        lines = [f"{self.verdict.value}: {self.signature}", *([f"  ({self.rule})"] if self.rule else [])]
-        lines += [f"  {name.ljust(width)}  {value}" for name, value in self.figures]
+        lines += ["", *(f"  {name.ljust(width)}  {value}" for name, value in self.figures)]
         if self.rows:
             lines += ["", *("  " + line for line in aligned(self.header, self.rows).splitlines())]
+        lines += ["", *_wrapped(f"Counts as found if {self.rule}.")]
         if self.verdict is Verdict.FOUND and self.advice:
-            lines += ["", f"  Change: {self.advice}"]
+            lines += ["", *_wrapped(f"What to change: {self.advice}.")]
         return "\n".join(lines)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """How many failures were looked for and found, in a line or two."""
+    counts = Counter(finding.verdict for finding in findings)
+    measured = len(findings) - counts[Verdict.UNKNOWN]
+    if not measured:
+        return f"None of {len(findings)} known failures can be looked for in this run."
+    found = [finding.signature for finding in findings if finding.verdict is Verdict.FOUND]
+    told = f"Of {measured} failures looked for, {len(found) or 'none'} {'show' if len(found) > 1 else 'shows'}"
+    told += f": {'; '.join(found)}." if found else "."
+    return told + (f" {counts[Verdict.UNKNOWN]} could not be measured." if counts[Verdict.UNKNOWN] else "")
+
+
+def difference(comparison: Comparison) -> str:
+    """A difference in points of F1 with its 95 % interval."""
+    low, high = comparison.interval
+    return f"{100 * comparison.difference:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
 
 
 def unmeasured(signature: str, why: str) -> Finding:
     """A signature that could not be looked for."""
-    return Finding(signature, Verdict.UNKNOWN, why)
+    return Finding(signature, Verdict.UNKNOWN, rule=why)
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """What was found, then what was not, then what could not be measured."""
     order = list(Verdict)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.verdict)))
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)

@@ -19,7 +19,7 @@ from cotpd.views.view import ViewKind
 
 SIGNATURE = "the prompts collapsed"
 
-_VARIANCE, _CHANGED = 0.01, 0.005
+_CHANGED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def prompt_finding(student: Student, posts: Sequence[Example]) -> Finding:
     if student.generator is None:
         return unmeasured(SIGNATURE, "this student has no prompts")
     figures = measure_prompts(student, posts)
-    found = figures.variance < _VARIANCE or figures.swapped < _CHANGED
     return Finding(
         SIGNATURE,
-        Verdict.FOUND if found else Verdict.ABSENT,
-        rule=f"under {100 * _VARIANCE:.0f} % of the prompts' mean square differs between posts, or another post's "
-        f"prompts change the predictions of under {100 * _CHANGED:.1f} % of the posts",
+        Verdict.FOUND if figures.swapped < _CHANGED else Verdict.ABSENT,
+        means="The soft prompts should differ from post to post and matter; else they are so much ballast.",
+        rule=f"another post's prompts change the predictions of under {100 * _CHANGED:.0f} % of the posts: either they "
+        "hardly vary, or what they say is not heard",
         advice="raise optimisation.generator_learning_rate; let the queries look at the encoder's states "
         "(prompt.looks_at); check by a run with prompt.looks_at = 'nothing' whether they are worth their cost",
         figures=(

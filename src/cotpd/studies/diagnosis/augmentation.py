@@ -1,0 +1,98 @@
+"""Augmentation that hurts: labels of variants that are wrong, and variants unlike what people write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from cotpd.core.records import Example, VariantKind
+from cotpd.evaluation import Comparison
+from cotpd.evaluation.evaluator import evaluate
+from cotpd.evaluation.matching import ExactEntities, ExactRelations
+from cotpd.evaluation.table import percent
+from cotpd.inference.decoding import decode
+from cotpd.student.student import Student
+from cotpd.studies.diagnosis.finding import Finding, Verdict, difference, unmeasured
+
+SIGNATURE = "the augmentation hurts"
+
+_NOISE, _DRIFT = 0.10, 2.0
+_MOST = 500
+
+
+class KindFigures(NamedTuple):
+    """Of the variants of one kind: how many, F1 of the student on their labels and on those of their parents, and the
+    share of their words that no training post holds.
+    """
+
+    kind: VariantKind
+    num: int
+    f1: float
+    f1_parents: float
+    new_words: float
+
+
+def augmentation_finding(
+    student: Student, train: Sequence[Example], held_out: Sequence[Example], *, plain: Comparison | None
+) -> Finding:
+    """The verdict on the variants among the training posts; ``plain``: this run against one without variants."""
+    variants = [post for post in train if post.origin]
+    if not variants:
+        return unmeasured(SIGNATURE, "this run was trained without variants (data.augmentation)")
+    written = [post for post in train if not post.origin]
+    known = _vocabulary(written)
+    new_in_dev = _new_words(held_out, known)
+    kinds = list(_kinds(student, variants, written, known))
+    noisy = [one.kind for one in kinds if one.f1_parents - one.f1 > _NOISE]
+    adrift = [one.kind for one in kinds if one.new_words > _DRIFT * max(new_in_dev, 0.01)]
+    worse = plain is not None and plain.interval.high < 0
+    return Finding(
+        SIGNATURE,
+        Verdict.FOUND if worse or noisy or adrift else Verdict.ABSENT,
+        means="Variants teach wrong labels (noise) or another language than the posts are written in (drift).",
+        rule=f"on the labels of a kind's variants the student is {100 * _NOISE:.0f} points of F1 below those of their "
+        f"parents (noise), or they hold over {_DRIFT:g} times as many new words as these posts (drift), or the run is "
+        "worse than one without variants (--against), its interval below 0",
+        advice=_advice(noisy, adrift),
+        figures=(
+            ("new words in these posts, which people wrote", f"{100 * new_in_dev:.1f} %"),
+            ("against a run without variants", difference(plain) if plain else "give one by --against"),
+        ),
+        header=("variants", "number", "F1 on their labels", "F1 on their parents", "new words"),
+        rows=tuple(
+            (one.kind.value, f"{one.num:,}", percent(one.f1), percent(one.f1_parents), f"{100 * one.new_words:.1f} %")
+            for one in kinds
+        ),
+    )
+
+
+def _kinds(
+    student: Student, variants: Sequence[Example], written: Sequence[Example], known: frozenset[str]
+) -> Iterator[KindFigures]:
+    parents = {post.id: post for post in written}
+    for kind in VariantKind:
+        own = [post for post in variants if post.origin and post.origin.kind is kind][:_MOST]
+        if not own:
+            continue
+        theirs = {post.origin.parent: parents[post.origin.parent] for post in own if post.origin}
+        yield KindFigures(kind, len(own), _f1(student, own), _f1(student, [*theirs.values()]), _new_words(own, known))
+
+
+def _f1(student: Student, posts: Sequence[Example]) -> float:
+    rule = ExactRelations() if student.design.task == "relations" else ExactEntities()
+    return evaluate(decode(student, posts, kind=student.design.ships), posts, rule=rule, resamples=0).micro_f1
+
+
+def _vocabulary(posts: Sequence[Example]) -> frozenset[str]:
+    return frozenset(word.casefold() for post in posts for word in post.words)
+
+
+def _new_words(posts: Sequence[Example], known: frozenset[str]) -> float:
+    words = [word.casefold() for post in posts for word in post.words]
+    return sum(word not in known for word in words) / len(words) if words else 0.0
+
+
+def _advice(noisy: Sequence[VariantKind], adrift: Sequence[VariantKind]) -> str:
+    odd = ", ".join(dict.fromkeys(kind.value for kind in (*noisy, *adrift)))
+    which = f"leave {odd} out of data.augmentation.kinds" if odd else "train without variants"
+    return f"{which}, or lower data.augmentation.share; read some of them with `cotpd show` before you trust the others"

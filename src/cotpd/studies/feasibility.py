@@ -1,0 +1,58 @@
+"""What a plan asks and no run could answer, found before hours of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import UsageError
+from cotpd.studies.plan import Plan, Side
+
+
+class Place(NamedTuple):
+    """Where one side of a comparison takes scores from: a run's view on a set of posts."""
+
+    run: str
+    view: str
+    score: str
+
+
+def places_of(side: Side, on: Sequence[str], shipped: Mapping[str, str]) -> list[Place]:
+    """The places of a side; ``on``: the scores where it names none, ``shipped``: the view that each run ships."""
+    parts = [(text, *text.partition("@")[::2]) for text in side]
+    return [Place(run, view or shipped.get(run, ""), score) for text, run, view in parts for score in side[text] or on]
+
+
+def check_comparisons(plan: Plan, configs: Mapping[str, ExperimentConfig]) -> None:
+    """Raise `UsageError` for a comparison that could never be made, or would count posts twice; ``configs`` by run."""
+    shipped = {name: config.objective.student for name, config in configs.items()}
+    for planned in plan.all_comparisons:
+        sides = [places_of(side, plan.scores_of(planned), shipped) for side in planned.sides]
+        for place in (place for side in sides for place in side):
+            _check_place(place, plan, shipped)
+        for side in sides:
+            _check_posts(side, plan, configs)
+        if sides[0] == sides[1]:
+            raise UsageError(f"comparison {planned.title}: a run in one view is compared with itself")
+        splits = [[plan.scores[place.score].split for place in side] for side in sides]
+        if any(other != splits[0] for other in splits):
+            told = ", ".join(" + ".join(side) for side in splits)
+            raise UsageError(f"comparison {planned.title}: its sides are scored on different posts ({told})")
+
+
+def _check_place(place: Place, plan: Plan, shipped: Mapping[str, str]) -> None:
+    runs = plan.scores[place.score].runs
+    if plan.runs[place.run].folds:
+        raise UsageError(f"run {place.run} has folds, which are targets and not scored, so it cannot be compared")
+    if runs and place.run not in runs:
+        raise UsageError(f"run {place.run} is compared on {place.score}, but scores.{place.score}.runs leaves it out")
+    if place.view == "prompt" != shipped[place.run]:
+        raise UsageError(f"run {place.run} has no prompts (it ships the {shipped[place.run]} view): no @prompt of it")
+
+
+def _check_posts(side: Sequence[Place], plan: Plan, configs: Mapping[str, ExperimentConfig]) -> None:
+    sets = [(plan.scores[p.score].data or configs[p.run].data.path, plan.scores[p.score].split) for p in side]
+    for number, (data, split) in enumerate(sets):
+        if (data, split) in sets[:number]:
+            raise UsageError(f"a comparison pools the {split} posts of {data} twice, which would feign certainty")

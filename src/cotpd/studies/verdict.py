@@ -1,0 +1,45 @@
+"""What a comparison says, in a word and in a sentence."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from cotpd.evaluation.resampling import LEVEL
+from cotpd.studies.results import Compared
+
+
+class Verdict(StrEnum):
+    """Whether one side leads."""
+
+    AHEAD = "ahead"
+    BEHIND = "behind"
+    UNDECIDED = "undecided"
+
+
+def verdict_of(one: Compared) -> Verdict:
+    """AHEAD or BEHIND where the interval lies on one side of 0 and p holds after Holm's correction; else UNDECIDED."""
+    if one.p_holm > 1 - LEVEL or one.interval.low <= 0 <= one.interval.high:
+        return Verdict.UNDECIDED
+    return Verdict.AHEAD if one.lead > 0 else Verdict.BEHIND
+
+
+def remarks(one: Compared) -> list[str]:
+    """What a reader must know beside the figures, the worst first."""
+    found, verdict = [], verdict_of(one)
+    if one.run_is_control and verdict is Verdict.AHEAD:
+        found.append("a control leads: what it lacks is not what makes the gain")
+    if one.run_is_control and verdict is Verdict.UNDECIDED:
+        found.append("a control, and no gain is shown: as it should be")
+    if one.baseline_is_control:
+        found.append("the baseline is a control: the lead is what the control lacks")
+    if verdict is Verdict.AHEAD and one.lead < one.at_least:
+        found.append(f"less than the {100 * one.at_least:g} points that were asked for")
+    if verdict is Verdict.UNDECIDED and not one.interval.low <= 0 <= one.interval.high:
+        found.append("its own interval excludes 0, but not after Holm's correction for all comparisons")
+    if min(one.num_seeds) == 1:
+        found.append("a single seed: the interval knows nothing of other seeds")
+    elif min(one.num_seeds) == 2:
+        found.append("two seeds settle nothing: the interval is as wide as that")
+    if not one.is_paired:
+        found.append("the sides have different seeds, so they are not paired")
+    return found
