@@ -61,6 +61,11 @@ class DataConfig(Section):
     """The share of the training posts to train on, drawn by the seed; smaller shares nest in larger ones."""
     left_out: str | None = Field(default=None, pattern=r"^\d+/\d+$")
     """A fold of the training posts to leave out, as `K/N`: N such runs give cross-fitted targets."""
+    reversed_pairs: dict[str, str] = {}
+    """For corpora that state one direction of a pair: the label of its reverse by its own, learnt, too.
+
+    A relation that holds one way has `None`, a symmetric one itself; see corpora.md.
+    """
     augmentation: AugmentationConfig = AugmentationConfig()
     """Posts of augmented.jsonl beside the corpus to train on."""
     corruption: Literal["none", "shuffled", "truncated", "noised", "missing"] = "none"
