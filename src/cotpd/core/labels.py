@@ -142,7 +142,7 @@ def from_iob1(tags: Sequence[str]) -> list[str]:
 def split_tag(tag: str) -> tuple[str, str]:
     """``B-PER`` as ``("B", "PER")``, ``O`` as ``("O", "")``; the type may hold hyphens itself."""
     prefix, hyphen, name = tag.partition("-")
-    if tag != OUTSIDE and not (hyphen and name and prefix in ("B", "I", "E", "S", "L", "U")):
+    if tag != OUTSIDE and not (hyphen and name.strip() and prefix in ("B", "I", "E", "S", "L", "U")):
         raise DataError(f"{tag!r} is no tag; O or a B-, I-, E-, S-, L- or U- with a type is expected")
     return prefix, name
 

@@ -1,4 +1,4 @@
-"""The format of Hugging Face `datasets`: a directory with ``tokens`` and ``ner_tags``; needs the extra ``formats``."""
+"""The format of Hugging Face `datasets`: a directory with ``tokens`` and tags; needs the extra ``formats``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ MARK = "state.json"
 def read(path: Path, reading: Reading) -> Iterator[Row]:
     """Read a directory saved by ``Dataset.save_to_disk``, in order.
 
-    Tags are names, or numbers whose names the dataset tells. ``id`` and ``image_id`` are read where they are given.
-    Errors reported: a row without tokens or tags, more of the one than of the other, a tag that is none. Raises
-    `MissingExtraError` without `datasets`.
+    Tags are the column ``ner_tags``, else ``tags``: names, or numbers whose names the dataset tells. ``id`` and
+    ``image_id`` are read where they are given; other columns are not kept, and counted. Errors reported: a row without
+    tokens or tags, more of the one than of the other, a tag that is none. Raises `DataError` for a dataset without
+    these columns and `MissingExtraError` without `datasets`.
     """
     return distinct_ids(_rows(path, reading), reading)
 
@@ -55,6 +56,10 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     return +losses
 
 
+_TAGS = ("ner_tags", "tags")
+"""The columns that may hold tags, in the order in which they are looked for."""
+
+
 class _Post(BaseModel):
     model_config = ConfigDict(strict=True)
 
@@ -80,11 +85,15 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
 def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _Post]]:
     """The rows that can be read, with their places."""
     dataset = _load(path)
-    names = _names(dataset.features.get("ner_tags"))
-    columns = [name for name in _Post.model_fields if name in dataset.column_names]
-    for number, row in enumerate(dataset.select_columns(columns), 1):
+    if not (source := next((name for name in _TAGS if name in dataset.column_names), "")):
+        present = ", ".join(dataset.column_names)
+        raise DataError(f"no column {' or '.join(_TAGS)} among {present}; rename the one with tags", where=str(path))
+    names = _names(dataset.features[source])
+    columns = [name for name in (*_Post.model_fields, source) if name in dataset.column_names]
+    reading.not_kept(path, Counter({name: len(dataset) for name in dataset.column_names if name not in columns}))
+    for number, row in enumerate(dataset.select_columns(dict.fromkeys(columns)), 1):
         where = f"{path}:{number}"
-        tags = _named(row.get("ner_tags"), names)
+        tags = _named(row[source], names)
         if (post := reading.fitting({**row, "ner_tags": tags}, where, _Post)) is None:
             continue
         if len(post.tokens) != len(post.ner_tags):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from cotpd.core.files import read_jsonl
+from cotpd.core.files import read_jsonl, read_lines
 from cotpd.core.labels import Repair, TagScheme, to_entities
 from cotpd.core.records import Entity, Example
 from cotpd.core.splitting import Rule
@@ -26,7 +26,8 @@ Splitting = Rule | Literal["spaces"]
 Model = TypeVar("Model", bound=BaseModel)
 _INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
 _CONTROLS = {"Cc", "Zl", "Zp"}
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_SPACES = set(" \t\n\r")
+_HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -83,7 +84,7 @@ class Reading:
         return tuple(kept)
 
     def check_words(self, words: Sequence[str], places: Sequence[str]) -> None:
-        """Report words that nobody sees, U+FFFD, and control or bidi characters, each at its place."""
+        """Report words that nobody sees, U+FFFD, and control, bidi or byte order marks, each at its place."""
         for word, where in zip(words, places, strict=True):
             if not word or word.isalnum():
                 continue
@@ -92,8 +93,22 @@ class Reading:
                 self.warn("invisible-word", where, f"the word {quoted(word)} has no visible character")
             elif "\ufffd" in word:
                 self.warn("replacement-character", where, f"U+FFFD in {quoted(word)}: a character was lost before")
-            elif categories & _CONTROLS or _BIDI.search(word):
+            elif categories & _CONTROLS or _HIDDEN.search(word):
                 self.warn("control-character", where, f"a control character in {quoted(word)}")
+
+    def lines(self, path: Path) -> Iterator[tuple[int, str]]:
+        """``(number, line)`` of a text file; what is not UTF-8, and a CR alone that ends no line here, are errors."""
+        for number, line in read_lines(path, on_defect=lambda error: self.report(Defect.of(error, "encoding"))):
+            if "\r" in line:
+                self.fail("lone-cr", f"{path}:{number}", "a CR without LF in the line; end lines with LF or CRLF")
+            yield number, line
+
+    def has_label(self, label: str, where: str) -> bool:
+        """Whether a label is one; a blank one is reported as an error."""
+        if label.strip():
+            return True
+        self.fail("empty-label", where, "an entity or relation with a blank label; give it one or remove it")
+        return False
 
     def json_rows(self, path: Path, model: type[Model]) -> Iterator[tuple[str, Model]]:
         """``(file:line, row)`` of a JSONL file; a line that does not fit the model is reported and left out.
@@ -118,7 +133,12 @@ class Reading:
         for number, word in enumerate(words, 1):
             if not word:
                 self.fail("empty-word", where, f"word {number} is empty; remove it or give the word")
-            elif set(word) & set(" \t\n\r"):
+        self.check_spaces(words, [where] * len(words))
+
+    def check_spaces(self, words: Sequence[str], places: Sequence[str]) -> None:
+        """Report words with white space in or around them, each at its place."""
+        for number, (word, where) in enumerate(zip(words, places, strict=True), 1):
+            if set(word) & _SPACES:
                 self.warn("space-in-word", where, f"word {number} holds white space: {quoted(word)}")
 
     def _encodable(self, values: Any, where: str) -> Any:

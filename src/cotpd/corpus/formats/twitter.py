@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cotpd.core.errors import DataError
-from cotpd.core.files import read_lines, write_atomic
+from cotpd.core.files import write_atomic
 from cotpd.core.labels import OUTSIDE, from_iob1, is_tag, to_tags
 from cotpd.core.records import Example
-from cotpd.corpus.defects import Defect, quoted
+from cotpd.corpus.defects import quoted
 from cotpd.corpus.formats.row import Reading, Row, begun, distinct_ids
 
 _IMAGE = "IMGID:"
@@ -33,8 +33,8 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     """Write a file that reads back the same, orphans included; returns how many values the format cannot hold.
 
-    Raises `DataError` for a word or image id that is empty or holds a tab or a line break, and for entities that
-    overlap.
+    Raises `DataError` for a word or image id that is empty or holds a tab or a line break, for a type with one or with
+    a space at its end, and for entities that overlap.
     """
     losses: Counter[str] = Counter()
     blocks = []
@@ -79,6 +79,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
             reading.warn("empty-post", block.where, "a post without words; it is left out")
             continue
         reading.check_words(block.words, block.places)
+        reading.check_spaces(block.words, block.places)
         name = block.image_id or f"{path.stem}:{block.where.rpartition(':')[2]}"
         tags = from_iob1(block.tags) if reading.scheme == "IOB1" else block.tags
         entities = reading.entities(tags, block.places)
@@ -87,7 +88,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
 
 def _blocks(path: Path, reading: Reading) -> Iterator[_Block]:
     block: _Block | None = None
-    for number, line in read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))):
+    for number, line in reading.lines(path):
         where = f"{path}:{number}"
         begins = line.startswith(_IMAGE) and "\t" not in line
         if begins and block is not None:
@@ -144,8 +145,14 @@ def _checked(tag: str, where: str, reading: Reading) -> str:
 def _block(example: Example) -> str:
     lines = [] if example.image_id is None else [f"{_IMAGE}{_writable(example.image_id.strip(), example.id)}"]
     for word, tag in zip(example.words, lenient_tags(example), strict=True):
-        lines.append(f"{_writable(word, example.id)}\t{tag}")
+        lines.append(f"{_writable(word, example.id)}\t{_writable_tag(tag, example.id)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _writable_tag(tag: str, where: str) -> str:
+    if tag.endswith(" "):
+        raise DataError(f"the type {quoted(tag[2:])} cannot be written in this format: a space at its end", where=where)
+    return _writable(tag, where)
 
 
 def _writable(text: str, where: str) -> str:

@@ -30,8 +30,11 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
     """
     not_kept: Counter[str] = Counter()
     for number, (where, value) in enumerate(json_values(path, reading), 1):
-        post = reading.fitting(_named(value, _POST), where, _Post)
-        if post is None:
+        if not isinstance(value, list) or len(value) != len(_POST):
+            found = f"an array of {len(value)}" if isinstance(value, list) else type(value).__name__
+            reading.fail("bad-row", where, f"[{', '.join(_POST)}] is expected, found {found}; see docs/corpora.md")
+            continue
+        if (post := reading.fitting(_named(value, _POST), where, _Post)) is None:
             continue
         not_kept["topics"] += bool(post.topic)
         not_kept["links"] += sum(bool(mention.link) for mention in post.mentions)
