@@ -10,11 +10,11 @@ from pathlib import Path
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import write_atomic
-from cotpd.core.labels import OUTSIDE, detect_scheme, from_iob1, is_tag
+from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
 from cotpd.corpus.defects import quoted
 from cotpd.corpus.formats.row import Reading, Row, begun
-from cotpd.corpus.formats.twitter import lenient_tags
+from cotpd.corpus.formats.tags import count_lost_orphans, lenient_tags, told_scheme
 
 _DOCUMENT = "-DOCSTART-"
 _UNKNOWN = "_"
@@ -32,15 +32,13 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
     """
     sentences = list(_sentences(path, reading))
     _check_numbers(sentences, reading)
-    scheme = reading.scheme or detect_scheme(sentence.tags for sentence in sentences)
-    if scheme == "IOB1" and reading.scheme is None:
-        reading.warn("tag-scheme", str(path), "the tags look like IOB1 and are read so: an I- begins an entity")
+    scheme = told_scheme((sentence.tags for sentence in sentences), path, reading)
     for sentence in sentences:
-        tags = from_iob1(sentence.tags) if scheme == "IOB1" else sentence.tags
         reading.check_words(sentence.words, sentence.places)
         reading.check_spaces(sentence.words, sentence.places)
         name = f"{path.stem}:{sentence.places[0].rpartition(':')[2]}"
-        yield Row(Example(name, tuple(sentence.words), reading.entities(tags, sentence.places)), sentence.places[0])
+        entities = reading.entities(sentence.tags, sentence.places, scheme)
+        yield Row(Example(name, tuple(sentence.words), entities), sentence.places[0])
 
 
 def tags(path: Path, reading: Reading) -> list[list[str]]:
@@ -54,17 +52,14 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     Raises `DataError` for a word that is empty or holds a space, a tab or a line break, and for overlapping entities.
     """
     losses: Counter[str] = Counter()
-    blocks, sequences, num_orphans, line = [], [], 0, 1
-    for example in examples:
-        sequences.append(lenient_tags(example))
-        blocks.append(_block(example, sequences[-1]))
-        num_orphans += sum(entity.orphan for entity in example.entities)
+    posts, blocks, line = list(examples), [], 1
+    for example in posts:
+        blocks.append(_block(example, lenient_tags(example)))
         losses["relations"] += len(example.relations)
         losses["images"] += example.image_id is not None
         losses["ids"] += example.id != f"{path.stem}:{line}"
         line += len(example.words) + 1
-    if detect_scheme(sequences) == "IOB1":
-        losses["orphans"] += num_orphans
+    losses["orphans"] += count_lost_orphans(posts)
     write_atomic(path, begun("\n".join(blocks)))
     return +losses
 

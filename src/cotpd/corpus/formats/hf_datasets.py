@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from cotpd.core.errors import DataError, MissingExtraError
-from cotpd.core.labels import OUTSIDE, detect_scheme, from_iob1, is_tag
+from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
-from cotpd.corpus.formats.twitter import lenient_tags
+from cotpd.corpus.formats.tags import count_lost_orphans, lenient_tags, told_scheme
 
 MARK = "state.json"
 """The file by which a directory is known as a saved dataset."""
@@ -50,10 +50,8 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     with tempfile.TemporaryDirectory(dir=path.parent) as temporary, _without_bars(datasets):
         datasets.Dataset.from_dict(columns, features=features).save_to_disk(f"{temporary}/{path.name}")
         Path(temporary, path.name).rename(path)
-    losses = Counter(relations=sum(len(example.relations) for example in posts))
-    if detect_scheme(tags) == "IOB1":
-        losses["orphans"] = sum(entity.orphan for example in posts for entity in example.entities)
-    return +losses
+    num_relations = sum(len(example.relations) for example in posts)
+    return +Counter(relations=num_relations, orphans=count_lost_orphans(posts))
 
 
 _TAGS = ("ner_tags", "tags")
@@ -71,13 +69,10 @@ class _Post(BaseModel):
 
 def _rows(path: Path, reading: Reading) -> Iterator[Row]:
     posts = list(_posts(path, reading))
-    scheme = reading.scheme or detect_scheme(post.ner_tags for _, post in posts)
-    if scheme == "IOB1" and reading.scheme is None:
-        reading.warn("tag-scheme", str(path), "the tags look like IOB1 and are read so: an I- begins an entity")
+    scheme = told_scheme((post.ner_tags for _, post in posts), path, reading)
     for where, post in posts:
-        tags = from_iob1(post.ner_tags) if scheme == "IOB1" else post.ner_tags
         reading.check_row_words(post.tokens, where)
-        entities = reading.entities(tags, [where] * len(tags))
+        entities = reading.entities(post.ner_tags, [where] * len(post.ner_tags), scheme)
         name = post.id or f"{path.name}:{where.rpartition(':')[2]}"
         yield Row(Example(name, tuple(post.tokens), entities, image_id=post.image_id), where)
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from cotpd.core.files import read_jsonl, read_lines
-from cotpd.core.labels import Repair, TagScheme, to_entities
+from cotpd.core.labels import Repair, TagScheme, defect_of, from_iob1, to_entities
 from cotpd.core.records import Entity, Example
 from cotpd.core.splitting import Rule
 from cotpd.corpus.defects import Defect, Report, Severity, quoted
@@ -74,11 +74,12 @@ class Reading:
         """The type under which a type of the file is known."""
         return self.label_map.get(label, label)
 
-    def entities(self, tags: Sequence[str], places: Sequence[str]) -> tuple[Entity, ...]:
+    def entities(self, tags: Sequence[str], places: Sequence[str], scheme: TagScheme | None) -> tuple[Entity, ...]:
         """The entities of well-formed tags, renamed and repaired; every orphan is reported at its word's place."""
         kept = []
-        for entity in to_entities(tags):
-            if entity.orphan and not self._keeps(tags[entity.span.start], places[entity.span.start]):
+        for entity in to_entities(from_iob1(tags) if scheme == "IOB1" else tags, scheme=scheme):
+            start, end = entity.span.start, entity.span.end
+            if entity.orphan and not self._keeps(defect_of(tags[start:end], scheme), places[start]):
                 continue
             kept.append(replace(entity, label=self.label(entity.label)))
         return tuple(kept)
@@ -150,13 +151,13 @@ class Reading:
             return json.loads(_SURROGATE.sub("\ufffd", text))
         return values
 
-    def _keeps(self, tag: str, where: str) -> bool:
+    def _keeps(self, wrong: str, where: str) -> bool:
         if self.repair is Repair.STRICT:
-            self.fail("orphan-tag", where, f"{tag} continues nothing; choose the repair conlleval or drop")
+            self.fail("orphan-tag", where, f"{wrong}; choose the repair conlleval or drop")
         elif self.repair is Repair.DROP:
-            self.warn("orphan-tag", where, f"{tag} continues nothing: the entity is left out")
+            self.warn("orphan-tag", where, f"{wrong}: the entity is left out")
         else:
-            self.warn("orphan-tag", where, f"{tag} continues nothing: an entity begins here (strict scoring has none)")
+            self.warn("orphan-tag", where, f"{wrong}: it is an entity all the same (strict scoring has none)")
         return self.repair is not Repair.DROP
 
 
