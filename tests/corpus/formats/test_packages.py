@@ -121,6 +121,13 @@ def test_a_broken_row_is_an_error_with_its_place(tokens: Any, tags: Any, kind: s
     assert (defect.kind, defect.where, defect.severity) == (kind, f"{tmp_path / 'train'}:2", Severity.ERROR)
 
 
+def test_a_dataset_without_rows_is_an_error(tmp_path: Path) -> None:
+    """The package itself fails on one with an IndexError."""
+    save(tmp_path / "train", tokens=[], ner_tags=[])
+    with pytest.raises(DataError, match="without rows"):
+        read("hf_datasets", tmp_path / "train")
+
+
 def test_a_directory_of_something_else_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("datasets", reason="the extra formats (datasets) is missing")
     (tmp_path / "state.json").write_text("{}", encoding="utf-8")
