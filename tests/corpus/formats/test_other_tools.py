@@ -29,7 +29,9 @@ GERMEVAL = "# n-tv 2005\n1\tAnna\tB-PER\tO\n2\tvon\tI-PER\tO\n3\tA\tO\tO\n\n1\tB
         ("gliner", '[{"tokenized_text": ["a"], "ner": [[0, 0, " "]]}]', "empty-label"),
         ("gliner", '[{"tokenized_text": ["a"], "ner": [[0, 0, "X"]], "relations": [[0, 1, "r"]]}]', "bad-span"),
         ("gliner", '[{"tokenized_text": ["a"], "ner": [[0, 0, "X"]], "relations": [[0, 0, ""]]}]', "empty-label"),
-        ("wikidiverse", '[["a", "i", "a", "PER", "", "", "w", ["c"], "t", 0, 1]]', "bad-row"),
+        ("wikidiverse", '[["a", "i", "a", "PER", "", "", "w", ["c"], "t", 0]]', "bad-row"),
+        ("wikidiverse", '[["a", "i", "b", "PER", "", "", "w", ["c"], "t", 0, 1]]', "mention-differs"),
+        ("wikidiverse", '[["a", "i", "a", "PER", "", "", "w", ["c"], "t", "0", 1]]', "bad-row"),
         ("label_studio", '[{"text": "a", "id": 1, "label": [{"start": 0, "end": 1, "labels": ["X"]}]}]', "bad-row"),
     ],
 )
@@ -97,6 +99,22 @@ def test_the_relations_of_gliner_are_read(read: Any) -> None:
     [example], defects = read("gliner", json.dumps([{**post, "relations": [[1, 2, "member_of"]]}]))
     assert example.relations == (Relation(Span(0, 2), Span(3, 4), "member_of"),)
     assert [defect.kind for defect in defects] == ["overlap", "not-kept"]
+
+
+def test_the_files_of_wikidiverse_with_candidates_are_read(read: Any) -> None:
+    """They hold a mention an array; as posts of their own, each would deny the other mentions of its sentence."""
+    rest = ["", "", "wiki/X", ["X", "Y"], "sports"]
+    values = [
+        ["Anna joins Ajax", "i.jpg", "Anna", "Person", *rest, 0, 4],
+        ["Anna joins Ajax", "i.jpg", "Ajax", "Team", *rest, 11, 15],
+        ["Anna joins Ajax", "j.jpg", "Ajax", "Team", *rest, 11, 15],
+    ]
+    found, [defect] = read("wikidiverse", json.dumps(values))
+    assert [(example.id, [entity.label for entity in example.entities]) for example in found] == [
+        ("a:1", ["Person", "Team"]),
+        ("a:2", ["Team"]),
+    ]
+    assert defect.message.endswith("6 candidates, 3 links, 2 topics")
 
 
 def test_events_of_brat_are_not_kept_and_their_triggers_are_no_entities(read: Any) -> None:
