@@ -131,6 +131,7 @@ def test_a_broken_row_is_an_error_with_its_place(row: Any, kind: str, tmp_path: 
         ({"text": " \n"}, "empty-post"),
         ({"words": ["New York"]}, "space-in-word"),
         ({"words": ["a"], "voice": "fan"}, "unknown-key"),
+        ({"words": ["a", "b"], "text": "a c"}, "text-differs"),
         ('{"words": ["a\\ud83d"]}', "lone-surrogate"),
         ({"words": ["a", "\xa0"]}, "invisible-word"),
         ({"words": ["ok"], "id": "a:1"}, "repeated-id"),

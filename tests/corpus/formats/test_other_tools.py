@@ -60,6 +60,12 @@ def test_a_word_between_tabs_keeps_its_spaces(read: Any) -> None:
     assert (example.words, defect.kind, defect.where[-2:]) == (("New York",), "space-in-word", ":1")
 
 
+def test_a_line_with_more_columns_than_the_others_is_reported(read: Any) -> None:
+    """Between spaces, half of a word with a space in it becomes a column that nobody reads."""
+    found, [defect] = read("conll2003", "Anna NNP I-NP B-PER\nNew York NNP I-NP B-LOC\n")
+    assert (defect.kind, defect.where[-2:], found[0].words) == ("columns-differ", ":2", ("Anna", "New"))
+
+
 @pytest.mark.parametrize("line", ["-DOCSTART- -X- O O", "-DOCSTART-", "-DOCSTART-\tO", "-DOCSTART- -X- -X-\tO"])
 def test_a_document_begins_in_any_way(line: str, read: Any) -> None:
     found, defects = read("conll2003", f"{line}\n\nAnna B-PER\n{line}\nBo B-PER\n")

@@ -72,7 +72,7 @@ class _Sentence:
 
 
 def _sentences(path: Path, reading: Reading) -> Iterator[_Sentence]:
-    sentence = _Sentence()
+    sentence, usual = _Sentence(), 0
     for number, line in reading.lines(path):
         where = f"{path}:{number}"
         columns = _columns(line.strip(" \t"))
@@ -83,6 +83,10 @@ def _sentences(path: Path, reading: Reading) -> Iterator[_Sentence]:
         elif _is_comment(columns):
             reading.warn("comment", where, f"left out: {quoted(line)}")
         else:
+            usual = usual or len(columns)
+            if len(columns) not in (1, usual):
+                message = f"{len(columns)} columns, where the first line has {usual}: {quoted(line)}; is it one word?"
+                reading.warn("columns-differ", where, message)
             _add_word(sentence, columns, where, reading)
     if sentence.words:
         yield sentence

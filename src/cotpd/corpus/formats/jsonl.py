@@ -98,11 +98,17 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
             continue
         if line.model_extra:
             reading.warn("unknown-key", where, f"not read: {', '.join(sorted(line.model_extra))}")
+        if line.words is not None and line.text is not None and _plain(line.text) != _plain("".join(line.words)):
+            reading.warn("text-differs", where, "words and text are not the same; words count")
         example = _Resolver(line, where, reading).example(f"{path.stem}:{where.rpartition(':')[2]}")
         if example.words:
             yield Row(example, where, line.split)
         else:
             reading.warn("empty-post", where, "a post without words; it is left out")
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split())
 
 
 class _Resolver:
