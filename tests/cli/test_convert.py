@@ -1,16 +1,22 @@
 """`cotpd convert`: there and back nothing is lost unsaid; wrong calls write nothing."""
 
+import io
 import json
+import sys
 from collections.abc import Callable
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.formats import FORMATS
 
 Run = Callable[..., Any]
+_NEEDS = {"hf_datasets": "datasets", "spacy_docbin": "spacy"}
+READY = [name for name in FORMATS if name not in _NEEDS or find_spec(_NEEDS[name])]
 POSTS = "IMGID:7\nAnna\tB-PER\nat\tO\nAjax\tI-OTHER\n\nIMGID:8\nBo\tB-PER\n"
 
 
@@ -65,6 +71,57 @@ def test_losses_are_printed_and_every_defect_is_in_the_json(cotpd: Run, data: Pa
     assert [defect["kind"] for defect in report["defects"]] == ["orphan-tag"]
 
 
+@pytest.mark.parametrize("to", READY)
+def test_splits_stay_apart_in_every_format(to: str, cotpd: Run, sample_path: Path, tmp_path: Path) -> None:
+    there = cotpd("convert", sample_path, tmp_path / "there", "--to", to)
+    assert (there.code, there.err) == (0, "")
+    assert cotpd("convert", tmp_path / "there", tmp_path / "back", "--to", "jsonl").code == 0
+    before, after = Corpus.from_path(sample_path), Corpus.from_path(tmp_path / "back")
+    assert list(after.splits) == list(before.splits)
+    if to in ("mnre", "tacred"):  # a pair a line
+        assert len(after.train) == sum(len(post.relations) for post in before.train)
+    else:
+        assert [len(posts) for posts in after.splits.values()] == [len(posts) for posts in before.splits.values()]
+
+
+def test_stdin_and_stdout_take_the_place_of_files(cotpd: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is said of the posts goes to stderr, so that a pipe holds nothing else."""
+    content = "IMGID:7\n\u00e9\tB-PER\nb\tI-LOC\n".encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    done = cotpd("convert", "-", "-", "--from", "twitter", "--to", "jsonl")
+    assert done.code == 0
+    assert json.loads(done.out)["id"] == "7"
+    assert "1 posts to <stdout>; lost: nothing" in done.err
+    assert "<stdin>:3: I-LOC continues nothing" in done.err
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"IMGID:7\nb\n")))
+    done = cotpd("convert", "-", tmp_path / "a.jsonl", "--from", "twitter")
+    assert (done.code, done.out) == (5, "")
+    assert done.err.startswith("error: <stdin>:2: no tag")
+
+
+def test_a_directory_is_written_whole_or_not_at_all(cotpd: Run, tmp_path: Path) -> None:
+    """A word of dev cannot be written: what was written of train would stand in the way of the next try."""
+    rows = [{"words": ["a"], "split": "train"}, {"words": ["New York"], "split": "dev"}]
+    (tmp_path / "posts.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    done = cotpd("convert", tmp_path / "posts.jsonl", tmp_path / "out", "--to", "conll2003")
+    assert (done.code, [path.name for path in tmp_path.iterdir()]) == (5, ["posts.jsonl"])
+
+
+def test_annotations_of_brat_are_never_overwritten(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.ann").write_text("mine", encoding="utf-8")
+    done = cotpd("convert", data / "train.txt", tmp_path / "a.txt", "--to", "brat")
+    assert (done.code, "a.ann exists" in done.err) == (2, True)
+    assert (tmp_path / "a.ann").read_text(encoding="utf-8") == "mine"
+
+
+def test_variants_are_copied(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    origin = {"parent": "7", "kind": "style", "template": "style.v1", "model": "m"}
+    row = {"id": "7~1", "words": ["a"], "origin": origin}
+    (data / "augmented.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert cotpd("convert", data, tmp_path / "out", "--to", "jsonl").code == 0
+    assert Corpus.from_path(tmp_path / "out").augmented[0].id == "7~1"
+
+
 def test_types_are_renamed_and_tags_repaired(cotpd: Run, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "train.jsonl"
     assert cotpd("convert", data / "train.txt", out, "--label-map", "OTHER=MISC").code == 0
@@ -90,6 +147,10 @@ def test_words_of_running_text_come_back_when_they_are_spaced(cotpd: Run, tmp_pa
         (("data/train.txt", "a.jsonl", "--from", "excel"), 2, "no format 'excel'"),
         (("data", "a.jsonl"), 2, "several splits"),
         (("data", "data", "--to", "jsonl"), 2, "exists"),
+        (("-", "a.jsonl"), 2, "by --from"),
+        (("data", "-"), 2, "by --to"),
+        (("data", "-", "--to", "brat"), 2, "several files"),
+        (("data", "-", "--to", "jsonl"), 2, "several splits"),
         (("data", "out", "--to", "jsonl", "--label-map", "OTHER"), 2, "OLD=NEW"),
         (("data", "out", "--to", "jsonl", "--columns", "x"), 2, "two numbers"),
         (("data", "out", "--to", "jsonl", "--posts", "train"), 2, "SPLIT=NUMBER"),

@@ -30,3 +30,12 @@ def test_what_is_left_out_and_what_is_kept_make_the_whole() -> None:
 def test_a_post_without_an_image_is_drawn_by_its_id() -> None:
     posts = [Example(f"{number}", ("a",)) for number in range(40)]
     assert 5 < sum(in_fold(post, "1/2") for post in posts) < 35
+
+
+@pytest.mark.parametrize("part", ["{0}#1", "{0}[0:50]", "{0}[0:50]#2"])
+@pytest.mark.parametrize("fold", ["1/3", "2/3", "3/3"])
+def test_pairs_and_windows_lie_in_the_fold_of_their_post(part: str, fold: str) -> None:
+    """Without an image the id alone tells: hashed whole, each pair would be drawn anew, and its post's gold leak."""
+    posts = [Example(f"post-{number}", ("a",)) for number in range(100)]
+    parts = [Example(part.format(post.id), ("a",)) for post in posts]
+    assert [in_fold(post, fold) for post in posts] == [in_fold(piece, fold) for piece in parts]

@@ -2,13 +2,26 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seqeval import scheme
+from seqeval.metrics import sequence_labeling
 
 from cotpd.core.errors import DataError
-from cotpd.core.labels import OUTSIDE, LabelSet, Repair, Scheme, detect_scheme, from_iob1, to_entities, to_tags
+from cotpd.core.labels import (
+    OUTSIDE,
+    LabelSet,
+    Repair,
+    Scheme,
+    TagScheme,
+    detect_scheme,
+    from_iob1,
+    to_entities,
+    to_tags,
+)
 from cotpd.core.records import Entity, Span
 
 PREFIXED = [f"{prefix}-{name}" for prefix in "BIESLU" for name in ("PER", "LOC", "geo-loc")]
@@ -31,6 +44,48 @@ def test_tags_give_back_the_entities_they_were_made_of(post: tuple[list[Entity],
     assert list(to_entities(to_tags(entities, num_words, scheme), Repair.STRICT)) == entities
 
 
+SCHEMES: dict[TagScheme, Any] = {"BIO": scheme.IOB2, "BIOES": scheme.IOBES, "BILOU": scheme.BILOU}
+
+
+@st.composite
+def tags_of(draw: st.DrawFn, prefixes: str) -> list[str]:
+    """Any tags of these prefixes, in any order."""
+    return draw(st.lists(st.sampled_from(["O", *(f"{p}-{name}" for p in prefixes for name in ("PER", "LOC"))])))
+
+
+@given(st.data(), st.sampled_from(["BIO", "BIOES", "BILOU"]))
+def test_what_dropping_keeps_is_what_seqeval_counts_in_strict_mode(data: st.DataObject, name: TagScheme) -> None:
+    """In BIOES an entity that nothing ends is broken, too, and no entity in strict scores."""
+    tags = data.draw(tags_of(name.replace("O", "")))
+    expected = [(e.start, e.end, e.tag) for e in scheme.Tokens(tags, SCHEMES[name]).entities]
+    kept = to_entities(tags, Repair.DROP, scheme=name)
+    assert [(e.span.start, e.span.end, e.label) for e in kept] == expected
+    broken = len(to_entities(tags, Repair.CONLLEVAL, scheme=name)) > len(kept)
+    if broken:
+        with pytest.raises(DataError, match="repair with conlleval or drop"):
+            to_entities(tags, Repair.STRICT, scheme=name)
+    else:
+        assert to_entities(tags, Repair.STRICT, scheme=name) == kept
+
+
+@given(st.data(), st.sampled_from(["BIO", "BIOES"]))
+def test_what_conlleval_keeps_is_what_seqeval_counts_by_default(data: st.DataObject, name: TagScheme) -> None:
+    tags = data.draw(tags_of(name.replace("O", "")))
+    expected = [(start, end + 1, label) for label, start, end in sequence_labeling.get_entities(tags)]
+    assert [(e.span.start, e.span.end, e.label) for e in to_entities(tags, scheme=name)] == expected
+
+
+@pytest.mark.parametrize("name", ["BIOES", "BILOU"])
+def test_an_entity_that_nothing_ends_follows_the_repair(name: TagScheme) -> None:
+    tags = ["B-PER", "I-PER", "O", "B-LOC", "E-LOC" if name == "BIOES" else "L-LOC"]
+    first, second = to_entities(tags, scheme=name)
+    assert (first.orphan, second.orphan) == (True, False)
+    assert to_entities(tags, Repair.DROP, scheme=name) == (second,)
+    with pytest.raises(DataError, match=f"I-PER is the last of its entity, which nothing ends in {name}, at word 1"):
+        to_entities(tags, Repair.STRICT, scheme=name)
+    assert not any(entity.orphan for entity in to_entities(tags)), "BIO does not end entities"
+
+
 @given(st.lists(st.sampled_from(["O", *PREFIXED])))
 def test_any_tags_are_read_and_repair_policies_agree_on_what_is_sound(tags: list[str]) -> None:
     lenient = to_entities(tags, Repair.CONLLEVAL)
@@ -46,11 +101,11 @@ def test_an_orphan_begins_an_entity_is_dropped_or_is_an_error() -> None:
         (Span(3, 4), "LOC", False),
         (Span(4, 5), "PER", True),
     ]
-    with pytest.raises(DataError, match="I-PER at word 2"):
+    with pytest.raises(DataError, match="I-PER continues nothing, at word 2"):
         to_entities(tags, Repair.STRICT)
 
 
-@pytest.mark.parametrize("tag", ["", "B", "B-", "X-PER", "PER", "o"])
+@pytest.mark.parametrize("tag", ["", "B", "B-", "B- ", "X-PER", "PER", "o"])
 def test_what_is_no_tag_is_refused(tag: str) -> None:
     with pytest.raises(DataError, match="is no tag"):
         to_entities([tag])

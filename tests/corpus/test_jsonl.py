@@ -16,6 +16,7 @@ from cotpd.corpus.formats import jsonl
 from cotpd.corpus.formats.row import Reading
 
 _TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
+_LABELS = _TEXTS.filter(str.strip)
 
 
 @st.composite
@@ -24,8 +25,8 @@ def examples(draw: st.DrawFn) -> Example:
     words = tuple(draw(st.lists(_TEXTS, min_size=1, max_size=6)))
     borders = sorted(draw(st.sets(st.integers(0, len(words)))))
     spans = [Span(start, end) for start, end in pairwise(borders)]
-    entities = tuple(Entity(span, draw(_TEXTS), orphan=draw(st.booleans())) for span in spans if draw(st.booleans()))
-    relations = tuple(Relation(span, spans[0], draw(_TEXTS)) for span in spans[1:])
+    entities = tuple(Entity(span, draw(_LABELS), orphan=draw(st.booleans())) for span in spans if draw(st.booleans()))
+    relations = tuple(Relation(span, spans[0], draw(_LABELS)) for span in spans[1:])
     return Example(draw(_TEXTS), words, entities, relations, draw(st.none() | _TEXTS))
 
 
@@ -108,6 +109,11 @@ _ENTITY = {"start": 0, "end": 1, "label": "PER"}
         ({"text": "a  b", "entities": [{**_ENTITY, "start": 1, "end": 3}]}, "bad-span"),
         ({"text": "a", "entities": [{**_ENTITY, "end": 2}]}, "bad-span"),
         ({"words": ["a"], "entities": [_ENTITY, {**_ENTITY, "label": "LOC"}]}, "overlap"),
+        ({"words": ["a"], "entities": [{**_ENTITY, "label": " "}]}, "empty-label"),
+        ({"words": ["a"], "relations": [{"head": [0, 1], "tail": [0, 1], "label": ""}]}, "empty-label"),
+        ({"words": ["a"], "entities": [{**_ENTITY, "text": "b"}]}, "mention-differs"),
+        ({"text": "a b", "entities": [{**_ENTITY, "text": "b"}]}, "mention-differs"),
+        ('{"words": ["a"], "words": ["b"]}', "unreadable"),
         ({"words": ["a"], "relations": [{"head": 0, "tail": [0, 1], "label": "r"}]}, "bad-span"),
         ({"words": ["a"], "relations": [{"head": [0, 1, 2], "tail": [0, 1], "label": "r"}]}, "bad-span"),
     ],
@@ -125,6 +131,7 @@ def test_a_broken_row_is_an_error_with_its_place(row: Any, kind: str, tmp_path: 
         ({"text": " \n"}, "empty-post"),
         ({"words": ["New York"]}, "space-in-word"),
         ({"words": ["a"], "voice": "fan"}, "unknown-key"),
+        ({"words": ["a", "b"], "text": "a c"}, "text-differs"),
         ('{"words": ["a\\ud83d"]}', "lone-surrogate"),
         ({"words": ["a", "\xa0"]}, "invisible-word"),
         ({"words": ["ok"], "id": "a:1"}, "repeated-id"),

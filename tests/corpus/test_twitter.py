@@ -164,6 +164,26 @@ def test_bioes_tags_are_read(tmp_path: Path) -> None:
     assert defects == []
 
 
+def test_an_entity_that_nothing_ends_is_reported_in_bioes(tmp_path: Path) -> None:
+    """Strict scoring of BIOES does not count it: kept in silence, gold would have one entity more."""
+    [example], [defect] = read("IMGID:1\na\tB-PER\nb\tO\nc\tS-LOC\n", tmp_path / "a.txt")
+    assert [(entity.label, entity.orphan) for entity in example.entities] == [("PER", True), ("LOC", False)]
+    assert (defect.kind, defect.where[-1], "nothing ends in BIOES" in defect.message) == ("orphan-tag", "2", True)
+
+
+def test_a_mixture_of_schemes_is_reported(tmp_path: Path) -> None:
+    _, [defect] = read("IMGID:1\na\tS-PER\nb\tU-LOC\n", tmp_path / "a.txt")
+    assert (defect.kind, defect.severity) == ("tag-scheme", Severity.WARNING)
+
+
+def test_an_orphan_behind_its_own_type_is_counted(tmp_path: Path) -> None:
+    """An I- there would join the two entities, so it is written as a B-."""
+    first, second = Entity(Span(0, 1), "PER"), Entity(Span(1, 2), "PER", orphan=True)
+    example = Example("1", ("a", "b"), (first, second), image_id="1")
+    assert twitter.write(tmp_path / "a.txt", [example]) == Counter(orphans=1)
+    assert read((tmp_path / "a.txt").read_bytes(), tmp_path / "a.txt")[0] == [example]
+
+
 def test_what_the_format_cannot_hold_is_counted_or_refused(tmp_path: Path) -> None:
     relation = Relation(Span(0, 1), Span(1, 2), "/per/loc/x")
     examples = [Example("a", ("b", "c"), relations=(relation,), image_id="1"), Example("1#2", ("d",), image_id="1")]

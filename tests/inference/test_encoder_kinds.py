@@ -81,6 +81,12 @@ KINDS: dict[str, tuple[str, Specials, Callable[[], Tokenizer], dict[str, Any]]] 
     "ModernBERT": ("modernbert", BERT, lambda: byte_level(BERT), {"cls_token_id": 0, "sep_token_id": 1}),
     "MPNet": ("mpnet", MPNET, lambda: word_piece(MPNET, lowercase=True), {}),
     "ELECTRA": ("electra", BERT, lambda: word_piece(BERT, lowercase=True), {"embedding_size": 16}),
+    "DeBERTa-v3": (
+        "deberta-v2",
+        BERT,
+        lambda: unigram(BERT),
+        {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False},
+    ),
     "ALBERT": ("albert", BERT, lambda: unigram(BERT), {"embedding_size": 16}),
 }
 
@@ -135,6 +141,15 @@ def test_words_keep_their_pieces_whatever_stands_beside_them(encoder: Path) -> N
     assert all(pieces.of(words))
     assert pieces.of(words) == [pieces.of([word])[0] for word in words]
     assert pieces.of(["\u200d", "cup", "\ufe0f", "cup"])[1::2] == pieces.of(["cup", "cup"])
+
+
+def test_the_name_of_a_special_piece_is_text(encoder: Path) -> None:
+    """A post that says [SEP] would end there, and one that says [PAD] hold padding in its midst."""
+    pieces = Pieces(Tokenizer.from_file(str(encoder / "tokenizer.json")))
+    names = ["[CLS]", "[SEP]", "[PAD]", "<s>", "</s>", "<pad>", "a</s>b"]
+    special = {*pieces.opening, *pieces.closing, pieces.pad}
+    assert [name for name, found in zip(names, pieces.of(names), strict=True) if special & set(found)] == []
+    assert special & set(pieces.of_text("the [SEP] cup </s>")) == set()
 
 
 def test_running_text_has_the_pieces_of_its_words(encoder: Path) -> None:

@@ -21,13 +21,18 @@ SMALL = {
     "max_position_embeddings": 40,
     "pad_token_id": 1,
 }
-KINDS = {
+DISENTANGLED = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
+KINDS: dict[str, dict[str, Any]] = {
     "bert": {},
     "roberta": {},
     "xlm-roberta": {},
     "mpnet": {},
     "electra": {"embedding_size": 8},
     "albert": {"embedding_size": 8},
+    "deberta": DISENTANGLED,
+    "deberta-v2": {**DISENTANGLED, "embedding_size": 8, "position_buckets": 8, "share_att_key": True},
+    "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
+    "data2vec-text": {},
     "modernbert": {"cls_token_id": 2, "sep_token_id": 3, "bos_token_id": 2, "eos_token_id": 3},
 }
 

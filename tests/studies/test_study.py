@@ -1,6 +1,5 @@
 """A study makes each run once, survives a kill anywhere, tells of failures, and refuses what is not the planned run."""
 
-import fcntl
 import json
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from safetensors import SafetensorError
 
 from cotpd.core.errors import TrainingError
-from cotpd.distillation import feed, recipe, targets, trainer
+from cotpd.distillation import recipe, trainer
 from cotpd.studies import making
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
@@ -260,46 +259,6 @@ def test_a_run_that_was_begun_goes_on_where_its_files_lie_now(
     assert not study(moved, out=tmp_path / "out").failures
     config = (tmp_path / "out" / "taught-seed1" / "config.toml").read_text(encoding="utf-8")
     assert str(tmp_path / "out" / "target-seed1") in config
-
-
-def test_targets_are_recorded_by_one_process_at_a_time(
-    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two processes that are taught by the same run would write its targets into the same directory."""
-    text = f"""
-        [runs.target]
-        "objective.student" = "knowledge"
-        {ALONE}
-        [runs.taught]
-        "objective.target" = "recorded"
-        "objective.target_runs" = ["target"]
-        "objective.task_loss" = "student"
-    """
-    out, seen = tmp_path / "out", []
-    real_read, real_update = targets.read_targets, recipe.Trainer._update
-
-    def is_held() -> bool:
-        with (out / "locks" / "targets-target-seed1").open("ab") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
-
-    def reads(runs: Any, *args: Any) -> Any:
-        if runs:
-            seen.append(("recording", is_held()))
-        return real_read(runs, *args)
-
-    def updates(self: Any, step: Any) -> Any:
-        if self._run.path.name == "taught-seed1" and self._state.step == 2:
-            seen.append(("training", is_held()))
-        return real_update(self, step)
-
-    monkeypatch.setattr(feed, "read_targets", reads)
-    monkeypatch.setattr(recipe.Trainer, "_update", updates)
-    assert not study(read_plan(text), out=out).failures
-    assert seen == [("recording", True), ("training", False)]
 
 
 def test_a_full_disk_ends_a_run_and_not_the_study(

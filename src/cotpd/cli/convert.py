@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,8 +25,10 @@ _SHOWN = 3
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A corpus directory or one file.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="A new file, or a new directory for several splits.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A corpus directory or one file; - is stdin.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="A new file, or a new directory for several splits; - is stdout.")
+    ],
     read_as: Annotated[str | None, typer.Option("--from", help=f"The format of IN: {_FORMATS}.")] = None,
     to: Annotated[str | None, typer.Option("--to", help="The format of OUT; by default what its ending tells.")] = None,
     repair: Annotated[Repair, typer.Option(help="What to do with tags that break the scheme.")] = Repair.CONLLEVAL,
@@ -51,16 +53,18 @@ def convert(
     """Write a corpus in another format, and say what that format cannot hold.
 
     Losses do not change the exit code: 0 written, 2 wrong usage (OUT exists), 5 bad data or a value that cannot be
-    written, 6 a package is missing. Captions and knowledge beside IN are copied into the directory OUT.
+    written, 6 a package is missing. Captions, knowledge and variants beside IN are copied into the directory OUT. With
+    - for OUT the posts go to stdout and all that is said of them to stderr; - needs --from or --to, and one file.
 
     Examples:
 
         cotpd convert data/twitter2017 data/twitter2017-jsonl --to jsonl
 
-        cotpd convert eng.testb test.jsonl --from conll2003 --label-map MISC=OTHER
+        cotpd convert eng.testb - --from conll2003 --to jsonl --label-map MISC=OTHER | jq -c .words
 
         cotpd convert data/twitter2017 data/twitter2017-600 --to jsonl --posts train=600 --posts dev=200
     """
+    from cotpd.cli.piped import piped
     from cotpd.corpus.conversion import Draw
     from cotpd.corpus.conversion import convert as write
     from cotpd.corpus.defects import Strict
@@ -76,11 +80,11 @@ def convert(
         splitting=_splitting(words),
         format=read_as,
     )
-    done = write(source, target, reading, to=to, draw=Draw(_sizes(posts or []), seed))
-    if as_json:
-        typer.echo(json.dumps(_to_dict(done, strict.warnings), ensure_ascii=False, indent=2))
-    else:
-        _print(done, strict.warnings)
+    with piped(source, target, read_as=read_as, to=to) as paths:
+        done = write(paths.source, paths.target, reading, to=to, draw=Draw(_sizes(posts or []), seed))
+    text = json.dumps(_to_dict(done, strict.warnings), ensure_ascii=False, indent=2)
+    text = text if as_json else "\n".join(_lines(done, strict.warnings))
+    typer.echo(paths.shown(text), err=paths.to_stdout)
 
 
 def _renaming(pairs: list[str]) -> dict[str, str]:
@@ -120,15 +124,15 @@ def _to_dict(done: Mapping[str, Written], defects: list[Defect]) -> dict[str, An
     }
 
 
-def _print(done: Mapping[str, Written], defects: list[Defect]) -> None:
+def _lines(done: Mapping[str, Written], defects: list[Defect]) -> Iterator[str]:
     for split, written in done.items():
         losses = ", ".join(f"{count:,} {kind}" for kind, count in sorted(written.losses.items()))
-        typer.echo(f"{split}: {written.posts:,} posts to {written.path}; lost: {losses or 'nothing'}")
+        yield f"{split}: {written.posts:,} posts to {written.path}; lost: {losses or 'nothing'}"
     kinds = Counter(defect.kind for defect in defects)
     shown: Counter[str] = Counter()
     for defect in sorted(defects, key=lambda defect: defect.kind):
         if not shown[defect.kind]:
-            typer.echo(f"\nwhile reading: {defect.kind} ({kinds[defect.kind]:,})")
+            yield f"\nwhile reading: {defect.kind} ({kinds[defect.kind]:,})"
         shown[defect.kind] += 1
         if shown[defect.kind] <= _SHOWN:
-            typer.echo(f"  {defect.where}: {defect.message}")
+            yield f"  {defect.where}: {defect.message}"

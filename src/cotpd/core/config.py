@@ -68,6 +68,11 @@ class DataConfig(Section):
     """
     rest_unlabelled: bool = False
     """Whether the training posts outside `train_share` are taught without their labels."""
+    reversed_pairs: dict[str, str] = {}
+    """For corpora that state one direction of a pair: the label of its reverse by its own, learnt, too.
+
+    A relation that holds one way has `None`, a symmetric one itself; see corpora.md.
+    """
     augmentation: AugmentationConfig = AugmentationConfig()
     """Posts of augmented.jsonl beside the corpus to train on."""
     corruption: Literal["none", "shuffled", "truncated", "noised", "missing"] = "none"

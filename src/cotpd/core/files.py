@@ -20,6 +20,7 @@ MANIFEST = "manifest.json"
 """The file of a directory that holds the SHA-256 of all its other files."""
 
 _BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
@@ -119,11 +120,14 @@ def read_lines(path: Path, *, on_defect: Callable[[DataError], None] = raise_def
     """Yield ``(number, line)`` of a UTF-8 text file, from 1, split at LF or CRLF only and without a BOM.
 
     Bytes that are not UTF-8 go to ``on_defect`` as a `DataError` with file:line; where it returns, they are read as
-    U+FFFD. Raises `DataError` for a file that cannot be read.
+    U+FFFD, but no line of UTF-16. Raises `DataError` for a file that cannot be read.
     """
     try:
         with path.open("rb") as stream:
             for number, raw in enumerate(stream, 1):
+                if number == 1 and raw.startswith(_UTF16):
+                    on_defect(DataError("UTF-16, not UTF-8; convert the file to UTF-8", where=f"{path}:1"))
+                    return
                 line = _decode(raw.removeprefix(_BOM) if number == 1 else raw, f"{path}:{number}", on_defect)
                 yield number, line.removesuffix("\n").removesuffix("\r")
     except OSError as error:
@@ -142,7 +146,7 @@ def read_jsonl(
             continue
         where = f"{path}:{number}"
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=unique_keys)
         except (ValueError, RecursionError) as error:
             on_defect(DataError(f"not a JSON object ({error}); each line holds one object", where=where))
             continue
@@ -150,6 +154,15 @@ def read_jsonl(
             yield where, row
         else:
             on_defect(DataError(f"a JSON object was expected, found {type(row).__name__}", where=where))
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object as a dict, for `json.JSONDecoder`. Raises ValueError for a key given twice: JSON keeps the last."""
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+        raise ValueError(f"the key {twice[:40]!a} twice")
+    return row
 
 
 def hash_file(path: Path) -> str:

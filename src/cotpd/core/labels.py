@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -23,10 +23,11 @@ _OPENS, _CLOSES = frozenset("BSU"), frozenset("ESLU")
 
 
 class Repair(StrEnum):
-    """What to do with a tag that cannot follow the one before it.
+    """What to do with an entity whose tags break the scheme.
 
-    ``conlleval``: an entity begins there (as conlleval and seqeval do); ``drop``: the orphan is left out;
-    ``strict``: a `DataError`.
+    It does so where an ``I-`` or ``E-`` continues nothing, and in BIOES and BILOU where no ``E-``, ``L-``, ``S-`` or
+    ``U-`` ends it. ``conlleval``: it is an entity all the same (as conlleval and seqeval have it); ``drop``: it is left
+    out; ``strict``: a `DataError`.
     """
 
     CONLLEVAL = "conlleval"
@@ -88,33 +89,73 @@ def to_tags(entities: Iterable[Entity], num_words: int, scheme: Scheme = "BIO") 
     return tags
 
 
-def to_entities(tags: Sequence[str], repair: Repair = Repair.CONLLEVAL) -> tuple[Entity, ...]:
+def to_entities(
+    tags: Sequence[str], repair: Repair = Repair.CONLLEVAL, *, scheme: TagScheme | None = None
+) -> tuple[Entity, ...]:
     """The entities that a sequence of BIO, BIOES or BILOU tags marks, in order.
 
-    A tag that breaks the scheme follows ``repair``; an entity begun so is marked ``orphan``. Raises `DataError`
-    for a tag that is neither ``O`` nor ``PREFIX-TYPE``, and for a broken one when ``repair`` is strict.
+    One that breaks the scheme follows ``repair`` and is marked ``orphan``; that nothing ends it breaks BIOES and BILOU
+    alone, which ``scheme`` tells. Raises `DataError` for a tag that is neither ``O`` nor ``PREFIX-TYPE``, and for a
+    broken entity when ``repair`` is strict.
     """
     found: list[Entity] = []
-    start, label, orphan = 0, "", False
+    start, label = 0, ""
     for position, tag in enumerate([*tags, OUTSIDE]):
         prefix, name = split_tag(tag)
         if label and (prefix in _OPENS or name != label or _closed(tags[position - 1])):
-            if not (orphan and repair is Repair.DROP):
-                found.append(Entity(Span(start, position), label, orphan=orphan))
+            wrong = defect_of(tags[start:position], scheme)
+            if wrong and repair is Repair.STRICT:
+                raise DataError(f"{wrong}, at word {start + 1}; repair with conlleval or drop")
+            if not (wrong and repair is Repair.DROP):
+                found.append(Entity(Span(start, position), label, orphan=bool(wrong)))
             label = ""
         if name and not label:
-            start, label, orphan = position, name, prefix not in _OPENS
-            if orphan and repair is Repair.STRICT:
-                raise DataError(f"{tag} at word {position + 1} continues nothing; repair with conlleval or drop")
+            start, label = position, name
     return tuple(found)
 
 
-def detect_scheme(sequences: Iterable[Sequence[str]]) -> TagScheme | None:
-    """The scheme that the tags of many posts follow; None where no entity or a mixture tells none.
+def defect_of(tags: Sequence[str], scheme: TagScheme | None) -> str:
+    """How the tags of one entity break the scheme, in words; empty where they do not."""
+    if split_tag(tags[0])[0] not in _OPENS:
+        return f"{tags[0]} continues nothing"
+    if scheme in ("BIOES", "BILOU") and not _closed(tags[-1]):
+        return f"{tags[-1]} is the last of its entity, which nothing ends in {scheme}"
+    return ""
 
-    ``E-`` or ``S-`` tell BIOES, ``L-`` or ``U-`` BILOU. Else it is IOB1 where more entities begin with ``I-`` than with
-    a ``B-`` that does not stand behind its own type. Raises `DataError` for what is no tag.
+
+class SchemeSigns(NamedTuple):
+    """What tells a scheme: the prefixes seen, and how many entities behind another type or none begin with each.
+
+    ``E-`` or ``S-`` tell BIOES, ``L-`` or ``U-`` BILOU, both nothing. Else it is IOB1 where more begin with an ``I-``
+    (``num_inside``) than with a ``B-`` (``num_begun``).
     """
+
+    prefixes: frozenset[str]
+    num_inside: int
+    num_begun: int
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether there are signs of both BIOES and BILOU."""
+        return bool(self.prefixes & set("ES")) and bool(self.prefixes & set("LU"))
+
+    @property
+    def scheme(self) -> TagScheme | None:
+        """The scheme; None where no entity or a mixture tells none."""
+        if self.is_mixed or not self.prefixes - {OUTSIDE}:
+            return None
+        if self.prefixes & set("ESLU"):
+            return "BIOES" if self.prefixes & set("ES") else "BILOU"
+        return "IOB1" if self.num_inside > self.num_begun else "BIO"
+
+
+def detect_scheme(sequences: Iterable[Sequence[str]]) -> TagScheme | None:
+    """The scheme that the tags of many posts follow, as `SchemeSigns` has it. Raises `DataError` for what is no tag."""
+    return scheme_signs(sequences).scheme
+
+
+def scheme_signs(sequences: Iterable[Sequence[str]]) -> SchemeSigns:
+    """What tells the scheme of the tags of many posts. Raises `DataError` for what is no tag."""
     prefixes: set[str] = set()
     num_inside = num_begun = 0
     for tags in sequences:
@@ -123,12 +164,7 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> TagScheme | None:
             prefixes.add(prefix)
             num_inside += prefix == "I" and name != type_before
             num_begun += prefix == "B" and name != type_before
-    bioes, bilou = bool(prefixes & set("ES")), bool(prefixes & set("LU"))
-    if bioes or bilou:
-        return None if bioes and bilou else "BIOES" if bioes else "BILOU"
-    if num_inside > num_begun:
-        return "IOB1"
-    return "BIO" if prefixes & set("BI") else None
+    return SchemeSigns(frozenset(prefixes), num_inside, num_begun)
 
 
 def from_iob1(tags: Sequence[str]) -> list[str]:
@@ -142,7 +178,7 @@ def from_iob1(tags: Sequence[str]) -> list[str]:
 def split_tag(tag: str) -> tuple[str, str]:
     """``B-PER`` as ``("B", "PER")``, ``O`` as ``("O", "")``; the type may hold hyphens itself."""
     prefix, hyphen, name = tag.partition("-")
-    if tag != OUTSIDE and not (hyphen and name and prefix in ("B", "I", "E", "S", "L", "U")):
+    if tag != OUTSIDE and not (hyphen and name.strip() and prefix in ("B", "I", "E", "S", "L", "U")):
         raise DataError(f"{tag!r} is no tag; O or a B-, I-, E-, S-, L- or U- with a type is expected")
     return prefix, name
 

@@ -37,7 +37,8 @@ class Span:
 class Entity:
     """A named entity: its words and its type.
 
-    ``orphan``: in the corpus it began with an ``I-`` tag; lenient scoring (conlleval) counts it, strict does not.
+    ``orphan``: its tags in the corpus break their scheme, as an ``I-`` that continues nothing; lenient scoring
+    (conlleval) counts it, strict does not.
     ``score``: the probability of the span under the student, None for gold.
     """
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +15,9 @@ import numpy as np
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.formats import FORMATS, named_format
+from cotpd.corpus.formats import FORMATS, brat, named_format
 from cotpd.corpus.formats.row import Reading
-from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, UNSPLIT
+from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, UNSPLIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,13 @@ def convert(
 ) -> dict[str, Written]:
     """Write the corpus at ``source`` to ``target`` in the format ``to``, else the one that its ending tells.
 
-    Several splits become files of a directory, named as those of the source; captions and knowledge that lie beside
-    the source are copied there. What reading leaves out goes to ``reading`` as defects. Raises `DataError` for what
-    cannot be read or written, `UsageError` when ``target`` exists, cannot hold several splits or tells no format.
+    Several splits become files of a directory, named as those of the source; captions, knowledge and variants that lie
+    beside the source are copied there. It is written whole or not at all. What reading leaves out goes to ``reading``
+    as defects. Raises `DataError` for what cannot be read or written, `UsageError` when ``target`` exists, cannot hold
+    several splits or tells no format.
     """
-    name = to or _told_format(target)
-    chosen = named_format(name)
-    if target.exists():
-        raise UsageError(f"{target} exists and is never overwritten; choose another name or remove it")
+    chosen = named_format(to or _told_format(target))
+    _refuse_taken([target, target.with_suffix(brat.ANNOTATIONS)] if chosen is FORMATS["brat"] else [target])
     corpus = Corpus.read(source, reading)
     is_file = target.suffix in {form.suffix for form in FORMATS.values()} - {""}
     if is_file and len(corpus.splits) > 1:
@@ -68,19 +69,38 @@ def convert(
     if unknown := draw.sizes.keys() - corpus.splits.keys():
         raise UsageError(f"{source} has no {min(unknown)} posts to draw from; it has {', '.join(corpus.splits)}")
     drawn = {split: draw.of(split, posts) for split, posts in corpus.splits.items()}
+    if is_file:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return {split: Written(target, len(x), dict(chosen.write(target, x))) for split, x in drawn.items()}
     done: dict[str, Written] = {}
-    for split, posts in drawn.items():
-        path = target if is_file else target / f"{_stem(corpus, split)}{chosen.suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        done[split] = Written(path, len(posts), dict(chosen.write(path, posts)))
-    if not is_file and source.is_dir():
-        _copy_companions(source, target)
+    with _whole_directory(target) as folder:
+        for split, posts in drawn.items():
+            name = f"{_stem(corpus, split)}{chosen.suffix}"
+            done[split] = Written(target / name, len(posts), dict(chosen.write(folder / name, posts)))
+        if source.is_dir():
+            _copy_companions(source, folder)
     return done
 
 
 def total(done: Mapping[str, Written]) -> Counter[str]:
     """The losses of all files together."""
     return sum((Counter(written.losses) for written in done.values()), Counter())
+
+
+def _refuse_taken(files: list[Path]) -> None:
+    if taken := [file for file in files if file.exists()]:
+        raise UsageError(f"{taken[0]} exists and is never overwritten; choose another name or remove it")
+
+
+@contextmanager
+def _whole_directory(path: Path) -> Iterator[Path]:
+    """A directory to fill, which then becomes ``path``; nothing is left of it where filling it fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
+        folder = Path(temporary) / path.name
+        folder.mkdir()
+        yield folder
+        folder.rename(path)
 
 
 def _told_format(target: Path) -> str:
@@ -99,6 +119,6 @@ def _stem(corpus: Corpus, split: str) -> str:
 
 
 def _copy_companions(source: Path, target: Path) -> None:
-    for name in (CAPTIONS, KNOWLEDGE):
+    for name in (CAPTIONS, KNOWLEDGE, AUGMENTED):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)

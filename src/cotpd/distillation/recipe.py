@@ -33,6 +33,7 @@ from cotpd.corpus.unlabelled import (
 from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.progress import Listener, Progress
+from cotpd.distillation.reversed_pairs import with_reversed_pairs
 from cotpd.distillation.run_directory import RunDirectory, State
 from cotpd.distillation.trainer import Trainer
 from cotpd.inference.decoding import decode
@@ -100,7 +101,8 @@ def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, .
     """The posts that a run learns from: a share, without a fold, with damaged knowledge, with variants, as is set."""
     train, _ = _shared(corrupted(corpus.train, config.data, seed=config.seed), config)
     train = without_fold(train, config.data.left_out)
-    return (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
+    train = (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
+    return with_reversed_pairs(train, config.data.reversed_pairs, relation_labels(corpus.examples))
 
 
 def unlabelled_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:

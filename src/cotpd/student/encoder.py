@@ -113,7 +113,9 @@ class TextEncoder(nn.Module):
         return states
 
 
-_POSITIONS_BEHIND_PADDING = frozenset({"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl"})
+_POSITIONS_BEHIND_PADDING = frozenset(
+    {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl", "xmod", "data2vec-text", "luke"}
+)
 
 
 def _locate(name: str, revision: str | None) -> Path:

@@ -16,8 +16,9 @@ class Pieces:
 
     Works for WordPiece, Unigram (XLM-R) and byte-level BPE (RoBERTa, ModernBERT). A word without any piece, such
     as a lone U+200D, U+FE0F or no-break space under WordPiece, is read as the unknown piece: by rule, a word is
-    never lost and its neighbours never move. ``opening``, ``between`` and ``closing`` are the special pieces
-    around one text and between two.
+    never lost and its neighbours never move. So is the name of a special piece that a text holds, such as ``[SEP]``
+    or ``</s>``, for a post cannot end itself. ``opening``, ``between`` and ``closing`` are the special pieces around
+    one text and between two.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -28,6 +29,8 @@ class Pieces:
         self.opening, self.between, self.closing = self._special_pieces()
         self.pad = self._id_of("[PAD]", "<pad>")
         self.unknown = self._id_of("[UNK]", "<unk>", "<|endoftext|>")
+        added = tokenizer.get_added_tokens_decoder()
+        self._special = {id_ for id_, token in added.items() if token.special} - {self.unknown}
         self._of_word = lru_cache(maxsize=100_000)(self._read_word)
 
     def of(self, words: Iterable[str]) -> list[tuple[int, ...]]:
@@ -44,7 +47,8 @@ class Pieces:
     def _encode(self, text: str) -> list[int]:
         """The pieces of a text; half a character, which no tokenizer takes, is read as U+FFFD."""
         whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return list(self.tokenizer.encode(self._prefix + whole, add_special_tokens=False).ids)
+        ids = self.tokenizer.encode(self._prefix + whole, add_special_tokens=False).ids
+        return [self.unknown if id_ in self._special else id_ for id_ in ids]
 
     def _needs_space(self) -> bool:
         """Byte-level BPE marks a word's beginning by the space before it, which a word alone lacks."""

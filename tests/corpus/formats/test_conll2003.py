@@ -33,7 +33,9 @@ def test_the_scheme_may_be_given(read: Any) -> None:
 
 def test_odd_shapes_are_read(read: Any) -> None:
     """CRLF, a BOM, tabs, a document without a blank line, a comment, a word that is #, no line end."""
-    content = "\ufeff-DOCSTART- -X- O O\r\nBo\tNNP\tI-NP\tB-PER\r\n# text = Bo #\r\n# # # O\r\n \r\n\r\nAjax B-ORG"
+    content = (
+        "\ufeff-DOCSTART- -X- O O\r\nBo\tNNP\tI-NP\tB-PER\r\n# text = Bo #\r\n# # # O\r\n \r\n\r\nAjax NNP I-NP B-ORG"
+    )
     found, [defect] = read("conll2003", content)
     assert [example.words for example in found] == [("Bo", "#"), ("Ajax",)]
     assert (defect.kind, defect.where.rpartition(":")[2]) == ("comment", "3")

@@ -72,6 +72,14 @@ def test_a_line_is_one_pair_of_a_post(tmp_path: Path) -> None:
         'f\'{{open("{marker}", "w")}}\'',
         "'' 'a'.__class__",
         "'%s' % 1",
+        "(x := open('{marker}', 'w'))",
+        "{{'a': 1}}; open('{marker}', 'w')",
+        "{{'a': 1}} if open('{marker}', 'w') else 2",
+        "{{**open('{marker}', 'w')}}",
+        "b'x'",
+        "1j",
+        "...",
+        "{{'a': 1}} # a comment",
     ],
 )
 def test_a_hostile_line_runs_nothing(line: str, tmp_path: Path) -> None:
@@ -104,11 +112,12 @@ def test_a_hostile_line_runs_nothing(line: str, tmp_path: Path) -> None:
         "'unclosed",
         "\x00",
         "1 2",
+        "{'relation': 'a', 'relation': 'b'}",
         "[1, 2]",
         "{1: 2}",
         "None",
     ],
-    ids=range(20),
+    ids=range(21),
 )
 def test_a_huge_or_broken_literal_is_refused(line: str, tmp_path: Path) -> None:
     found, [defect] = read(line, LINE, path=tmp_path / "a.txt")
@@ -134,6 +143,7 @@ def test_brackets_in_words_are_no_nesting() -> None:
         ({"h": {"name": "Anna"}}, "bad-row", 0),
         ({"token": "Anna Blum joins Ajax"}, "bad-row", 0),
         ({"relation": 4}, "bad-row", 0),
+        ({"relation": " "}, "empty-label", 0),
         ({"token": ["Anna", "Blum", "", "Ajax"]}, "empty-word", 1),
     ],
 )

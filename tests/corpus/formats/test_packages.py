@@ -44,6 +44,26 @@ def test_the_tokens_of_spacy_lose_their_line_breaks(tmp_path: Path) -> None:
     assert len(Corpus.from_path(path).train) == 1
 
 
+def test_what_a_docbin_holds_beside_entities_is_counted(tmp_path: Path) -> None:
+    """Spans of groups look like entities to people: a file of them alone would be read as one without any."""
+    tokens = pytest.importorskip("spacy.tokens", reason="the extra formats (spacy) is missing")
+    from spacy.vocab import Vocab
+
+    doc = tokens.Doc(Vocab(), words=["Anna", "wins"])
+    doc.spans["sc"] = [tokens.Span(doc, 0, 1, "PER"), tokens.Span(doc, 0, 2, "X")]
+    doc.cats = {"sports": 1.0}
+    part = tokens.Doc(doc.vocab, words=["Bo", "wins"])
+    part.set_ents([tokens.Span(part, 0, 1, "PER", kb_id="Q1")], missing=[tokens.Span(part, 1, 2)])
+    tokens.DocBin(docs=[doc, part]).to_disk(tmp_path / "train.spacy")
+    found, defects = read("spacy_docbin", tmp_path / "train.spacy")
+    assert [len(example.entities) for example in found] == [0, 1]
+    assert [(defect.kind, defect.where[-1]) for defect in defects[:2]] == [
+        ("not-annotated", "1"),
+        ("not-annotated", "2"),
+    ]
+    assert "1 categories, 1 links, 2 spans of the group sc" in defects[2].message
+
+
 @pytest.mark.parametrize("word", ["", " ", "\n"])
 def test_a_word_that_spacy_cannot_hold_is_refused(word: str, tmp_path: Path) -> None:
     pytest.importorskip("spacy", reason="the extra formats (spacy) is missing")
@@ -72,6 +92,20 @@ def test_a_saved_dataset_is_read_with_tags_as_names(tmp_path: Path) -> None:
     assert corpus.dev == (Example("7", ("Bo",), (Entity(Span(0, 1), "PER"),)),)
 
 
+def test_tags_may_have_another_name_and_other_columns_are_counted(tmp_path: Path) -> None:
+    save(tmp_path / "train", tokens=[["Anna"]], tags=[["B-PER"]], pos_tags=[["NNP"]])
+    [example], [defect] = read("hf_datasets", tmp_path / "train")
+    assert example.entities == (Entity(Span(0, 1), "PER"),)
+    assert (defect.kind, "1 pos_tags" in defect.message) == ("not-kept", True)
+
+
+def test_a_dataset_without_tags_is_an_error(tmp_path: Path) -> None:
+    """Without any known column it was read as no rows at all, and a split was gone with a mere warning."""
+    save(tmp_path / "train", words=[["Anna"]], ner=[["B-PER"]])
+    with pytest.raises(DataError, match=r"train: no column ner_tags or tags among words, ner"):
+        read("hf_datasets", tmp_path / "train")
+
+
 @pytest.mark.parametrize(
     ("tokens", "tags", "kind"),
     [
@@ -85,6 +119,13 @@ def test_a_broken_row_is_an_error_with_its_place(tokens: Any, tags: Any, kind: s
     save(tmp_path / "train", tokens=[["ok"], tokens], ner_tags=[["O"], tags])
     _, [defect] = read("hf_datasets", tmp_path / "train")
     assert (defect.kind, defect.where, defect.severity) == (kind, f"{tmp_path / 'train'}:2", Severity.ERROR)
+
+
+def test_a_dataset_without_rows_is_an_error(tmp_path: Path) -> None:
+    """The package itself fails on one with an IndexError."""
+    save(tmp_path / "train", tokens=[], ner_tags=[])
+    with pytest.raises(DataError, match="without rows"):
+        read("hf_datasets", tmp_path / "train")
 
 
 def test_a_directory_of_something_else_is_an_error(tmp_path: Path) -> None:

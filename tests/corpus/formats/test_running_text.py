@@ -189,7 +189,7 @@ def test_a_label_studio_task_is_read(read: Any) -> None:
     assert example.entities == (Entity(head, "PER"), Entity(tail, "ORG"))
     assert [(r.label, r.head, r.tail) for r in example.relations] == labels
     assert kinds(defects) == [("not-kept", Severity.WARNING)]
-    assert "1 annotations, 1 further labels of a region, 1 other results" in defects[0].message
+    assert "1 annotations, 1 choices results, 1 further labels of a region" in defects[0].message
 
 
 def test_offsets_of_browsers_are_seen(read: Any) -> None:

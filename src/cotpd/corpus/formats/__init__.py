@@ -91,7 +91,7 @@ def recognise(path: Path) -> str:
     first = _first_line(path) if path.suffix in SUFFIXES else "<"
     if first.startswith("{"):
         return "mnre"
-    if _has_columns(first, path):
+    if _has_columns(first) or (path.suffix == ".conll" and not first.startswith("IMGID:")):
         return "conll2003"
     if not first.startswith(("[", "<")):
         return "twitter"
@@ -131,11 +131,11 @@ def _first_value(path: Path) -> Any:
     return next((value for _, value in json_values(path, Reading(lambda defect: None))), None)
 
 
-def _has_columns(line: str, path: Path) -> bool:
+def _has_columns(line: str) -> bool:
     """Whether a line is one of CoNLL-2003: a document's first, or three columns and more before the tag."""
     columns = re.split(r"[ \t]+", line.strip())
     is_word = len(columns) > 2 and is_tag(columns[-1]) and line.count("\t") != 1
-    return columns[0] == "-DOCSTART-" or is_word or (path.suffix == ".conll" and " " in line and "\t" not in line)
+    return columns[0] == "-DOCSTART-" or is_word
 
 
 def _first_line(path: Path) -> str:

@@ -28,7 +28,8 @@ ANNOTATIONS = ".ann"
 
 _PLAIN = "_"
 _ENTITY = re.compile(r"(T\d+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
-_RELATION = re.compile(r"(R\d+)\t(\S+) \S+?:(T\d+) \S+?:(T\d+)\s*")
+_RELATION = re.compile(r"(R\d+)\t(\S+) \S+?:([TE]\d+) \S+?:([TE]\d+)\s*")
+_EVENT = re.compile(r"E\d+\t\S+?:(T\d+)(?: .*)?")
 _OTHERS = {"#": "notes", "*": "equivalences", "E": "events", "A": "attributes", "M": "attributes", "N": "links"}
 
 
@@ -36,9 +37,10 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
     """Read the posts of a text in order, each called ``<file name>:<line>``; of a directory, those of all its texts.
 
     Offsets may count a byte order mark or the CR of CRLF, whichever fits the annotations. Discontinuous entities and
-    what crosses lines are left out and reported; of entities that overlap the longest is kept. Events, attributes,
-    links and notes are not kept, and counted. Errors reported: a line that is no annotation, offsets at which the
-    mention does not stand, a relation of unknown entities (all left out), a text without annotations.
+    what crosses lines are left out and reported; of entities that overlap the longest is kept. Events and the spans
+    that trigger them, attributes, links and notes are not kept, and counted. Errors reported: a line that is no
+    annotation, offsets at which the mention does not stand, a relation of unknown entities (all left out), a text
+    without annotations.
     """
     for file in sorted(path.glob("*.txt")) if path.is_dir() else [path]:
         annotations = _annotations(file.with_suffix(ANNOTATIONS), reading)
@@ -86,28 +88,38 @@ class _Related(NamedTuple):
 
 @dataclass(slots=True)
 class _Annotations:
-    """What an annotation file holds, by id; ``left_out`` are the entities that cannot be held."""
+    """What an annotation file holds, by id; ``left_out`` are the entities that cannot be held.
+
+    ``triggers`` are the spans that are no entities, but words that tell of an event.
+    """
 
     entities: dict[str, _Marked] = field(default_factory=dict)
     relations: list[_Related] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
+    triggers: set[str] = field(default_factory=set)
 
 
 def _annotations(path: Path, reading: Reading) -> _Annotations:
     found = _Annotations()
     not_kept: Counter[str] = Counter()
-    for number, line in read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))):
+    for number, line in reading.lines(path):
         where = f"{path}:{number}"
         if match := _ENTITY.fullmatch(line):
             _add_entity(found, match, where, reading)
-        elif match := _RELATION.fullmatch(line):
+        elif (match := _RELATION.fullmatch(line)) and "E" in (match[3][0], match[4][0]):
+            not_kept["relations of events"] += 1
+        elif match:
             found.relations.append(_Related(match[2], match[3], match[4], where))
         elif line[:1] in _OTHERS and "\t" in line:
+            found.triggers |= {match[1] for match in [_EVENT.fullmatch(line)] if match}
             not_kept[_OTHERS[line[0]]] += 1
         elif line.strip():
             expected = "T1<tab>TYPE START END<tab>TEXT or R1<tab>TYPE Arg1:T1 Arg2:T2 is expected"
             reading.fail("bad-annotation", where, f"{quoted(line)}; {expected}")
-    reading.not_kept(path, not_kept)
+    triggers = found.triggers & found.entities.keys()
+    found.entities = {name: mark for name, mark in found.entities.items() if name not in triggers}
+    found.left_out |= triggers
+    reading.not_kept(path, not_kept + Counter({"triggers of events": len(triggers)}))
     return found
 
 
@@ -127,6 +139,8 @@ def _add_entity(found: _Annotations, match: re.Match[str], where: str, reading: 
 def _text(path: Path, annotations: _Annotations, reading: Reading) -> str:
     """The text as the annotations count it: without a byte order mark and with every CR, or with or without them."""
     lines = list(read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))))
+    if not lines:
+        return ""
     plain = "\n".join(line for _, line in lines)
     raw = path.read_bytes().decode("utf-8", "replace")
     counted = f" {raw[1:]}" if raw.startswith("\ufeff") else raw
@@ -140,7 +154,7 @@ def _stands(mention: Mention, text: str) -> bool:
 
 def _posts(path: Path, text: str, annotations: _Annotations, reading: Reading) -> Iterator[Row]:
     lines = _lines(text)
-    places = {name: _line_of(mark.mention, lines, reading) for name, mark in annotations.entities.items()}
+    places = {name: _line_of(mark.mention, text, lines, reading) for name, mark in annotations.entities.items()}
     names_of: defaultdict[int | None, list[str]] = defaultdict(list)
     for name, line in places.items():
         names_of[line].append(name)
@@ -172,11 +186,15 @@ def _lines(text: str) -> list[tuple[int, int]]:
     ]
 
 
-def _line_of(mention: Mention, lines: list[tuple[int, int]], reading: Reading) -> int | None:
+def _line_of(mention: Mention, text: str, lines: list[tuple[int, int]], reading: Reading) -> int | None:
     """The number of the line in which a mention begins; None, and a report, where it ends in another."""
     number = max(0, bisect_right(lines, (mention.start, sys.maxsize)) - 1)
     if mention.end <= lines[number][1] or number == len(lines) - 1:
         return number
+    if mention.text is not None and not _stands(mention, text):
+        there = quoted(text[mention.start : mention.end])
+        reading.fail("mention-differs", mention.where, f"there stands {there}, not {quoted(mention.text)}")
+        return None
     reading.warn("crosses-lines", mention.where, "an entity over several lines, each of which is a post; left out")
     return None
 

@@ -1,4 +1,4 @@
-"""The format of Hugging Face `datasets`: a directory with ``tokens`` and ``ner_tags``; needs the extra ``formats``."""
+"""The format of Hugging Face `datasets`: a directory with ``tokens`` and tags; needs the extra ``formats``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from cotpd.core.errors import DataError, MissingExtraError
-from cotpd.core.labels import OUTSIDE, detect_scheme, from_iob1, is_tag
+from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
-from cotpd.corpus.formats.twitter import lenient_tags
+from cotpd.corpus.formats.tags import count_lost_orphans, lenient_tags, told_scheme
 
 MARK = "state.json"
 """The file by which a directory is known as a saved dataset."""
@@ -24,9 +24,10 @@ MARK = "state.json"
 def read(path: Path, reading: Reading) -> Iterator[Row]:
     """Read a directory saved by ``Dataset.save_to_disk``, in order.
 
-    Tags are names, or numbers whose names the dataset tells. ``id`` and ``image_id`` are read where they are given.
-    Errors reported: a row without tokens or tags, more of the one than of the other, a tag that is none. Raises
-    `MissingExtraError` without `datasets`.
+    Tags are the column ``ner_tags``, else ``tags``: names, or numbers whose names the dataset tells. ``id`` and
+    ``image_id`` are read where they are given; other columns are not kept, and counted. Errors reported: a row without
+    tokens or tags, more of the one than of the other, a tag that is none. Raises `DataError` for a dataset without
+    these columns and `MissingExtraError` without `datasets`.
     """
     return distinct_ids(_rows(path, reading), reading)
 
@@ -49,10 +50,12 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     with tempfile.TemporaryDirectory(dir=path.parent) as temporary, _without_bars(datasets):
         datasets.Dataset.from_dict(columns, features=features).save_to_disk(f"{temporary}/{path.name}")
         Path(temporary, path.name).rename(path)
-    losses = Counter(relations=sum(len(example.relations) for example in posts))
-    if detect_scheme(tags) == "IOB1":
-        losses["orphans"] = sum(entity.orphan for example in posts for entity in example.entities)
-    return +losses
+    num_relations = sum(len(example.relations) for example in posts)
+    return +Counter(relations=num_relations, orphans=count_lost_orphans(posts))
+
+
+_TAGS = ("ner_tags", "tags")
+"""The columns that may hold tags, in the order in which they are looked for."""
 
 
 class _Post(BaseModel):
@@ -66,13 +69,10 @@ class _Post(BaseModel):
 
 def _rows(path: Path, reading: Reading) -> Iterator[Row]:
     posts = list(_posts(path, reading))
-    scheme = reading.scheme or detect_scheme(post.ner_tags for _, post in posts)
-    if scheme == "IOB1" and reading.scheme is None:
-        reading.warn("tag-scheme", str(path), "the tags look like IOB1 and are read so: an I- begins an entity")
+    scheme = told_scheme((post.ner_tags for _, post in posts), path, reading)
     for where, post in posts:
-        tags = from_iob1(post.ner_tags) if scheme == "IOB1" else post.ner_tags
         reading.check_row_words(post.tokens, where)
-        entities = reading.entities(tags, [where] * len(tags))
+        entities = reading.entities(post.ner_tags, [where] * len(post.ner_tags), scheme)
         name = post.id or f"{path.name}:{where.rpartition(':')[2]}"
         yield Row(Example(name, tuple(post.tokens), entities, image_id=post.image_id), where)
 
@@ -80,11 +80,15 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
 def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _Post]]:
     """The rows that can be read, with their places."""
     dataset = _load(path)
-    names = _names(dataset.features.get("ner_tags"))
-    columns = [name for name in _Post.model_fields if name in dataset.column_names]
-    for number, row in enumerate(dataset.select_columns(columns), 1):
+    if not (source := next((name for name in _TAGS if name in dataset.column_names), "")):
+        present = ", ".join(dataset.column_names)
+        raise DataError(f"no column {' or '.join(_TAGS)} among {present}; rename the one with tags", where=str(path))
+    names = _names(dataset.features[source])
+    columns = [name for name in (*_Post.model_fields, source) if name in dataset.column_names]
+    reading.not_kept(path, Counter({name: len(dataset) for name in dataset.column_names if name not in columns}))
+    for number, row in enumerate(dataset.select_columns(dict.fromkeys(columns)), 1):
         where = f"{path}:{number}"
-        tags = _named(row.get("ner_tags"), names)
+        tags = _named(row[source], names)
         if (post := reading.fitting({**row, "ner_tags": tags}, where, _Post)) is None:
             continue
         if len(post.tokens) != len(post.ner_tags):
@@ -100,8 +104,8 @@ def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _Post]]:
 def _load(path: Path) -> Any:
     try:
         dataset = _datasets().load_from_disk(str(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"no saved dataset ({error})", where=str(path)) from error
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:  # IndexError: one without rows
+        raise DataError(f"no saved dataset, or one without rows ({error})", where=str(path)) from error
     if not hasattr(dataset, "column_names") or isinstance(dataset, dict):
         raise DataError("several splits in one; name the directory of one, or the one above", where=str(path))
     return dataset

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cotpd.core.files import read_lines
+from cotpd.core.files import read_lines, unique_keys
 from cotpd.corpus.defects import Defect
 from cotpd.corpus.formats.row import Reading
 
 _SPACE = re.compile(r"[ \t\n\r]*+")
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
 
 
 def json_values(path: Path, reading: Reading) -> Iterator[tuple[str, Any]]:
@@ -29,7 +29,7 @@ def json_values(path: Path, reading: Reading) -> Iterator[tuple[str, Any]]:
         yield from _values(text, position + is_array, path, is_array=is_array)
     except json.JSONDecodeError as error:
         reading.fail("unreadable", f"{path}:{error.lineno}", f"no JSON: {error.msg}; an array of posts is expected")
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
         reading.fail("unreadable", str(path), f"no JSON: {error}; an array of posts is expected")
 
 
@@ -42,11 +42,21 @@ def _values(text: str, position: int, path: Path, *, is_array: bool) -> Iterator
         if is_array and text.startswith("]", position):
             _check_end(text, position + 1)
             return
-        value, end = _DECODER.raw_decode(text, position)
+        value, end = _decoded(text, position)
         line, counted, number = line + text.count("\n", counted, position), position, number + 1
         yield f"{path}:{line}" + (f"[{number}]" if line == line_before else ""), value
         line_before = line
         position = _after_comma(text, _skip(text, end)) if is_array else end
+
+
+def _decoded(text: str, position: int) -> tuple[Any, int]:
+    """The value at a position and its end; whatever is wrong with it is an error at a line."""
+    try:
+        return _DECODER.raw_decode(text, position)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        raise json.JSONDecodeError(str(error), text, position) from error
 
 
 def _after_comma(text: str, position: int) -> int:

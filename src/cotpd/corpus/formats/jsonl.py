@@ -16,6 +16,7 @@ from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, VariantKind
 from cotpd.core.splitting import Word, split_words
+from cotpd.corpus.defects import quoted
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 
 
@@ -24,7 +25,8 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 
     A post without id is called ``<file name>:<line>``; where both are given, ``words`` count and ``text`` does not.
     Errors reported: a line that is no such object (left out), an empty word, a span outside its post or that overlaps
-    another entity (the entity or relation is left out). Offsets that cut a word are widened to it and reported.
+    another entity, one that is not the ``text`` that it names, a blank label (the entity or relation is left out).
+    Offsets that cut a word are widened to it and reported.
     """
     return distinct_ids(_rows(path, reading), reading)
 
@@ -48,6 +50,7 @@ class _Offsets(BaseModel):
 class _Entity(_Offsets):
     label: str
     orphan: bool = False
+    text: str | None = None
 
 
 class _Relation(BaseModel):
@@ -95,11 +98,17 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
             continue
         if line.model_extra:
             reading.warn("unknown-key", where, f"not read: {', '.join(sorted(line.model_extra))}")
+        if line.words is not None and line.text is not None and _plain(line.text) != _plain("".join(line.words)):
+            reading.warn("text-differs", where, "words and text are not the same; words count")
         example = _Resolver(line, where, reading).example(f"{path.stem}:{where.rpartition(':')[2]}")
         if example.words:
             yield Row(example, where, line.split)
         else:
             reading.warn("empty-post", where, "a post without words; it is left out")
+
+
+def _plain(text: str) -> str:
+    return "".join(text.split())
 
 
 class _Resolver:
@@ -128,7 +137,7 @@ class _Resolver:
         kept: list[Entity] = []
         taken = [False] * len(self.words)
         for entity, span in zip(self.line.entities, spans, strict=True):
-            if span is None:
+            if span is None or not self._is_named(entity, span):
                 continue
             if any(taken[span.start : span.end]):
                 message = f"the {entity.label} at [{entity.start}, {entity.end}) overlaps another entity; keep one"
@@ -138,9 +147,23 @@ class _Resolver:
             kept.append(Entity(span, self.reading.label(entity.label), orphan=entity.orphan))
         return tuple(kept)
 
+    def _is_named(self, entity: _Entity, span: Span) -> bool:
+        """Whether an entity has a label and is what its row says that it is, if it says so."""
+        there = " ".join(self.words[span.start : span.end])
+        if entity.text is not None and entity.text.split() != (self._text_of(entity) or there).split():
+            message = f"[{entity.start}, {entity.end}) is {quoted(self._text_of(entity) or there)}"
+            self.reading.fail("mention-differs", self.where, f"{message}, not {quoted(entity.text)}")
+            return False
+        return self.reading.has_label(entity.label, self.where)
+
+    def _text_of(self, entity: _Entity) -> str | None:
+        """The characters of an entity that counts them."""
+        return None if self.line.words is not None else (self.line.text or "")[entity.start : entity.end]
+
     def _relation(self, relation: _Relation, spans: list[Span | None]) -> Relation | None:
         head, tail = self._argument(relation.head, spans), self._argument(relation.tail, spans)
-        return Relation(head, tail, relation.label) if head and tail else None
+        is_whole = head and tail and self.reading.has_label(relation.label, self.where)
+        return Relation(head, tail, relation.label) if head and tail and is_whole else None
 
     def _argument(self, place: int | list[int] | _Offsets, spans: list[Span | None]) -> Span | None:
         if isinstance(place, int):

@@ -9,9 +9,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example, Relation, Span
@@ -22,12 +22,13 @@ from cotpd.corpus.formats.spans import flat
 
 
 def read(path: Path, reading: Reading) -> Iterator[Row]:
-    """Read the tasks of a file in order; the first annotation that was not cancelled counts.
+    """Read the tasks of a file in order; of its annotations the ground truth counts, else the first not cancelled.
 
     The id is ``data.id``, else the task's, else ``<file name>:<number>``; the image is ``data.image``. A region without
     labels is a mere argument of relations. Offsets that count UTF-16 units, as browsers do, are seen by the text that a
-    region names, and reported. Other annotations, results and further labels of a region are not kept, and counted.
-    Errors reported: a value that is no such task, a region outside the text or with another text in it (left out).
+    region names, and reported. Other annotations, predictions, results of other types and further labels of a region
+    are not kept, and counted. Errors reported: a value that is no such task, a region outside the text or with another
+    text in it, a blank label (left out).
     """
     return distinct_ids(_rows(path, reading), reading)
 
@@ -51,12 +52,17 @@ class _Value(BaseModel):
     labels: list[str] = []
 
 
+def _value(value: Any, info: ValidationInfo) -> Any:
+    """The value of a region; that of any other result is not read."""
+    return value if info.data.get("type") == "labels" else {}
+
+
 class _Result(BaseModel):
     model_config = ConfigDict(strict=True)
 
     type: str
     id: Id | None = None
-    value: _Value = _Value()
+    value: Annotated[_Value, BeforeValidator(_value)] = _Value()
     from_id: Id | None = None
     to_id: Id | None = None
     direction: Literal["left", "right", "bi"] | None = None
@@ -68,6 +74,7 @@ class _Annotation(BaseModel):
 
     result: list[_Result] = []
     was_cancelled: bool = False
+    ground_truth: bool = False
 
 
 class _Data(BaseModel):
@@ -83,7 +90,12 @@ class _Task(BaseModel):
 
     id: Id | None = None
     data: _Data
-    annotations: list[_Annotation] = []
+    annotations: list[_Annotation] = Field([], validation_alias=AliasChoices("annotations", "completions"))
+    predictions: list[Any] = []
+
+
+_READ = ("labels", "relation")
+"""The types of results that are read."""
 
 
 def _rows(path: Path, reading: Reading) -> Iterator[Row]:
@@ -92,7 +104,9 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
         if (task := reading.fitting(value, where, _Task)) is None:
             continue
         given = [annotation for annotation in task.annotations if not annotation.was_cancelled]
+        given.sort(key=lambda annotation: not annotation.ground_truth)
         not_kept["annotations"] += len(task.annotations) - bool(given)
+        not_kept["predictions"] += len(task.predictions)
         results = given[0].result if given else []
         name = task.data.id or task.id or f"{path.stem}:{number}"
         example = _Regions(task.data, results, where, reading).example(name, not_kept)
@@ -114,14 +128,17 @@ class _Regions:
         relations = [result for result in self.results if result.type == "relation"]
         words, spans = place(self.data.text, [self._mention(region.value) for region in regions], self.reading)
         self.reading.check_row_words(words, self.where)
-        not_kept["other results"] += len(self.results) - len(regions) - len(relations)
+        not_kept.update(f"{result.type} results" for result in self.results if result.type not in _READ)
         not_kept["further labels of a region"] += sum(max(0, len(region.value.labels) - 1) for region in regions)
         labelled = zip(spans, (region.value.labels for region in regions), strict=True)
         entities = flat(
             (Entity(span, labels[0]) for span, labels in labelled if span and labels), self.where, self.reading
         )
         by_id = {region.id: span for region, span in zip(regions, spans, strict=True) if region.id is not None}
-        found = [relation for result in relations for relation in self._relations(result, by_id)]
+        others = {result.id for result in self.results if result.type not in _READ} - by_id.keys()
+        known = [result for result in relations if not {result.from_id, result.to_id} & others]
+        not_kept["relations of other results"] += len(relations) - len(known)
+        found = [relation for result in known for relation in self._relations(result, by_id)]
         return Example(name, words, entities, tuple(found), self.data.image)
 
     def _mention(self, value: _Value) -> Mention:
@@ -146,6 +163,8 @@ class _Regions:
         if head is None or tail is None:
             return
         for label in result.labels or []:
+            if not self.reading.has_label(label, self.where):
+                continue
             if result.direction != "left":
                 yield Relation(head, tail, label)
             if result.direction in ("left", "bi"):

@@ -18,9 +18,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from cotpd.core.errors import DataError
-from cotpd.core.files import read_lines, write_atomic
+from cotpd.core.files import write_atomic
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
-from cotpd.corpus.defects import Defect, quoted
+from cotpd.corpus.defects import quoted
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 
 MAX_LINE, MAX_DEPTH = 500_000, 8
@@ -74,10 +74,21 @@ def parse(line: str) -> Any:
         raise DataError(f"brackets nested deeper than {MAX_DEPTH}; a line of MNRE has 3 levels")
     try:
         with warnings.catch_warnings(action="ignore"):
-            return ast.literal_eval(line.strip())
+            tree = ast.parse(line.strip(), mode="eval")
+            _refuse_repeated_keys(tree)
+            return ast.literal_eval(tree)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         reason = quoted(str(error).partition("\n")[0])
         raise DataError(f"not a Python literal ({reason}); each line of MNRE is a dictionary") from error
+
+
+def _refuse_repeated_keys(tree: ast.Expression) -> None:
+    """Raise ValueError for a dictionary with a key given twice: Python keeps the last in silence."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+            if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
+                raise ValueError(f"the key {twice[0]!r} twice")
 
 
 _Pair = Annotated[list[int], BeforeValidator(lambda value: list(value) if isinstance(value, tuple) else value)]
@@ -103,7 +114,7 @@ class _Line(BaseModel):
 
 def _rows(path: Path, reading: Reading) -> Iterator[Row]:
     labels = _known_labels(path, reading)
-    for number, text in read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))):
+    for number, text in reading.lines(path):
         where = f"{path}:{number}"
         if not text.strip() or (line := _line(text, where, reading)) is None:
             continue
@@ -113,7 +124,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
             reading.warn("unknown-relation", where, f"{quoted(line.relation)} is not among those of {LABELS}")
         reading.check_row_words(line.token, where)
         head, tail = _span(line.h, line, where, reading), _span(line.t, line, where, reading)
-        if head is not None and tail is not None:
+        if head is not None and tail is not None and reading.has_label(line.relation, where):
             yield Row(_example(line, Relation(head, tail, line.relation), f"{path.stem.strip()}:{number}"), where)
 
 

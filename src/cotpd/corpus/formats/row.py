@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from cotpd.core.files import read_jsonl
-from cotpd.core.labels import Repair, TagScheme, to_entities
+from cotpd.core.files import read_jsonl, read_lines
+from cotpd.core.labels import Repair, TagScheme, defect_of, from_iob1, to_entities
 from cotpd.core.records import Entity, Example
 from cotpd.core.splitting import Rule
 from cotpd.corpus.defects import Defect, Report, Severity, quoted
@@ -26,7 +26,8 @@ Splitting = Rule | Literal["spaces"]
 Model = TypeVar("Model", bound=BaseModel)
 _INVISIBLE = {"Zs", "Zl", "Zp", "Cc", "Cf", "Mn", "Me"}
 _CONTROLS = {"Cc", "Zl", "Zp"}
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_SPACES = set(" \t\n\r")
+_HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -73,17 +74,18 @@ class Reading:
         """The type under which a type of the file is known."""
         return self.label_map.get(label, label)
 
-    def entities(self, tags: Sequence[str], places: Sequence[str]) -> tuple[Entity, ...]:
+    def entities(self, tags: Sequence[str], places: Sequence[str], scheme: TagScheme | None) -> tuple[Entity, ...]:
         """The entities of well-formed tags, renamed and repaired; every orphan is reported at its word's place."""
         kept = []
-        for entity in to_entities(tags):
-            if entity.orphan and not self._keeps(tags[entity.span.start], places[entity.span.start]):
+        for entity in to_entities(from_iob1(tags) if scheme == "IOB1" else tags, scheme=scheme):
+            start, end = entity.span.start, entity.span.end
+            if entity.orphan and not self._keeps(defect_of(tags[start:end], scheme), places[start]):
                 continue
             kept.append(replace(entity, label=self.label(entity.label)))
         return tuple(kept)
 
     def check_words(self, words: Sequence[str], places: Sequence[str]) -> None:
-        """Report words that nobody sees, U+FFFD, and control or bidi characters, each at its place."""
+        """Report words that nobody sees, U+FFFD, and control, bidi or byte order marks, each at its place."""
         for word, where in zip(words, places, strict=True):
             if not word or word.isalnum():
                 continue
@@ -92,8 +94,22 @@ class Reading:
                 self.warn("invisible-word", where, f"the word {quoted(word)} has no visible character")
             elif "\ufffd" in word:
                 self.warn("replacement-character", where, f"U+FFFD in {quoted(word)}: a character was lost before")
-            elif categories & _CONTROLS or _BIDI.search(word):
+            elif categories & _CONTROLS or _HIDDEN.search(word):
                 self.warn("control-character", where, f"a control character in {quoted(word)}")
+
+    def lines(self, path: Path) -> Iterator[tuple[int, str]]:
+        """``(number, line)`` of a text file; what is not UTF-8, and a CR alone that ends no line here, are errors."""
+        for number, line in read_lines(path, on_defect=lambda error: self.report(Defect.of(error, "encoding"))):
+            if "\r" in line:
+                self.fail("lone-cr", f"{path}:{number}", "a CR without LF in the line; end lines with LF or CRLF")
+            yield number, line
+
+    def has_label(self, label: str, where: str) -> bool:
+        """Whether a label is one; a blank one is reported as an error."""
+        if label.strip():
+            return True
+        self.fail("empty-label", where, "an entity or relation with a blank label; give it one or remove it")
+        return False
 
     def json_rows(self, path: Path, model: type[Model]) -> Iterator[tuple[str, Model]]:
         """``(file:line, row)`` of a JSONL file; a line that does not fit the model is reported and left out.
@@ -118,7 +134,12 @@ class Reading:
         for number, word in enumerate(words, 1):
             if not word:
                 self.fail("empty-word", where, f"word {number} is empty; remove it or give the word")
-            elif set(word) & set(" \t\n\r"):
+        self.check_spaces(words, [where] * len(words))
+
+    def check_spaces(self, words: Sequence[str], places: Sequence[str]) -> None:
+        """Report words with white space in or around them, each at its place."""
+        for number, (word, where) in enumerate(zip(words, places, strict=True), 1):
+            if set(word) & _SPACES:
                 self.warn("space-in-word", where, f"word {number} holds white space: {quoted(word)}")
 
     def _encodable(self, values: Any, where: str) -> Any:
@@ -130,13 +151,13 @@ class Reading:
             return json.loads(_SURROGATE.sub("\ufffd", text))
         return values
 
-    def _keeps(self, tag: str, where: str) -> bool:
+    def _keeps(self, wrong: str, where: str) -> bool:
         if self.repair is Repair.STRICT:
-            self.fail("orphan-tag", where, f"{tag} continues nothing; choose the repair conlleval or drop")
+            self.fail("orphan-tag", where, f"{wrong}; choose the repair conlleval or drop")
         elif self.repair is Repair.DROP:
-            self.warn("orphan-tag", where, f"{tag} continues nothing: the entity is left out")
+            self.warn("orphan-tag", where, f"{wrong}: the entity is left out")
         else:
-            self.warn("orphan-tag", where, f"{tag} continues nothing: an entity begins here (strict scoring has none)")
+            self.warn("orphan-tag", where, f"{wrong}: it is an entity all the same (strict scoring has none)")
         return self.repair is not Repair.DROP
 
 

@@ -24,11 +24,17 @@ _SPACE = " \t\n\r"
 def read(path: Path, reading: Reading) -> Iterator[Row]:
     """Read the documents of a file in order, each called ``<file name>:<number>``.
 
-    Tokens that are white space alone, which spaCy makes of line breaks, are left out. User data and what a pipeline
-    predicted are not read. Errors reported: a file that is no DocBin. Raises `MissingExtraError` without spaCy.
+    Tokens that are white space alone, which spaCy makes of line breaks, are left out. Spans of groups, which may
+    overlap, categories and links are not kept, and counted; tokens of which it is not known whether they are part of an
+    entity are reported, and read as part of none. Errors reported: a file that is no DocBin. Raises `MissingExtraError`
+    without spaCy.
     """
+    not_kept: Counter[str] = Counter()
     for number, doc in enumerate(_documents(path, reading), 1):
         where = f"{path}:{number}"
+        _count_others(doc, not_kept)
+        if unknown := sum(not token.ent_iob for token in doc):
+            reading.warn("not-annotated", where, f"{unknown} of {len(doc)} tokens may be part of an entity or not")
         kept = [token.i for token in doc if token.text.strip(_SPACE)]
         places = {old: new for new, old in enumerate(kept)}
         words = tuple(doc[number].text for number in kept)
@@ -41,6 +47,7 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
             yield Row(Example(f"{path.stem}:{number}", words, entities), where)
         else:
             reading.warn("empty-post", where, "a post without words; it is left out")
+    reading.not_kept(path, not_kept)
 
 
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
@@ -64,6 +71,13 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
         losses["ids"] += example.id != f"{path.stem}:{number}"
     write_atomic(path, documents.to_bytes())
     return +losses
+
+
+def _count_others(doc: Any, not_kept: Counter[str]) -> None:
+    """Add what a document holds and an example does not."""
+    not_kept.update(f"spans of the group {name}" for name, spans in doc.spans.items() for _ in spans)
+    not_kept["categories"] += len(doc.cats)
+    not_kept["links"] += sum(bool(entity.kb_id_) for entity in doc.ents)
 
 
 def _documents(path: Path, reading: Reading) -> Iterator[Any]:

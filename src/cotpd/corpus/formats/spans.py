@@ -17,8 +17,12 @@ def word_span(start: int, end: int, num_words: int, where: str, reading: Reading
 
 
 def flat(entities: Iterable[Entity], where: str, reading: Reading) -> tuple[Entity, ...]:
-    """The entities in order, renamed; of those that overlap the longest is kept, and each other one reported."""
+    """The entities in order, renamed; of those that overlap the longest is kept, and each other one reported.
+
+    One with a blank label is an error and left out.
+    """
     kept: list[Entity] = []
+    entities = [entity for entity in entities if reading.has_label(entity.label, where)]
     for entity in sorted(dict.fromkeys(entities), key=lambda entity: entity.span.start - entity.span.end):
         span = entity.span
         rival = next((k for k in kept if k.span.start < span.end and span.start < k.span.end), None)

@@ -35,7 +35,7 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     """Write an object for each relation; returns how many values the format cannot hold.
 
     Posts without relation cannot be held; those with several come back as several (``grouped relations``), the second
-    of ``x`` as ``x#2``. Entities are held where they are an argument.
+    of ``x`` as ``x#2``. Entities are held where they are an argument. ``labels``: a ``no_relation`` comes back as ours.
     """
     losses: Counter[str] = Counter()
     rows = []
@@ -47,6 +47,7 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
         losses["images"] += example.image_id is not None
         losses["posts without relation"] += not example.relations
         losses["grouped relations"] += max(0, len(example.relations) - 1)
+        losses["labels"] += sum(relation.label == _NONE for relation in example.relations)
     write_atomic(path, "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
     return +losses
 
@@ -74,7 +75,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
         reading.check_row_words(pair.token, where)
         head = word_span(pair.subj_start, pair.subj_end + 1, len(pair.token), where, reading)
         tail = word_span(pair.obj_start, pair.obj_end + 1, len(pair.token), where, reading)
-        if head is not None and tail is not None:
+        if head is not None and tail is not None and reading.has_label(pair.relation, where):
             name = f"{path.stem}:{number}" if pair.id is None else pair.id
             yield Row(_example(pair, name, (head, tail), where, reading), where)
     reading.not_kept(path, not_kept)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cotpd.core.errors import DataError
-from cotpd.core.files import read_lines, write_atomic
-from cotpd.core.labels import OUTSIDE, from_iob1, is_tag, to_tags
+from cotpd.core.files import write_atomic
+from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
-from cotpd.corpus.defects import Defect, quoted
+from cotpd.corpus.defects import quoted
 from cotpd.corpus.formats.row import Reading, Row, begun, distinct_ids
+from cotpd.corpus.formats.tags import count_lost_orphans, lenient_tags, told_scheme
 
 _IMAGE = "IMGID:"
 
@@ -25,7 +26,7 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 
     A post's id is its image id (``x#2`` when it occurs again), or ``<file name>:<line>`` where it has none. Errors
     reported: a line without tab, with two, an empty word, a tag that is none. Posts without words are left out and
-    reported.
+    reported. IOB1 is read where ``reading`` tells it, never detected: an ``I-`` that begins an entity is an orphan.
     """
     return distinct_ids(_rows(path, reading), reading)
 
@@ -33,15 +34,16 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     """Write a file that reads back the same, orphans included; returns how many values the format cannot hold.
 
-    Raises `DataError` for a word or image id that is empty or holds a tab or a line break, and for entities that
-    overlap.
+    Raises `DataError` for a word or image id that is empty or holds a tab or a line break, for a type with one or with
+    a space at its end, and for entities that overlap.
     """
     losses: Counter[str] = Counter()
-    blocks = []
-    for example in examples:
+    posts, blocks = list(examples), []
+    for example in posts:
         blocks.append(_block(example))
         losses["relations"] += len(example.relations)
         losses["ids"] += example.id != example.image_id and not example.id.startswith(f"{example.image_id}#")
+    losses["orphans"] += count_lost_orphans(posts, detects_iob1=False)
     write_atomic(path, begun("\n".join(blocks)))
     return +losses
 
@@ -49,17 +51,6 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
 def tags(path: Path, reading: Reading) -> list[list[str]]:
     """The tags of each post."""
     return [block.tags for block in _blocks(path, reading) if block.words]
-
-
-def lenient_tags(example: Example) -> list[str]:
-    """BIO tags, an orphan's first one being the ``I-`` that it was."""
-    tags = to_tags(example.entities, len(example.words))
-    for entity in example.entities:
-        start, label = entity.span.start, entity.label
-        follows_own_type = start > 0 and tags[start - 1][2:] == label
-        if entity.orphan and not follows_own_type:
-            tags[start] = f"I-{label}"
-    return tags
 
 
 @dataclass(slots=True)
@@ -74,20 +65,22 @@ class _Block:
 
 
 def _rows(path: Path, reading: Reading) -> Iterator[Row]:
-    for block in _blocks(path, reading):
+    blocks = list(_blocks(path, reading))
+    scheme = told_scheme((block.tags for block in blocks), path, reading, detects_iob1=False)
+    for block in blocks:
         if not block.words:
             reading.warn("empty-post", block.where, "a post without words; it is left out")
             continue
         reading.check_words(block.words, block.places)
+        reading.check_spaces(block.words, block.places)
         name = block.image_id or f"{path.stem}:{block.where.rpartition(':')[2]}"
-        tags = from_iob1(block.tags) if reading.scheme == "IOB1" else block.tags
-        entities = reading.entities(tags, block.places)
+        entities = reading.entities(block.tags, block.places, scheme)
         yield Row(Example(name, tuple(block.words), entities, image_id=block.image_id), block.where)
 
 
 def _blocks(path: Path, reading: Reading) -> Iterator[_Block]:
     block: _Block | None = None
-    for number, line in read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))):
+    for number, line in reading.lines(path):
         where = f"{path}:{number}"
         begins = line.startswith(_IMAGE) and "\t" not in line
         if begins and block is not None:
@@ -144,8 +137,14 @@ def _checked(tag: str, where: str, reading: Reading) -> str:
 def _block(example: Example) -> str:
     lines = [] if example.image_id is None else [f"{_IMAGE}{_writable(example.image_id.strip(), example.id)}"]
     for word, tag in zip(example.words, lenient_tags(example), strict=True):
-        lines.append(f"{_writable(word, example.id)}\t{tag}")
+        lines.append(f"{_writable(word, example.id)}\t{_writable_tag(tag, example.id)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _writable_tag(tag: str, where: str) -> str:
+    if tag.endswith(" "):
+        raise DataError(f"the type {quoted(tag[2:])} cannot be written in this format: a space at its end", where=where)
+    return _writable(tag, where)
 
 
 def _writable(text: str, where: str) -> str:

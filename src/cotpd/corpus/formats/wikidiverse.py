@@ -1,6 +1,7 @@
 """The format of WikiDiverse: a JSON array of ``[sentence, image, topic, [[mention, type, start, end, link], …]]``.
 
-Offsets count the characters of the sentence (code points), the end exclusive.
+Offsets count the characters of the sentence (code points), the end exclusive. The files with candidates hold an array
+of eleven values for each mention instead; those of one sentence and image that stand together are a post.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ from cotpd.corpus.formats.spans import flat
 def read(path: Path, reading: Reading) -> Iterator[Row]:
     """Read the posts of a file in order, each called ``<file name>:<number>``; the image is its id.
 
-    Topics and links are not kept, and counted. Errors reported: a value that is no such array (left out), offsets at
-    which the mention does not stand (left out). Of entities that overlap the longest is kept.
+    Topics, links and candidates are not kept, and counted. Errors reported: a value that is no such array (left out),
+    offsets at which the mention does not stand (left out). Of entities that overlap the longest is kept.
     """
     not_kept: Counter[str] = Counter()
-    for number, (where, value) in enumerate(json_values(path, reading), 1):
-        post = reading.fitting(_named(value, _POST), where, _Post)
+    for number, (where, post) in enumerate(_joined(_posts(path, reading)), 1):
         if post is None:
             continue
         not_kept["topics"] += bool(post.topic)
         not_kept["links"] += sum(bool(mention.link) for mention in post.mentions)
+        not_kept["candidates"] += post.num_candidates
         words, entities = _content(post, where, reading)
         if words:
             yield Row(Example(f"{path.stem}:{number}", words, entities, image_id=post.image or None), where)
@@ -74,10 +75,56 @@ class _Post(BaseModel):
     image: str | None
     topic: str | None
     mentions: list[_Mention]
+    is_single: bool = False
+    num_candidates: int = 0
+
+    def continues(self, other: _Post) -> bool:
+        """Whether both are single mentions of one post."""
+        return self.is_single and other.is_single and (self.sentence, self.image) == (other.sentence, other.image)
 
 
 _POST = ("sentence", "image", "topic", "mentions")
 _MENTION = ("mention", "type", "start", "end", "link")
+_SINGLE = ("sentence", "image", "mention", "type", "left", "right", "link", "candidates", "topic", "start", "end")
+
+
+def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _Post | None]]:
+    """Every value with its place; None, and a report, for what is no post."""
+    for where, value in json_values(path, reading):
+        if isinstance(value, list) and len(value) in (len(_POST), len(_SINGLE)):
+            yield (
+                where,
+                reading.fitting(_named(value, _POST) if len(value) == len(_POST) else _single(value), where, _Post),
+            )
+            continue
+        found = f"an array of {len(value)}" if isinstance(value, list) else type(value).__name__
+        reading.fail("bad-row", where, f"[{', '.join(_POST)}] is expected, found {found}; see docs/corpora.md")
+        yield where, None
+
+
+def _joined(posts: Iterable[tuple[str, _Post | None]]) -> Iterator[tuple[str, _Post | None]]:
+    """The posts, with the single mentions of one post that stand together as that post."""
+    begun: tuple[str, _Post | None] | None = None
+    for where, post in posts:
+        before = begun[1] if begun else None
+        if before and post and post.continues(before):
+            before.mentions += post.mentions
+            before.num_candidates += post.num_candidates
+            continue
+        if begun:
+            yield begun
+        begun = (where, post)
+    if begun:
+        yield begun
+
+
+def _single(value: list[Any]) -> dict[str, Any]:
+    """A post of one mention, from the eleven values of a file with candidates."""
+    row = dict(zip(_SINGLE, value, strict=True))
+    candidates = row["candidates"] if isinstance(row["candidates"], list) else []
+    post = {name: row[name] for name in ("sentence", "image", "topic")}
+    mention = {name: row[name] for name in _MENTION}
+    return {**post, "mentions": [mention], "is_single": True, "num_candidates": len(candidates)}
 
 
 def _named(value: Any, names: tuple[str, ...]) -> Any:

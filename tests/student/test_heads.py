@@ -1,0 +1,28 @@
+"""The heads: the divergence of a student from its target, and not the other way round."""
+
+import pytest
+import torch
+
+from cotpd.core.labels import LabelSet
+from cotpd.student.heads import Head, RelationHead, TaggingHead
+
+HEADS = [
+    TaggingHead(LabelSet.of(["PER"]), hidden_size=4, dropout=0.0),
+    RelationHead(["None", "a", "b"], hidden_size=4, dropout=0.0),
+]
+
+
+@pytest.mark.parametrize("head", HEADS, ids=["tags", "labels"])
+def test_the_divergence_is_that_of_the_target_from_the_student(head: Head) -> None:
+    """KL is no distance: the other way round, the student would be drawn to one of the target's modes alone.
+
+    Of one word or one pair it is the sum over its tags or labels.
+    """
+    scores = torch.randn(2, 5, 1, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 3
+    target, student = scores.unbind()
+    mask = torch.ones(5, 1, dtype=torch.bool)
+    log_p, log_q = (head.log_probabilities(side, mask) for side in (target, student))
+    there, back = ((a.exp() * (a - b)).sum((1, 2)) for a, b in ((log_p, log_q), (log_q, log_p)))
+    found = head.path_divergence(target, student, mask)
+    torch.testing.assert_close(found, there)
+    assert not torch.isclose(found, back).any()
