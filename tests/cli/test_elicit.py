@@ -230,6 +230,20 @@ def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: FakeSe
     assert cotpd(*arguments, "--max-rejected", "0.25").code == 0
 
 
+def test_a_rejected_answer_is_asked_for_again_on_request(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """Neither rejections.jsonl nor the store may answer then, and what is kept is rejected no more."""
+    chat_server.script = lambda number, question: "" if number == 1 else reply(question)
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url, "--max-rejected", "1")
+    cotpd(*arguments)
+    answer_all(chat_server)
+    assert "0 asked now" in cotpd(*arguments).out
+    assert "calls: 0" in cotpd(*arguments, "--dry-run").out
+    assert "calls: 1\n" in cotpd(*arguments, "--ask-again", "--dry-run").out
+    assert f"{NUM_QUESTIONS} answers kept, 0 rejected; 1 asked now" in cotpd(*arguments, "--ask-again").out
+    assert chat_server.num_questions == NUM_QUESTIONS + 1
+    assert (data / "rejections.jsonl").read_text("utf-8") == ""
+
+
 def test_a_rehearsal_asks_nothing(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     answer_all(chat_server)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
