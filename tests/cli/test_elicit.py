@@ -178,10 +178,13 @@ def test_only_what_is_changed_is_asked(data: Path, chat_server: FakeServer, cotp
 
 def test_another_model_that_answers_is_told(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     """Fault 11."""
-    body = {"model": "cheaper", "choices": [{"message": {"content": "It tells of the man."}, "finish_reason": "stop"}]}
+    body = {
+        "model": "chea\x1b[2Jper",
+        "choices": [{"message": {"content": "It tells of the man."}, "finish_reason": "stop"}],
+    }
     chat_server.script = lambda number, question: Reply(body=json.dumps(body).encode())
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
-    assert "answered by cheaper, where small was asked" in ended.out
+    assert "answered by chea\ufffd[2Jper, where small was asked" in ended.out
 
 
 def test_questions_without_an_answer_are_asked_by_the_next_run(
@@ -195,6 +198,21 @@ def test_questions_without_an_answer_are_asked_by_the_next_run(
     assert "1 without an answer, asked by the next run: small answered with an error: not this one" in ended.out
     assert cotpd(*arguments).code == 0
     assert len(rows(data)) == NUM_QUESTIONS
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_what_an_endpoint_says_steers_no_terminal(
+    status: int, data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    """Escape sequences in an error or in the name of a model would write the title, the screen, or a command line."""
+    said = "\x1b]0;pwned\x07 \x1b[2J \u202e no\n\nway"
+    refusal = Reply(body=json.dumps({"error": {"message": said}}).encode(), status=status)
+    chat_server.script = lambda number, question: refusal if number == 2 else reply(question)
+    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--concurrency", "1")
+    shown = ended.out + ended.err
+    assert "no way" in shown
+    assert "pwned" in shown
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
 
 
 def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
