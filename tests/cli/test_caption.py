@@ -45,7 +45,9 @@ def test_a_vision_model_captions_a_corpus(data: Path, images: Path, chat_server:
     assert "2 images described, 1 rejected (1 missing); 2 looked at now" in ended.out
     assert "error: 33.3% of the images have no caption, more than 5.0%" in ended.err
     again = cotpd(*arguments, "--max-rejected", 1, "--json")
-    assert (again.code, json.loads(again.out)["num_computed"], len(chat_server.questions)) == (0, 0, 2)
+    told = json.loads(again.out)
+    assert (again.code, told["num_computed"], len(chat_server.questions)) == (0, 0, 2)
+    assert (told["kept"], told["rejected"], told["reasons"], told["cost"]) == (2, 1, {"missing": 1}, None)
     assert [post.caption.text for post in Corpus.from_path(data).train if post.caption] == ["A dark field."] * 3
     rejected = (data / "captions.rejections.jsonl").read_text("utf-8")
     assert json.loads(rejected) | {"key": ""} == {

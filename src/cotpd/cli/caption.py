@@ -155,19 +155,19 @@ class _Ended:
     """What became of the images, and what an endpoint was paid."""
 
     report: CaptioningReport
-    paid: Progress | None = None
+    paid: Progress
 
     def to_dict(self) -> dict[str, Any]:
-        counts = {"kept": len(self.report.captions), "rejected": len(self.report.rejections)}
-        counts |= numbers(self.report) | {"reasons": self.report.reasons}
-        return counts | (numbers(self.paid) | {"cost": self.paid.cost} if self.paid else {})
+        report, paid = self.report, self.paid
+        counts = {"kept": len(report.captions), "rejected": len(report.rejections), "reasons": report.reasons}
+        money = {"prompt_tokens": paid.prompt_tokens, "completion_tokens": paid.completion_tokens, "cost": paid.cost}
+        return numbers(report) | counts | money
 
     def summary(self, target: Path) -> Iterator[str]:
         report = self.report
         yield (
             f"{target}: {len(report.captions):,} images described, {len(report.rejections):,} rejected"
-            f"{reasons(report.reasons)}; {report.num_computed:,} looked at now"
-            f"{f', {spent(self.paid)}' if self.paid else ''}"
+            f"{reasons(report.reasons)}; {report.num_computed:,} looked at now, {spent(self.paid)}"
         )
         if failed := report.num_images - report.num_done:
             yield f"{failed:,} without an answer, asked by the next run"
@@ -175,6 +175,7 @@ class _Ended:
 
 def _by_blip2(job: _Job, options: Blip2Options, choice: Blip2Choice) -> _Ended | None:
     from cotpd.captions.blip2 import Blip2Captioner
+    from cotpd.llm.progress import Progress
 
     if job.is_rehearsal:
         job.plan(options.id)
@@ -185,7 +186,7 @@ def _by_blip2(job: _Job, options: Blip2Options, choice: Blip2Choice) -> _Ended |
         def show(report: CaptioningReport) -> None:
             bar.show(report.num_done, report.num_images, f"rejected {len(report.rejections):,}")
 
-        return _Ended(job.describe(captioner, show))
+        return _Ended(job.describe(captioner, show), Progress())
 
 
 def _by_endpoint(job: _Job, model: ChatModel, name: str, asking: AskingOptions) -> _Ended | None:
