@@ -58,7 +58,7 @@ def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_serve
         "parent": "train2",
         "kind": "entity",
         "reason": "not possible",
-        "answer": "no",
+        "answer": "Zidane sings inAdele today",
     }
 
 

@@ -29,7 +29,10 @@ from cotpd.llm.request_store import RequestStore
 
 @dataclass(frozen=True, slots=True)
 class VariantRejection:
-    """A variant that was not kept, and why; ``answer`` is what the model said, or the post that it is too near to."""
+    """A variant that was not kept, and why.
+
+    ``answer`` is what the model said, the post that it found not possible, or the id of a post that this is too near to.
+    """
 
     id: str
     parent: str
@@ -114,8 +117,8 @@ class _Run:
             (self._outcomes if draft.entity is None else renamed)[draft.id] = made
         checks = [request_for_verdict(each, renamed[each.id]) for each in self._drafts.values() if each.id in renamed]
         for draft, answer in self._ask(checks):
-            is_kept = is_possible(answer)
-            self._outcomes[draft.id] = renamed[draft.id] if is_kept else _rejected(draft, "not possible", answer.text)
+            made = renamed[draft.id]
+            self._outcomes[draft.id] = made if is_possible(answer) else _rejected(draft, "not possible", made.text)
 
     def report(self, held_out: Sequence[Example]) -> AugmentationReport:
         """The outcome, in the order of the drafts; copies and near-duplicates are refused."""

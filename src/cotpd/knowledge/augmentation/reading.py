@@ -19,6 +19,7 @@ IMAGINED = "imagined"
 _LONGEST_NAME = 8
 _GROWTH, _SLACK = 2, 10
 _VERDICT = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_TAG = re.compile(r"[#@] ?(\w+)")
 _QUOTES = "\"'“”‘’«» "
 
 
@@ -55,8 +56,9 @@ def is_possible(answer: Answer) -> bool:
 def read_variant(draft: Draft, answer: Answer, rule: Rule) -> Example:
     """The variant in an answer, without an id and origin of its own.
 
-    Raises `UnusableVariantError`: ``cut``, ``too much`` (an answer far longer than the post), and what `project` and
-    `with_name` raise; and `UnusableAnswerError`.
+    Raises `UnusableVariantError`: ``cut``, ``too much`` (an answer far longer than the post), ``new tag`` (a #tag or
+    @handle that the post lacks: most hold a name, which nobody has marked), and what `project` and `with_name` raise;
+    and `UnusableAnswerError`.
     """
     lines = spoken_lines(answer)
     if answer.finish_reason == "length":
@@ -66,6 +68,8 @@ def read_variant(draft: Draft, answer: Answer, rule: Rule) -> Example:
             words = words_in(" ".join(lines).strip(_QUOTES), rule)
             if len(words) > _GROWTH * len(draft.parent.words) + _SLACK:
                 raise UnusableVariantError("too much")
+            if _tags(words) - _tags(draft.parent.words):
+                raise UnusableVariantError("new tag")
             return project(draft.parent, words, rule)
         case VariantKind.ENTITY:
             return with_name(draft, words_in(without_markdown(lines[0]).strip(_QUOTES + "."), rule))
@@ -89,6 +93,11 @@ def with_name(draft: Draft, name: Sequence[str] | None) -> Example:
     if name_of(name) == name_of(draft.parent.words[old.start : old.end]):
         raise UnusableVariantError("copy")
     return replace(replace_name(draft.parent, old, name), image_id=None)
+
+
+def _tags(words: Sequence[str]) -> set[str]:
+    """The tags and handles among words, however these are split."""
+    return {tag.casefold() for tag in _TAG.findall(" ".join(words))}
 
 
 def _verdict(answer: Answer) -> str:
