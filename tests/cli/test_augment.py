@@ -36,6 +36,8 @@ def reply(number: int, question: dict[str, Any]) -> str:
     post = text.splitlines()[1]
     if text.endswith("yes or no:"):
         return "no" if "inAdele" in post else "yes"
+    if text.endswith("picture shows:"):
+        return f"a stage {post.split()[2]}"
     return "Zidane" if text.endswith("Another name:") else f"well {post} again"
 
 

@@ -152,6 +152,8 @@ def test_a_post_is_kept_only_when_it_is_possible(said: str, reason: str) -> None
         (ENTITY, "?!", "no name"),
         (ENTITY, "one of the many people who like it there", "no name"),
         (ENTITY, "kerr", "copy"),
+        (ENTITY, "Oslo", "other type"),
+        (IMAGE, "KERR in the rain", "holds a name"),
         (IMAGE, "<think>hm</think>", "empty"),
     ],
 )
@@ -161,6 +163,14 @@ def test_what_is_not_kept_has_a_reason(kind: VariantKind, said: str, reason: str
     [rejection] = report.rejections
     assert (rejection.parent, rejection.kind, rejection.reason) == ("p0", kind, reason)
     assert len(report.variants) == 3
+
+
+def test_a_name_that_the_corpus_has_as_this_type_too_is_kept() -> None:
+    """A city and its club: what counts is that the corpus has seen it so."""
+    club = Example("p9", ("Oslo", "wins"), (Entity(Span(0, 1), "PER"),))
+    model = Model(lambda kind, question: "Oslo" if kind == ENTITY and "Kerr" in question else None)
+    report = augment([TRAIN[0], club], model, settings=AugmentationSettings((ENTITY,), names_from="model"))
+    assert report.variants[0].words[0] == "Oslo"
 
 
 def test_an_answer_cut_off_is_not_kept() -> None:
