@@ -41,7 +41,8 @@ LESSONS = """\
 Of a model this small one can take the sentence and multimodality grains as they are. Its noun grain lists more than
 names, which grounding does not punish: whatever the post holds is grounded. Its variants are the weaker half: a
 rewritten post can say the opposite, and the fact question, to which this model says yes nine times in ten, lets pass
-what nobody would believe. So nothing trains on them unless a configuration says so; here a stronger model pays first."""
+what nobody would believe. So nothing trains on them unless a configuration says so; a stronger model pays here
+first."""
 
 
 def main() -> None:
