@@ -299,6 +299,7 @@ def test_grains_splits_and_limit_are_choices(data: Path, chat_server: FakeServer
         (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--max-cost", "1"], 2, "needs the price"),
         (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--price-in", "1"], 2, "--price-out"),
         (["--model", "small", "--max-rejected", "5"], 2, "--max-rejected"),
+        (["--model", "small", "--ask-again", "--to-batch", "b.jsonl"], 2, "leave out --ask-again or --to-batch"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments: list[str], code: int, message: str, data: Path, cotpd: Cotpd) -> None:

@@ -14,6 +14,7 @@ from cotpd.cli.asking_report import numbers, outcome, refuse_too_many, summary
 from cotpd.cli.model_options import AskingOptions, ModelOptions
 from cotpd.cli.option_group import with_groups
 from cotpd.cli.terminal import printable
+from cotpd.core.errors import UsageError
 from cotpd.core.records import Example, Grain
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def elicit(
     from cotpd.corpus.corpus import Corpus
     from cotpd.corpus.splits import companion
 
+    if to_batch and asking.ask_again:
+        raise UsageError("a batch file asks nothing twice; leave out --ask-again or --to-batch")
     policy, target = asking.policy(is_patient=llm.is_file), out or companion(data, _file_name(wording))
     choice = {"grains": tuple(dict.fromkeys(grain or Grain)), "wording": wording}
     examples = Corpus.from_path(data, captioner=captioner).posts(split)[:limit]
