@@ -167,7 +167,8 @@ class _Ended:
         report = self.report
         yield (
             f"{target}: {len(report.captions):,} images described, {len(report.rejections):,} rejected"
-            f"{reasons(report.reasons)}; {report.num_computed:,} looked at now, {spent(self.paid)}"
+            f"{reasons(report.reasons)}; {report.num_computed:,} looked at now"
+            f"{f', {spent(self.paid)}' if self.paid.attempts else ''}"
         )
         if failed := report.num_images - report.num_done:
             yield f"{failed:,} without an answer, asked by the next run"
