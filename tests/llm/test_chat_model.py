@@ -8,6 +8,7 @@ import gzip
 import json
 import sys
 import traceback
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -232,6 +233,18 @@ def test_what_never_comes_whole_is_given_up(reply: Reply, cause: str, chat_serve
     with ChatModel("small", base_url=chat_server.url, timeout=timeout) as model, pytest.raises(CallError) as raised:
         ask(model)
     assert (raised.value.fault, cause in str(raised.value)) == (Fault.BROKEN, True), raised.value
+
+
+def test_a_bomb_is_not_unpacked(model: ChatModel, chat_server: FakeServer) -> None:
+    """Fault 7: refused only when it is whole, 200 MB in each of 64 threads would be the end."""
+    bomb = Reply(body=gzip.compress(bytes(200_000_000)), headers={"Content-Encoding": "gzip"})
+    chat_server.script = lambda number, question: bomb
+    tracemalloc.start()
+    with pytest.raises(CallError, match="ReadError"):
+        ask(model)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * MAX_BYTES
 
 
 def test_an_answer_packed_unasked_is_read(model: ChatModel, chat_server: FakeServer) -> None:
