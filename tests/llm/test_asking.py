@@ -101,14 +101,13 @@ def test_another_picture_is_another_question() -> None:
 
 
 def test_another_model_or_endpoint_is_asked_anew() -> None:
+    same, other, elsewhere = Counting(), Counting(name="other"), Counting()
+    elsewhere.endpoint = "http://elsewhere/v1"
     with RequestStore() as store:
         run([request(1)], Counting(), store=store)
-        for model in (Counting(name="other"), Counting(name="small")):
+        for model in (same, other, elsewhere):
             run([request(1)], model, store=store)
-        elsewhere = Counting()
-        elsewhere.endpoint = "http://elsewhere/v1"
-        run([request(1)], elsewhere, store=store)
-        assert [len(each) for each in (model.asked, elsewhere.asked)] == [0, 1]
+    assert [len(model.asked) for model in (same, other, elsewhere)] == [0, 1, 1]
 
 
 def test_only_validated_answers_are_served() -> None:
