@@ -29,8 +29,9 @@ fix: .venv/dev ## Mend what a tool can mend.
 bench: .venv/dev ## Side-by-side measurements; minutes to an hour.
 	for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
 
-docs: .venv/dev ## The generated reference in docs/reference.
+docs: .venv/dev ## The generated pages: docs/reference, docs/knowledge-examples.md.
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/knowledge_examples.py
 
 build: .venv/dev ## The wheel and the source distribution in dist/.
 	$(BIN)/python -m build

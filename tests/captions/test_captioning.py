@@ -136,12 +136,25 @@ def test_rows_of_others_count_and_stay(folder: ImageFolder, out: Path) -> None:
 
 
 def test_a_plan_tells_what_is_to_do_and_writes_nothing(folder: ImageFolder, out: Path) -> None:
-    plan = planned(IDS, folder, Script().id, out)
+    plan, left = planned(IDS, folder, Script().id, out)
     assert (plan.num_images, plan.num_done, plan.reasons) == (6, 1, {"missing": 1})
+    assert left == [folder.read(name).sha256 for name in "abce"], "d has the bytes of a"
     assert not out.exists()
     caption(["a"], folder, Script(), out=out)
-    plan = planned(IDS, folder, Script().id, out)
-    assert (plan.num_images, plan.num_done) == (6, 3), "d has the bytes of a"
+    plan, left = planned(IDS, folder, Script().id, out)
+    assert (plan.num_images, plan.num_done, len(left)) == (6, 3, 3)
+
+
+def test_asked_again_a_rejected_image_is_described_and_rejected_no_more(folder: ImageFolder, out: Path) -> None:
+    """What the file has rejected must not answer for ever; a left-over row would tell of a loss that is none."""
+    refusing, kind = Script(), Script()
+    caption(IDS, folder, refusing, out=out)
+    kind.captions = lambda pictures: (Caption(each.image_id, "black", "script") for each in pictures)  # type: ignore[method-assign]
+    assert planned(IDS, folder, kind.id, out)[1] == [folder.read("c").sha256]
+    assert planned(IDS, folder, kind.id, out, ask_again=True)[1] == [folder.read(name).sha256 for name in "bc"]
+    report = caption(IDS, folder, kind, out=out, ask_again=True)
+    assert (said(report)["b"], report.num_computed) == ("black", 1)
+    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"c", "f"}
 
 
 def test_a_file_of_something_else_is_an_error(folder: ImageFolder, out: Path) -> None:

@@ -50,9 +50,9 @@ def halves() -> Image.Image:
     return image
 
 
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of few bytes that says it is this large."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+def png(width: int, height: int, *, colours: int = 2) -> bytes:
+    """A PNG of few bytes that says it is this large; ``colours`` is 2 for RGB, 3 for a palette."""
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
     body = b"".join(struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
     return b"\x89PNG\r\n\x1a\n" + body
@@ -88,7 +88,19 @@ def test_an_image_that_is_cut_off_is_damaged(kind: str) -> None:
 def test_a_bomb_is_refused_before_it_is_decoded(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over our limit, over Pillow's warning, over Pillow's error."""
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
-    assert reason(bomb(side, side)) == "too many pixels"
+    assert reason(png(side, side)) == "too many pixels"
+
+
+def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred bytes a scan: a megabyte of them would take an hour. What only looks like scans is let be."""
+    content = encoded(
+        Image.effect_noise((64, 64), 9).convert("RGB"), "JPEG", progressive=True, comment=b"\xff\xda" * 200
+    )
+    assert picture(content + b"\xff\xda" * 200).size == (64, 64)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    assert picture(content[:-2] + last * 80 + content[-2:]).size == (64, 64)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
+    assert reason(content[:-2] + last * 101 + content[-2:]) == "too many scans"
 
 
 def test_a_large_image_is_scaled_and_keeps_its_shape() -> None:
@@ -150,10 +162,33 @@ def test_what_is_transparent_lies_on_white() -> None:
     assert picture(encoded(palette, transparency=0)).getpixel((4, 4)) == (255, 255, 255)
 
 
-@given(kind=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF"]), data=st.data())
-def test_no_damage_escapes(kind: str, data: st.DataObject) -> None:
+def test_a_palette_without_colours_is_damaged() -> None:
+    """Pillow asserts that there are some."""
+    assert reason(png(9, 9, colours=3)) == "damaged"
+
+
+def test_a_large_transparent_image_is_scaled_without_a_dark_seam() -> None:
+    """Scaled before it lies on white, hidden black must not mix into what is seen."""
+    image = Image.new("RGBA", (3000, 30), (0, 0, 0, 0))
+    image.paste((255, 255, 255, 255), (0, 0, 1501, 30))
+    assert np.asarray(picture(encoded(image))).min() > 250
+
+
+@given(
+    kind=st.sampled_from(
+        [
+            ("JPEG", "RGB"),
+            ("JPEG", "CMYK"),
+            ("WEBP", "RGBA"),
+            ("GIF", "P"),
+            *(("PNG", m) for m in ("RGB", "P", "LA", "1")),
+        ]
+    ),
+    data=st.data(),
+)
+def test_no_damage_escapes(kind: tuple[str, str], data: st.DataObject) -> None:
     """Whatever bytes are changed, it is a picture or one of the reasons: nothing else is raised."""
-    content = bytearray(encoded(halves(), kind))
+    content = bytearray(encoded(halves().convert(kind[1]), kind[0]))
     for _ in range(data.draw(st.integers(1, 8))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:

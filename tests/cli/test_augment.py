@@ -36,6 +36,8 @@ def reply(number: int, question: dict[str, Any]) -> str:
     post = text.splitlines()[1]
     if text.endswith("yes or no:"):
         return "no" if "inAdele" in post else "yes"
+    if text.endswith("picture shows:"):
+        return f"a stage {post.split()[2]}"
     return "Zidane" if text.endswith("Another name:") else f"well {post} again"
 
 
@@ -58,7 +60,7 @@ def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_serve
         "parent": "train2",
         "kind": "entity",
         "reason": "not possible",
-        "answer": "no",
+        "answer": "Zidane sings inAdele today",
     }
 
 
@@ -71,15 +73,25 @@ def test_dev_and_test_posts_reach_no_question(data: Path, chat_server: Any, cotp
     assert "Pele" not in asked
 
 
-def test_a_rehearsal_asks_nothing(data: Path, cotpd: Cotpd) -> None:
-    ended = cotpd("augment", data, "--model", "small", "--names-from", "model", "--per-post", 2, "--dry-run")
-    assert ended.code == 0
+def test_a_rehearsal_asks_nothing(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--names-from", "model")
+    ended = cotpd(*arguments, "--per-post", 2, "--dry-run", "--price-in", 1, "--price-out", 1)
+    assert (ended.code, chat_server.questions) == (0, [])
     assert "18 variants of 3 posts" in ended.out
     assert "calls: 18" in ended.out
+    assert "price, at most: 0.00" in ended.out
     assert "then at most 6 more calls" in ended.out
     for kind in ("style", "entity", "image"):
         assert f"── {kind}\n" in ended.out
-    assert not (data / "augmented.jsonl").exists()
+    assert not list(data.glob("augmented*")) + list(data.glob("requests*"))
+
+
+def test_a_rehearsal_after_a_stopped_run_counts_what_is_left(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    """What is paid for is in the store: told again, its price would keep people from going on."""
+    chat_server.script = reply
+    arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--names-from", "model")
+    assert cotpd(*arguments, "--max-requests", 4, "--concurrency", 1).code == 4
+    assert "calls: 5\n" in cotpd(*arguments, "--dry-run").out
 
 
 def test_too_many_lost_variants_end_with_3(data: Path, chat_server: Any, cotpd: Cotpd) -> None:

@@ -178,10 +178,13 @@ def test_only_what_is_changed_is_asked(data: Path, chat_server: FakeServer, cotp
 
 def test_another_model_that_answers_is_told(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     """Fault 11."""
-    body = {"model": "cheaper", "choices": [{"message": {"content": "It tells of the man."}, "finish_reason": "stop"}]}
+    body = {
+        "model": "chea\x1b[2Jper",
+        "choices": [{"message": {"content": "It tells of the man."}, "finish_reason": "stop"}],
+    }
     chat_server.script = lambda number, question: Reply(body=json.dumps(body).encode())
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
-    assert "answered by cheaper, where small was asked" in ended.out
+    assert "answered by chea\ufffd[2Jper, where small was asked" in ended.out
 
 
 def test_questions_without_an_answer_are_asked_by_the_next_run(
@@ -195,6 +198,21 @@ def test_questions_without_an_answer_are_asked_by_the_next_run(
     assert "1 without an answer, asked by the next run: small answered with an error: not this one" in ended.out
     assert cotpd(*arguments).code == 0
     assert len(rows(data)) == NUM_QUESTIONS
+
+
+@pytest.mark.parametrize("status", [400, 401])
+def test_what_an_endpoint_says_steers_no_terminal(
+    status: int, data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    """Escape sequences in an error or in the name of a model would write the title, the screen, or a command line."""
+    said = "\x1b]0;pwned\x07 \x1b[2J \u202e no\n\nway"
+    refusal = Reply(body=json.dumps({"error": {"message": said}}).encode(), status=status)
+    chat_server.script = lambda number, question: refusal if number == 2 else reply(question)
+    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--concurrency", "1")
+    shown = ended.out + ended.err
+    assert "no way" in shown
+    assert "pwned" in shown
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
 
 
 def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
@@ -228,6 +246,20 @@ def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: FakeSe
     assert "9 answers kept, 3 rejected (3 empty)" in ended.out
     assert "error: 25.0% of the answers were rejected, more than 5.0%" in ended.err
     assert cotpd(*arguments, "--max-rejected", "0.25").code == 0
+
+
+def test_a_rejected_answer_is_asked_for_again_on_request(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """Neither rejections.jsonl nor the store may answer then, and what is kept is rejected no more."""
+    chat_server.script = lambda number, question: "" if number == 1 else reply(question)
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url, "--max-rejected", "1")
+    cotpd(*arguments)
+    answer_all(chat_server)
+    assert "0 asked now" in cotpd(*arguments).out
+    assert "calls: 0" in cotpd(*arguments, "--dry-run").out
+    assert "calls: 1\n" in cotpd(*arguments, "--ask-again", "--dry-run").out
+    assert f"{NUM_QUESTIONS} answers kept, 0 rejected; 1 asked now" in cotpd(*arguments, "--ask-again").out
+    assert chat_server.num_questions == NUM_QUESTIONS + 1
+    assert (data / "rejections.jsonl").read_text("utf-8") == ""
 
 
 def test_a_rehearsal_asks_nothing(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
@@ -267,6 +299,7 @@ def test_grains_splits_and_limit_are_choices(data: Path, chat_server: FakeServer
         (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--max-cost", "1"], 2, "needs the price"),
         (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--price-in", "1"], 2, "--price-out"),
         (["--model", "small", "--max-rejected", "5"], 2, "--max-rejected"),
+        (["--model", "small", "--ask-again", "--to-batch", "b.jsonl"], 2, "leave out --ask-again or --to-batch"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments: list[str], code: int, message: str, data: Path, cotpd: Cotpd) -> None:

@@ -122,3 +122,12 @@ def test_the_configuration_names_kinds() -> None:
     config = ExperimentConfig.of(values)
     assert config.data.augmentation.kinds == (STYLE, IMAGE)
     assert "kinds = [" in config.to_toml()
+
+
+def test_the_variants_of_the_sample_may_be_trained_on(sample: Corpus) -> None:
+    """Every one: of a training post, near no held-out one, of a kind that a configuration can name."""
+    config = AugmentationConfig(kinds=tuple(VariantKind), share=10)
+    usable = variants_for(sample.train, sample, config, seed=1)
+    assert [post.id for post in usable] == [post.id for post in sample.augmented]
+    assert {post.origin.kind for post in sample.augmented if post.origin} == {*VariantKind}
+    assert variants_for(sample.train, sample, AugmentationConfig(), seed=1) == []

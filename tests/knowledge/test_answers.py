@@ -74,6 +74,12 @@ def test_empty(said: str) -> None:
     assert reason(said) == "empty"
 
 
+def test_too_much() -> None:
+    """A server that knows no limit may send megabytes, which no loop of words gives away."""
+    assert reason("x" * 4_001) == "too much"
+    assert kept(f"Jordan <think>{'x' * 4_001}</think> is a player.") == "Jordan is a player."
+
+
 @pytest.mark.parametrize(
     "said",
     ["I'm sorry, but I can't help.", "I’m sorry.", "Sorry, no.", "I cannot assist.", "As an AI, I do not know Jordan."],

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from cotpd.core.errors import DataError, LanguageModelError
 from cotpd.core.files import hash_text, json_line
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Rejection, Relation, Span
 from cotpd.corpus.corpus import Corpus
+from cotpd.knowledge import elicitation
 from cotpd.knowledge.elicitation import Asking, ElicitationReport, elicit, questions
 from cotpd.llm.language_model import Answer, Message
 from cotpd.llm.request_store import RequestStore
@@ -130,6 +132,35 @@ def test_a_change_is_asked_again_and_nothing_else(tmp_path: Path) -> None:
     assert elicit([replace(EXAMPLES[0], id="z")], Model(), out=out).num_asked == 0
     assert elicit(EXAMPLES, Model("other"), out=out).num_asked == NUM_QUESTIONS
     assert elicit(EXAMPLES, Model(), out=out).num_asked == 0
+
+
+@pytest.mark.parametrize("keeps_file", [True, False])
+def test_swapping_one_thing_asks_exactly_the_questions_that_it_changes(
+    keeps_file: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 16, whether the file or the store alone is left to know; swapped back, nothing is paid again."""
+    out = tmp_path / "knowledge.jsonl"
+
+    def num_asked(examples: Sequence[Example] = EXAMPLES, endpoint: str = "here", **settings: Any) -> int:
+        model = Model(settings.pop("name", "small"))
+        model.endpoint = endpoint
+        asked = elicit(examples, model, out=out, **settings).num_asked
+        assert asked == len(model.asked)
+        if not keeps_file:
+            out.unlink()
+            out.with_name("rejections.jsonl").unlink()
+        return asked
+
+    swapped = [replace(EXAMPLES[0], caption=Caption("a.jpg", "a cat")), *EXAMPLES[1:]]
+    assert num_asked() == NUM_QUESTIONS
+    assert num_asked(grains=[Grain.NOUN], wording="v2") == 3, "another template"
+    assert num_asked(name="other") == NUM_QUESTIONS, "another model"
+    assert num_asked(endpoint="there") == NUM_QUESTIONS, "another endpoint"
+    assert num_asked(swapped) == 3, "what another captioner says of one image"
+    with monkeypatch.context() as patch:
+        patch.setattr(elicitation, "MAX_TOKENS", 91)
+        assert num_asked() == NUM_QUESTIONS, "another parameter"
+    assert num_asked() == num_asked(swapped) == num_asked(grains=[Grain.NOUN], wording="v2") == 0
 
 
 def test_rows_of_others_are_left_alone(tmp_path: Path) -> None:

@@ -101,14 +101,13 @@ def test_another_picture_is_another_question() -> None:
 
 
 def test_another_model_or_endpoint_is_asked_anew() -> None:
+    same, other, elsewhere = Counting(), Counting(name="other"), Counting()
+    elsewhere.endpoint = "http://elsewhere/v1"
     with RequestStore() as store:
         run([request(1)], Counting(), store=store)
-        for model in (Counting(name="other"), Counting(name="small")):
+        for model in (same, other, elsewhere):
             run([request(1)], model, store=store)
-        elsewhere = Counting()
-        elsewhere.endpoint = "http://elsewhere/v1"
-        run([request(1)], elsewhere, store=store)
-        assert [len(each) for each in (model.asked, elsewhere.asked)] == [0, 1]
+    assert [len(model.asked) for model in (same, other, elsewhere)] == [0, 1, 1]
 
 
 def test_only_validated_answers_are_served() -> None:
@@ -209,6 +208,40 @@ def test_a_request_that_always_fails_ends_alone() -> None:
     ended = run([request(number) for number in range(30)], model, policy=replace(SWIFT, attempts=3))
     assert ended.pop(3) == Failure("crash")
     assert all(isinstance(end, Answer) for end in ended.values())
+
+
+@pytest.mark.parametrize("fault", [Fault.BROKEN, Fault.BUSY])
+@pytest.mark.parametrize("poisoned", [{29}, {0}, {3, 17, 28, 29}])
+def test_questions_that_always_fail_end_alone_whoever_is_left(fault: Fault, poisoned: set[int]) -> None:
+    """When the others are answered nothing but these fail, which looks like a dead endpoint; the run must end well."""
+
+    def reply(messages: Sequence[Message]) -> Answer:
+        if any(f"Who is {number}?" in messages[-1].content for number in poisoned):
+            raise CallError("crash", fault)
+        return echo(messages)
+
+    ended = run([request(number) for number in range(30)], ScriptedModel(reply, most_at_once=4))
+    assert {about for about, end in ended.items() if isinstance(end, Failure)} == poisoned
+    assert len(ended) == 30
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_question_that_is_always_turned_away_does_not_hold_up_the_run(at_once: int) -> None:
+    """Some endpoints are busy, for ever, when a question is larger than their rate: the breaker must not take that
+    for the end of the endpoint, nor the others wait for it."""
+    num_turned_away = 0
+
+    def reply(messages: Sequence[Message]) -> Answer:
+        nonlocal num_turned_away
+        if "Who is 0?" in messages[-1].content:
+            num_turned_away += 1
+            raise CallError("too large", Fault.BUSY, retry_after=0.0)
+        return echo(messages)
+
+    model, policy = ScriptedModel(reply, most_at_once=at_once), replace(SWIFT, concurrency=at_once)
+    ended = ask((request(number) for number in range(10**6)), model, policy=policy)
+    assert next(end for each, end in ended if each.about == 0) == Failure("too large")
+    assert num_turned_away == ask_module._MOST_TURNED_AWAY
 
 
 def test_a_refused_request_is_not_asked_again() -> None:

@@ -8,6 +8,7 @@ import gzip
 import json
 import sys
 import traceback
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -96,6 +97,14 @@ def test_a_byte_order_mark_is_no_hindrance(model: ChatModel, chat_server: FakeSe
         (body(choices=["yes"]), "its first choice holds no message"),
         (body(choices=[{"text": "old"}]), "its first choice holds no message"),
         (body(choices=[{"message": {"content": ["a"]}}]), "the message is no text but list"),
+        (body(choices=[{"message": {"content": 0}}]), "the message is no text but int"),
+        (body(choices=[{"message": {"content": {"text": "a"}}}]), "the message is no text but dict"),
+        (body(choices={"0": {"message": {"content": "a"}}}), "it holds no choices"),
+        (body(choices=[{"message": None}]), "its first choice holds no message"),
+        (json.dumps([json.loads(body())]).encode(), "a JSON object was expected, found list"),
+        (body().decode().encode("utf-16"), "no JSON"),
+        (body() + b"\n" + body(), "no JSON"),
+        (b'data: {"choices": []}\n\ndata: [DONE]\n\n', "no JSON"),
         (b'{"error": {"message": "model is loading"}}', "model is loading"),
         (b'{"error": "quota"}', "quota"),
         (body(choices=[{"message": {"content": float("nan")}}]), "the message is no text but float"),
@@ -130,7 +139,10 @@ def test_odd_bodies_are_errors(sent: bytes, message: str, model: ChatModel, chat
         (404, {"message": "no such model"}, Fault.FINAL),
         (200, {"message": "out of memory"}, Fault.BROKEN),
         (200, {"message": "slow down", "code": 429}, Fault.BUSY),
+        (200, {"message": "slow down", "code": "429"}, Fault.BUSY),
+        (200, {"message": "odd", "code": True}, Fault.BROKEN),
         (200, {"message": "spent", "code": "insufficient_quota"}, Fault.FINAL),
+        (402, {"message": "pay"}, Fault.FINAL),
     ],
 )
 def test_failures_tell_whether_to_ask_again(
@@ -141,6 +153,56 @@ def test_failures_tell_whether_to_ask_again(
     with pytest.raises(CallError) as raised:
         ask(model)
     assert raised.value.fault is fault
+
+
+@pytest.mark.parametrize(
+    ("choice", "fault"),
+    [
+        ({"error": {"message": "upstream died", "code": 502}, "finish_reason": "error"}, Fault.BROKEN),
+        ({"error": {"message": "slow down", "code": 429}}, Fault.BUSY),
+        ({"finish_reason": "error"}, Fault.BROKEN),
+    ],
+)
+def test_an_answer_that_broke_off_is_none(
+    choice: dict[str, Any], fault: Fault, model: ChatModel, chat_server: FakeServer
+) -> None:
+    """Routers send what came so far with a status 200: half an answer would be kept as a whole one."""
+    half = {"message": {"role": "assistant", "content": "A pl"}}
+    chat_server.script = lambda number, question: Reply(body=body(choices=[half | choice]))
+    with pytest.raises(CallError, match="answered with an error") as raised:
+        ask(model)
+    assert raised.value.fault is fault
+
+
+def test_a_message_in_parts_is_read(model: ChatModel, chat_server: FakeServer) -> None:
+    """It was paid for: asked again, it would come in parts again."""
+    parts = [{"type": "thinking", "text": "Who?"}, {"type": "text", "text": "A "}, {"type": "text", "text": "player."}]
+    chat_server.script = lambda number, question: Reply(body=body(choices=[{"message": {"content": parts}}]))
+    assert ask(model).text == "A player."
+
+
+def test_what_a_server_says_of_itself_is_one_short_line(model: ChatModel, chat_server: FakeServer) -> None:
+    chat_server.script = lambda number, question: Reply(body=body(model="a\nb" * 1_000_000))
+    assert (len(ask(model).model), "\n" in ask(model).model) == (200, False)
+    error = json.dumps({"error": {"message": "no\n\nway " * 1_000}}).encode()
+    chat_server.script = lambda number, question: Reply(body=error)
+    with pytest.raises(CallError) as raised:
+        ask(model)
+    assert "no way no way" in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_headers_in_other_letters_are_no_hindrance(status: int, model: ChatModel, chat_server: FakeServer) -> None:
+    """Any byte may stand in a header; it must not end the run."""
+    headers = {"X-Greeting": "grüß dich", "Retry-After": "²"}
+    chat_server.script = lambda number, question: Reply(body=body(), status=status, headers=headers)
+    if status == 200:
+        assert ask(model).text == "A player."
+    else:
+        with pytest.raises(CallError) as raised:
+            ask(model)
+        assert raised.value.retry_after is None
 
 
 def test_the_wait_that_the_endpoint_asks_for_is_told(model: ChatModel, chat_server: FakeServer) -> None:
@@ -171,6 +233,18 @@ def test_what_never_comes_whole_is_given_up(reply: Reply, cause: str, chat_serve
     with ChatModel("small", base_url=chat_server.url, timeout=timeout) as model, pytest.raises(CallError) as raised:
         ask(model)
     assert (raised.value.fault, cause in str(raised.value)) == (Fault.BROKEN, True), raised.value
+
+
+def test_a_bomb_is_not_unpacked(model: ChatModel, chat_server: FakeServer) -> None:
+    """Fault 7: refused only when it is whole, 200 MB in each of 64 threads would be the end."""
+    bomb = Reply(body=gzip.compress(bytes(200_000_000)), headers={"Content-Encoding": "gzip"})
+    chat_server.script = lambda number, question: bomb
+    tracemalloc.start()
+    with pytest.raises(CallError, match="ReadError"):
+        ask(model)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * MAX_BYTES
 
 
 def test_an_answer_packed_unasked_is_read(model: ChatModel, chat_server: FakeServer) -> None:

@@ -66,7 +66,7 @@ def test_the_wait_that_one_is_told_is_kept_by_all() -> None:
 
 
 def test_an_absurd_wait_stops_the_run() -> None:
-    with pytest.raises(LanguageModelError, match="asks to wait 86,400 s: run again later"):
+    with pytest.raises(LanguageModelError, match="asks to wait 86400 s: run again later"):
         fail(Pace(POLICY, None), Fault.BUSY, now=0.0, wait=86_400.0)
 
 

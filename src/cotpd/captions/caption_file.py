@@ -37,10 +37,19 @@ class CaptionFile:
         for file in self._files.values():
             file.mend()
 
-    def read(self, captioner: str) -> dict[str, dict[str, Outcome]]:
+    def forget_rejections(self, captioner: str) -> None:
+        """Leave out what this captioner rejected."""
+        rows = [row for _, row in self._files[ImageRejection].read()]
+        kept = [row for row in rows if row.get("captioner", "") != captioner]
+        if len(kept) < len(rows):
+            write_jsonl(self.rejections_path, kept)
+
+    def read(self, captioner: str, *, also_rejected: bool = True) -> dict[str, dict[str, Outcome]]:
         """What is known of each image by this captioner, by key. Raises `DataError` for a row that is none."""
         known: defaultdict[str, dict[str, Outcome]] = defaultdict(dict)
         for kind, file in self._files.items():
+            if kind is ImageRejection and not also_rejected:
+                continue
             for where, values in file.read():
                 row = _fitting(values, where)
                 if row.captioner == captioner and row.image_id is not None:

@@ -57,29 +57,37 @@ def caption(
     *,
     out: Path | None = None,
     on_progress: Callable[[CaptioningReport], object] = _silent,
+    ask_again: bool = False,
 ) -> CaptioningReport:
     """Describe every image, each once however often it is named.
 
     With ``out`` each caption is on the disk as it comes, and what the file holds is not computed again: rows by this
     captioner with the same settings and the same bytes of the image, and all rows that somebody else wrote. Those of
-    a changed image or setting are replaced at the end. Rows of other captioners stay. Raises `DataError` for a file
-    that holds no captions.
+    a changed image or setting are replaced at the end. Rows of other captioners stay. To ``ask_again``, what this
+    captioner rejected is forgotten first. Raises `DataError` for a file that holds no captions.
     """
     file = CaptionFile(out) if out else None
     if file:
         file.mend()
+    if file and ask_again:
+        file.forget_rejections(captioner.id.name)
     run = _Run(folder, captioner.id, file.read(captioner.id.name) if file else {}, file)
     run.caption(dict.fromkeys(image_ids), captioner, on_progress)
     return run.report
 
 
-def planned(image_ids: Iterable[str], folder: ImageFolder, captioner: CaptionerId, out: Path) -> CaptioningReport:
-    """What is done already, with nothing computed or written; images are found and hashed, not decoded."""
-    run = _Run(folder, captioner, CaptionFile(out).read(captioner.name))
-    for image_id in dict.fromkeys(image_ids):
-        run.report.num_images += 1
-        run.file_to_describe(image_id)
-    return run.report
+def planned(
+    image_ids: Iterable[str], folder: ImageFolder, captioner: CaptionerId, out: Path, *, ask_again: bool = False
+) -> tuple[CaptioningReport, list[str]]:
+    """What is done already, and the SHA-256 of each content that `caption` would describe.
+
+    Nothing is computed or written; images are found and hashed, not decoded.
+    """
+    run = _Run(folder, captioner, CaptionFile(out).read(captioner.name, also_rejected=not ask_again))
+    ids = dict.fromkeys(image_ids)
+    run.report.num_images = len(ids)
+    left = [file.sha256 for image_id in ids if (file := run.file_to_describe(image_id))]
+    return run.report, list(dict.fromkeys(left))
 
 
 class _Run:

@@ -1,7 +1,7 @@
 """Images that strangers made, found in a folder and opened safely: whatever is wrong with one is a reason.
 
-Only JPEG, PNG, WebP and GIF are opened, told by their content; files over `MAX_BYTES` or `MAX_PIXELS` are not. Nothing
-outside the folder is read, nothing is fetched, nothing but a regular file is waited for.
+Only JPEG, PNG, WebP and GIF are opened, told by their content; files over `MAX_BYTES`, `MAX_PIXELS` or `MAX_SCANS` are
+not. Nothing outside the folder is read, nothing is fetched, nothing but a regular file is waited for.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import stat
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,8 @@ SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".gif")
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64 * 10**6
+MAX_SCANS = 100
+"""Of a progressive JPEG, which commonly has ten: each takes a hundred bytes and goes over all pixels."""
 
 LONGEST_SIDE = 1024
 """Pixels to which longer images are scaled down: more than any captioner reads."""
@@ -41,6 +45,8 @@ _DAMAGE = (
     LookupError,
     ArithmeticError,
     AttributeError,
+    AssertionError,
+    BufferError,
     EOFError,
     RuntimeError,
     MemoryError,
@@ -61,6 +67,9 @@ _TURNS = {
     8: Transpose.ROTATE_90,
 }
 """What puts a picture upright, by its EXIF orientation."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""Of a segment of JPEG; others stand inside a scan, or fill up."""
+_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _WHITE = (255, 255, 255, 255)
 
 
@@ -125,7 +134,7 @@ def open_picture(file: ImageFile) -> Picture:
     """Decode an image: its first frame, turned upright, on white, scaled down.
 
     Raises `UnusableImageError` with a reason: ``not an image`` (none of `FORMATS`, whatever its name says),
-    ``too many pixels`` (a bomb is not even decoded), ``damaged`` (cut off or broken).
+    ``too many pixels`` and ``too many scans`` (a bomb is not even decoded), ``damaged`` (cut off or broken).
     """
     try:
         with warnings.catch_warnings():
@@ -173,30 +182,53 @@ def _decode(content: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
         raise UnusableImageError("too many pixels")
+    if image.format in ("JPEG", "MPO") and sum(1 for _ in islice(_scans(content), MAX_SCANS + 1)) > MAX_SCANS:
+        raise UnusableImageError("too many scans")
     image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
     image.load()
     return image
 
 
+def _scans(content: bytes) -> Iterator[int]:
+    """Where the scans of a JPEG begin (ITU T.81, B.1.1: a segment tells its length, a scan ends at the next marker)."""
+    at = 0
+    while marker := _MARKER.search(content, at):
+        at, kind = marker.end(), content[marker.end() - 1]
+        if kind == _END_OF_IMAGE:
+            return
+        if kind == _START_OF_SCAN:
+            yield at
+        elif kind != _START_OF_IMAGE:
+            at += int.from_bytes(content[at : at + 2], "big")
+
+
 def _ready(image: Image.Image) -> Image.Image:
+    """Scaled down first, for what comes then takes memory by the pixel."""
     orientation = image.getexif().get(_ORIENTATION)
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    pixels = _opaque(_eight_bits(image))
+    pixels = _scalable(image)
     pixels.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    pixels = _opaque(pixels)
     pixels = pixels.transpose(turn) if turn is not None else pixels
     pixels.info.clear()
     return pixels
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey values of 16 bits as 8 bits: Pillow's own conversion would cut them off at 255."""
-    if not image.mode.startswith("I"):
-        return image
-    return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+def _scalable(image: Image.Image) -> Image.Image:
+    """The image in a mode whose colours can be mixed: no palette, no colour that stands for transparency.
+
+    Grey values of 16 bits become 8 bits: Pillow's own conversion would cut them off at 255.
+    """
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        return image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+    return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
+    """On white, without transparency."""
+    if image.mode not in ("LA", "RGBA"):
         return image.convert("RGB")
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image).convert("RGB")

@@ -48,10 +48,10 @@ class VisionCaptioner:
 
         Raises `LanguageModelError` and `BudgetReachedError` as `ask` does.
         """
-        requests = map(question, pictures)
+        requests = (question(_as_jpeg(picture), about=picture.image_id) for picture in pictures)
         asked = ask(requests, self._model, store=self._store, policy=self._policy, listener=self._listener)
         for request, answer in asked:
-            image_id = request.about.image_id
+            image_id: str = request.about
             if isinstance(answer, Answer):
                 yield Caption(image_id, _caption(answer), self._id.name)
             elif answer.answer:
@@ -60,12 +60,11 @@ class VisionCaptioner:
                 logger.warning("%s: no answer, asked again by the next run: %s", image_id, answer.reason)
 
 
-def question(picture: Picture) -> Request:
-    """The request for the caption of a picture, which is sent as a JPEG of ours: never an address, never its data."""
-    image = Image(picture.sha256, "image/jpeg", lambda: to_jpeg(picture))
+def question(image: Image, *, about: str = "") -> Request:
+    """The request for the caption of an image; ``about`` is its id, which the model is not told."""
     system, user = template()
     messages = (Message("system", system), Message("user", user, (image,)))
-    return Request(messages, Parameters(MAX_TOKENS), validate=judge, about=picture)
+    return Request(messages, Parameters(MAX_TOKENS), validate=judge, about=about)
 
 
 def template() -> tuple[str, str]:
@@ -81,6 +80,11 @@ def judge(answer: Answer) -> str | None:
         return None if _caption(answer) else "cut"
     except UnusableAnswerError as reason:
         return str(reason)
+
+
+def _as_jpeg(picture: Picture) -> Image:
+    """A picture as it is sent: a JPEG of ours, made when it is sent; never an address, never data of its origin."""
+    return Image(picture.sha256, "image/jpeg", lambda: to_jpeg(picture))
 
 
 def _caption(answer: Answer) -> str:

@@ -29,6 +29,7 @@ from cotpd.cli.extract import extract
 from cotpd.cli.show import show
 from cotpd.cli.store import store
 from cotpd.cli.study import study
+from cotpd.cli.terminal import printable
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
@@ -102,9 +103,17 @@ def _debug_first(arguments: list[str]) -> list[str]:
 
 def _log_to_stderr(level: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Printable("%(message)s"))
     _log.handlers = [handler]
     _log.setLevel(level)
+
+
+class _Printable(logging.Formatter):
+    """What others said, such as an endpoint that failed, is shown and steers no terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, or the lines of a trace."""
+        return printable(super().format(record))
 
 
 def _hush_libraries() -> None:
@@ -115,7 +124,7 @@ def _hush_libraries() -> None:
 
 def _report(error: CotpdError | typer.TyperException | OSError) -> int:
     _log.debug("", exc_info=error)
-    print(f"error: {_message(error)}", file=sys.stderr)
+    print(f"error: {printable(_message(error))}", file=sys.stderr)
     return getattr(error, "exit_code", 1)
 
 

@@ -10,8 +10,9 @@ import typer
 from cotpd.cli.terminal import printable
 
 if TYPE_CHECKING:
-    from cotpd.llm.language_model import Request
-    from cotpd.llm.policy import Price
+    from cotpd.llm.language_model import LanguageModel, Request
+    from cotpd.llm.policy import Policy
+    from cotpd.llm.request_store import RequestStore
 
 
 def show_questions(kinds: Mapping[str, Request]) -> None:
@@ -21,12 +22,19 @@ def show_questions(kinds: Mapping[str, Request]) -> None:
         typer.echo("\n\n".join(_lines(request)) + "\n")
 
 
-def tell_price(requests: Iterable[Request], price: Price | None) -> None:
-    """Print the calls, the tokens and the money that the requests are likely to take at most."""
+def is_open(request: Request, model: LanguageModel, store: RequestStore, policy: Policy) -> bool:
+    """Whether a run would ask this: the store has no answer to it, or one that is to be asked for again."""
+    kept = store.find(request.key(model.endpoint, model.name))
+    return kept is None or (policy.ask_again and request.validate(kept.answer) is not None)
+
+
+def tell_price(requests: Iterable[Request], model: LanguageModel, store: RequestStore, policy: Policy) -> None:
+    """Print the calls, the tokens and the money that a run is likely to take at most; the same question is one call."""
     from cotpd.llm.spending import Estimate, estimate
 
-    sizes = [estimate(request) for request in requests]
-    whole = sum(sizes, Estimate(0, 0))
+    asked = {request.key(model.endpoint, model.name): request for request in requests}
+    sizes = [estimate(request) for request in asked.values() if is_open(request, model, store, policy)]
+    whole, price = sum(sizes, Estimate(0, 0)), policy.price
     money = f"{price.of(whole.prompt, whole.completion):,.4f}" if price else "unknown: give --price-in and --price-out"
     typer.echo(f"calls: {len(sizes):,}")
     typer.echo(f"tokens, at most: {whole.prompt:,} to read and {whole.completion:,} to write")

@@ -116,6 +116,12 @@ class Corpus:
         """Every example: train, dev, test, unsplit."""
         return (*self.train, *self.dev, *self.test, *self.unsplit)
 
+    def posts(self, split: str | None) -> tuple[Example, ...]:
+        """The examples of a split, or all of them. Raises `DataError` for a split without posts."""
+        if split and split not in self.splits:
+            raise DataError(f"no post of {split}; there is {', '.join(self.splits)}")
+        return self.splits[split] if split else self.examples
+
     @property
     def label_set(self) -> LabelSet:
         """The entity types of all splits."""

@@ -21,8 +21,8 @@ def read_answer(answer: Answer, post: Post, *, grain: Grain, model: str, templat
     """The knowledge in an answer, without reasoning tags, Markdown, repetitions and names that the post lacks.
 
     Reasons of a rejection: ``too long`` (the question did not fit the model), ``filtered``, ``tool call``, ``empty``,
-    ``refusal``, ``cut`` (nothing whole before the token limit), ``echo`` (only the post or its caption again),
-    ``loop``, ``ungrounded`` (no name of a noun answer is in the post).
+    ``refusal``, ``too much`` (endless), ``cut`` (nothing whole before the token limit), ``echo`` (only the post or its
+    caption again), ``loop``, ``ungrounded`` (no name of a noun answer is in the post).
     """
     try:
         text = _usable_text(answer, post, grain)

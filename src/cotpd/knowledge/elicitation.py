@@ -134,7 +134,7 @@ def elicit(
     examples, asking = tuple(examples), asking or Asking()
     asked = tuple(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
     file = AnswerFile(out) if out else None
-    run = _Run(asked, _known(asked, file) if file else {}, asking)
+    run = _Run(asked, _known(asked, file, ask_again=asking.policy.ask_again) if file else {}, asking)
     with _store(asking, out) as store:
         try:
             run.ask(model, store)
@@ -164,9 +164,9 @@ def questions(
                 yield _question(post, template, grain=grain, model=model, endpoint=endpoint)
 
 
-def unanswered(asked: Sequence[Question], out: Path) -> list[Question]:
-    """The questions that the file does not answer."""
-    known = _known(asked, AnswerFile(out)).keys()
+def unanswered(asked: Sequence[Question], out: Path, *, ask_again: bool = False) -> list[Question]:
+    """The questions that the file does not answer, or, to ask again, whose answer was rejected."""
+    known = _known(asked, AnswerFile(out), ask_again=ask_again).keys()
     return [question for question in asked if not known & {question.key, question.old_key}]
 
 
@@ -231,8 +231,9 @@ def _store(asking: Asking, out: Path | None) -> AbstractContextManager[RequestSt
     return RequestStore(out.with_name(STORE)) if out else RequestStore()
 
 
-def _known(asked: Sequence[Question], file: AnswerFile) -> dict[str, Outcome]:
-    return file.read({key for question in asked for key in (question.key, question.old_key)})
+def _known(asked: Sequence[Question], file: AnswerFile, *, ask_again: bool) -> dict[str, Outcome]:
+    known = file.read({key for question in asked for key in (question.key, question.old_key)})
+    return {key: end for key, end in known.items() if not (ask_again and isinstance(end, Rejection))}
 
 
 def _question(post: Post, template: Template, *, grain: Grain, model: str, endpoint: str) -> Question:

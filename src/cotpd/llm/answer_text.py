@@ -14,6 +14,8 @@ _NO_ANSWER = {
     "tool_calls": "tool call",
     "function_call": "tool call",
 }
+_LONGEST = 4_000
+"""Letters: ten times what any of our questions asks for."""
 _THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
 _FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
 _BULLET = re.compile(r"^\s*(?:[-*•]\s+|\d{1,2}[.)]\s+|#+\s+)")
@@ -32,7 +34,7 @@ def spoken_lines(answer: Answer) -> list[str]:
     """The lines of an answer that hold something, at least one.
 
     Raises `UnusableAnswerError`: ``too long`` (the question did not fit the model), ``filtered``, ``tool call``,
-    ``empty``, ``refusal``.
+    ``empty``, ``refusal``, ``too much`` (far longer than any question of ours asks for).
     """
     if answer.finish_reason in _NO_ANSWER:
         raise UnusableAnswerError(_NO_ANSWER[answer.finish_reason])
@@ -42,6 +44,8 @@ def spoken_lines(answer: Answer) -> list[str]:
         raise UnusableAnswerError("empty")
     if _REFUSAL.match(without_markdown(lines[0]).replace("’", "'")):
         raise UnusableAnswerError("refusal")
+    if sum(map(len, lines)) > _LONGEST:
+        raise UnusableAnswerError("too much")
     return lines
 
 

@@ -38,6 +38,8 @@ class Failure:
 
 
 _MOST_TWINS = 1_000
+_MOST_TURNED_AWAY = 20
+"""A request that a busy endpoint has turned away so often, while others were answered, is itself the reason."""
 _ENDS_REQUEST = {Fault.REFUSED, Fault.UNKNOWN}
 
 Result = tuple[Request, Answer | Failure]
@@ -71,6 +73,7 @@ class _Job:
     requests: list[Request]
     size: Estimate
     attempts: int = 0
+    num_turned_away: int = 0
 
 
 class _Run:
@@ -86,6 +89,7 @@ class _Run:
         self._next: _Job | None = None
         self._later: list[tuple[float, int, _Job]] = []
         self._numbers = count()
+        self._is_exhausted = False
         self._fatal: BaseException | None = None
 
     def results(self, requests: Iterator[Request]) -> Iterator[Result]:
@@ -106,7 +110,7 @@ class _Run:
         """Start what may start now: the seconds until more may, None where only an answer changes that."""
         while self._workers.num_busy < self._pace.limit:
             if self._next is None:
-                self._next = self._due() or (yield from self._fresh(requests))
+                self._next = yield from self._choose(requests)
             if self._next is None:
                 return max(0.0, self._later[0][0] - monotonic()) if self._later else None
             if not self._is_affordable(self._next):
@@ -117,6 +121,12 @@ class _Run:
             self._next = None
         return None
 
+    def _choose(self, requests: Iterator[Request]) -> Generator[Result, None, _Job | None]:
+        """Those that wait for another attempt come first, but last while everything fails: it may be their fault."""
+        if self._pace.is_failing:
+            return (yield from self._fresh(requests)) or self._due()
+        return self._due() or (yield from self._fresh(requests))
+
     def _due(self) -> _Job | None:
         """The job whose time for another attempt has come."""
         is_due = self._later and self._later[0][0] <= monotonic()
@@ -124,7 +134,10 @@ class _Run:
 
     def _fresh(self, requests: Iterator[Request]) -> Generator[Result, None, _Job | None]:
         """The next question that is neither in the store nor on its way; none while many wait for another attempt."""
-        while len(self._later) < self._policy.concurrency and (request := next(requests, None)):
+        while len(self._later) <= self._policy.concurrency:
+            if (request := next(requests, None)) is None:
+                self._is_exhausted = True
+                return None
             key = request.key(self._model.endpoint, self._model.name)
             if job := self._open.get(key):
                 job.requests.append(request)
@@ -189,22 +202,35 @@ class _Run:
         return ends
 
     def _failed(self, call: Call[_Job], error: BaseException | None) -> list[Result]:
-        """What a failed attempt ends: nothing, its request, or the run."""
+        """What a failed attempt ends: nothing, its request, or the run.
+
+        An endpoint that seems dead ends the run only while there is something new to ask, else the questions that are
+        left: a few that always fail must not turn a whole run into a failure.
+        """
         job = call.ticket
         self._spending.end(job.size, None)
         if not isinstance(error, CallError):
             self._fatal = self._fatal or error
             return []
-        try:
-            again = self._pace.fail(error, attempt=job.attempts, started=call.started, now=monotonic())
-        except LanguageModelError as final:
-            self._fatal = self._fatal or final
-            return []
         if error.fault is Fault.BUSY:
             job.attempts -= 1
-        if error.fault not in _ENDS_REQUEST and job.attempts < self._policy.attempts:
-            heapq.heappush(self._later, (again, next(self._numbers), job))
-            return []
+            job.num_turned_away += 1
+        tries = job.attempts + job.num_turned_away
+        try:
+            again = self._pace.fail(error, attempt=tries, started=call.started, now=monotonic())
+        except LanguageModelError as final:
+            if isinstance(final, CallError) or not self._is_exhausted:
+                self._fatal = self._fatal or final
+                return []
+            left, self._later = self._later, []
+            return [result for each in (job, *(later for *_, later in left)) for result in self._ended(each, final)]
+        is_spent = job.attempts >= self._policy.attempts or job.num_turned_away >= _MOST_TURNED_AWAY
+        if error.fault in _ENDS_REQUEST or is_spent:
+            return self._ended(job, error)
+        heapq.heappush(self._later, (again, next(self._numbers), job))
+        return []
+
+    def _ended(self, job: _Job, error: LanguageModelError) -> list[Result]:
         del self._open[job.key]
         self._tally.failed += len(job.requests)
         return [(request, Failure(str(error))) for request in job.requests]

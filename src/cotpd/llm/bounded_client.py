@@ -37,7 +37,7 @@ class BoundedClient(httpx2.Client):
         response = super().send(request, **options | {"stream": True, "follow_redirects": False})
         with closing(response):
             body = _unpacked(_read(response, deadline), response)
-        headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
         return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
 
 

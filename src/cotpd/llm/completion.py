@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from cotpd.llm.call_error import CallError, Fault
@@ -15,6 +16,9 @@ _BUSY_STATUS = {429, 503, 529}
 _BROKEN_STATUS = {408, 409, 425}
 _REFUSED_STATUS = {400, 413, 415, 418, 422, 451}
 _MOST_TOKENS = 10**9
+_STATUS = re.compile("[45][0-9][0-9]")
+_LONGEST_MESSAGE = 200
+"""Letters of what a server says of itself: a name, or why it failed."""
 
 
 def read_body(content: bytes, *, model: str, status: int = 200, wait: float | None = None) -> Answer:
@@ -23,10 +27,10 @@ def read_body(content: bytes, *, model: str, status: int = 200, wait: float | No
         body = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         if status != 200:
-            raise _failed(f"it ended with status {status}", status, wait) from None
+            raise _failed(f"{model} answered with status {status}", status, wait) from None
         raise _odd(model, "what it sent is no JSON; does the address end in /v1?") from None
     if status != 200 and not (isinstance(body, dict) and body.get("error")):
-        raise _failed(f"it ended with status {status}", status, wait)
+        raise _failed(f"{model} answered with status {status}", status, wait)
     return read_completion(body, model=model, status=status, wait=wait)
 
 
@@ -34,24 +38,25 @@ def read_completion(body: object, *, model: str, status: int = 200, wait: float 
     """The answer in a ``chat.completion`` object.
 
     A question too long for the context is an answer ``too_long``, a filtered one ``content_filter``. Raises
-    `CallError` for anything else: an error object, no choices, a message that is no text.
+    `CallError` for anything else: an error object, also in place of a whole answer, no choices, a message that is no
+    text.
     """
     if not isinstance(body, dict):
         raise _odd(model, f"a JSON object was expected, found {type(body).__name__}")
     if body.get("error"):
         return _read_error(body["error"], model, status, wait)
     choice = _first_choice(body, model)
-    message = choice["message"]
-    text = message.get("content")
-    if text is not None and not isinstance(text, str):
-        raise _odd(model, f"the message is no text but {type(text).__name__}")
+    if choice.get("error") or choice.get("finish_reason") == "error":
+        return _read_error(choice.get("error") or "the answer broke off", model, status, wait)
+    message = _message(choice, model)
+    text = _spoken(message.get("content"), model)
     refused = not text and bool(_text(message.get("refusal")))
     return Answer(
         _whole(text or _text(message.get("refusal"))),
         finish_reason="refusal" if refused else _text(choice.get("finish_reason")),
         prompt_tokens=_count(body.get("usage"), "prompt_tokens"),
         completion_tokens=_count(body.get("usage"), "completion_tokens"),
-        model=_text(body.get("model")) or model,
+        model=_told(_text(body.get("model"))) or model,
     )
 
 
@@ -61,12 +66,11 @@ def _read_error(error: object, model: str, status: int, wait: float | None) -> A
         if known & marks:
             return Answer("", finish_reason=reason, model=model)
     message = error.get("message") if isinstance(error, dict) else error
-    what = f"{model} answered with an error: {str(message)[:200]}"
+    what = f"{model} answered with an error: {_told(str(message))}"
     if _SPENT & marks:
         raise CallError(f"{what}; fill up the account, then run again", Fault.FINAL)
-    code = error.get("code") if isinstance(error, dict) else None
-    told = code if status == 200 and isinstance(code, int) and 400 <= code < 600 else status
-    raise _failed(what, told, wait)
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    raise _failed(what, int(code) if status == 200 and _STATUS.fullmatch(code) else status, wait)
 
 
 def _failed(what: str, status: int, wait: float | None) -> CallError:
@@ -77,16 +81,33 @@ def _failed(what: str, status: int, wait: float | None) -> CallError:
         return CallError(what, Fault.BROKEN, retry_after=wait)
     if status in _REFUSED_STATUS:
         return CallError(what, Fault.REFUSED)
-    return CallError(f"{what} (status {status}); check the address, the key and the model's name", Fault.FINAL)
+    told = "" if str(status) in what else f" (status {status})"
+    return CallError(f"{what}{told}; check the address, the key, the account and the model's name", Fault.FINAL)
 
 
 def _first_choice(body: dict[str, Any], model: str) -> dict[str, Any]:
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise _odd(model, "it holds no choices")
-    if not isinstance(choices[0], dict) or not isinstance(choices[0].get("message"), dict):
+    if not isinstance(choices[0], dict):
         raise _odd(model, "its first choice holds no message")
     return choices[0]
+
+
+def _message(choice: dict[str, Any], model: str) -> dict[str, Any]:
+    if not isinstance(choice.get("message"), dict):
+        raise _odd(model, "its first choice holds no message")
+    message: dict[str, Any] = choice["message"]
+    return message
+
+
+def _spoken(content: object, model: str) -> str:
+    """The text of a message, which some servers send in parts; thoughts among them are left out."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise _odd(model, f"the message is no text but {type(content).__name__}")
+    return "".join(_text(part.get("text")) for part in content if part.get("type") == "text")
 
 
 def _whole(text: str) -> str:
@@ -96,6 +117,11 @@ def _whole(text: str) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _told(text: str) -> str:
+    """What a server says of itself, on one line and not at length."""
+    return " ".join(text.split())[:_LONGEST_MESSAGE]
 
 
 def _count(usage: object, key: str) -> int:

@@ -57,6 +57,11 @@ class Pace:
         """The most attempts at once, now."""
         return 1 if self._is_trying else int(self._limit)
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether more than once in a row nothing has come but failures."""
+        return self._rounds > 1
+
     def wait(self, tokens: float, now: float) -> float:
         """The seconds until an attempt of so many tokens may start; 0: now."""
         return max(0.0, self._ready - now, self._requests.wait(1, now), self._tokens.wait(tokens, now))
@@ -85,7 +90,7 @@ class Pace:
         if fault is Fault.REFUSED:
             return self._refuse(error, now)
         if (error.retry_after or 0) > self._policy.longest_wait:
-            raise LanguageModelError(f"{error}; it asks to wait {error.retry_after:,.0f} s: run again later")
+            raise LanguageModelError(f"{error}; it asks to wait {error.retry_after:.6g} s: run again later")
         if started >= self._last_failure:
             self._count_round(error, now)
         if error.retry_after is not None:

@@ -87,6 +87,14 @@ def test_another_voice_keeps_names_relations_image_and_caption() -> None:
     assert variant.knowledge == ()
 
 
+def test_another_voice_may_keep_the_tags_of_the_post() -> None:
+    """However its corpus splits them."""
+    post = Example("p", ("Kerr", "!", "#", "Lima", "@", "you"), (Entity(Span(0, 1), "PER"),))
+    model = Model(lambda kind, question: "wow @You , Kerr !! #Lima")
+    report = augment([post], model, settings=AugmentationSettings((STYLE,)))
+    assert [each.words[0] for each in report.variants] == ["wow"]
+
+
 def test_every_variant_names_its_parent_and_how_it_was_made() -> None:
     report = varied(Model(), names_from="model")
     assert {each.id for each in report.variants} >= {"p0+style1", "p0+entity1", "p0+image1"}
@@ -124,10 +132,11 @@ def test_a_name_from_the_model_changes_words_spans_and_caption() -> None:
     ("said", "reason"), [("no", "not possible"), ("No, he died.", "not possible"), ("perhaps", "neither yes nor no")]
 )
 def test_a_post_is_kept_only_when_it_is_possible(said: str, reason: str) -> None:
-    report = varied(Model(lambda kind, question: said if kind == "fact" else None), ENTITY)
+    report = varied(Model(lambda kind, question: said if kind == "fact" else None), ENTITY, names_from="model")
     assert report.variants == []
     assert report.reasons == {f"entity: {reason}": 4}
-    assert {each.answer for each in report.rejections} == {said}
+    told = "Zinedine Zidane likes rainy Lima very much0" if reason == "not possible" else said
+    assert report.rejections[0].answer == told, "a no alone does not tell what was not possible"
 
 
 @pytest.mark.parametrize(
@@ -135,12 +144,16 @@ def test_a_post_is_kept_only_when_it_is_possible(said: str, reason: str) -> None
     [
         (STYLE, "he likes it", "name lost"),
         (STYLE, "Kerr Lima " + "word " * 40, "too much"),
+        (STYLE, "Kerr loves Lima #Peru", "new tag"),
+        (STYLE, "Kerr loves Lima , says @ krol_news", "new tag"),
         (STYLE, "", "empty"),
         (STYLE, "I'm sorry, I cannot do that.", "refusal"),
         (STYLE, "Kerr likes rainy Lima, very much0.", "copy"),
         (ENTITY, "?!", "no name"),
         (ENTITY, "one of the many people who like it there", "no name"),
         (ENTITY, "kerr", "copy"),
+        (ENTITY, "Oslo", "other type"),
+        (IMAGE, "KERR in the rain", "holds a name"),
         (IMAGE, "<think>hm</think>", "empty"),
     ],
 )
@@ -150,6 +163,14 @@ def test_what_is_not_kept_has_a_reason(kind: VariantKind, said: str, reason: str
     [rejection] = report.rejections
     assert (rejection.parent, rejection.kind, rejection.reason) == ("p0", kind, reason)
     assert len(report.variants) == 3
+
+
+def test_a_name_that_the_corpus_has_as_this_type_too_is_kept() -> None:
+    """A city and its club: what counts is that the corpus has seen it so."""
+    club = Example("p9", ("Oslo", "wins"), (Entity(Span(0, 1), "PER"),))
+    model = Model(lambda kind, question: "Oslo" if kind == ENTITY and "Kerr" in question else None)
+    report = augment([TRAIN[0], club], model, settings=AugmentationSettings((ENTITY,), names_from="model"))
+    assert report.variants[0].words[0] == "Oslo"
 
 
 def test_an_answer_cut_off_is_not_kept() -> None:

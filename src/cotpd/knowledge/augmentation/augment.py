@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from cotpd.core.overlap import comparable_words, similar_texts
 from cotpd.core.records import Example, Origin, VariantKind
-from cotpd.core.splitting import best_rule
 from cotpd.knowledge.augmentation.drafts import AugmentationSettings, CorpusNames, Draft, asks_for_name, drafts
 from cotpd.knowledge.augmentation.projection import UnusableVariantError
 from cotpd.knowledge.augmentation.reading import (
@@ -29,7 +28,10 @@ from cotpd.llm.request_store import RequestStore
 
 @dataclass(frozen=True, slots=True)
 class VariantRejection:
-    """A variant that was not kept, and why; ``answer`` is what the model said, or the post that it is too near to."""
+    """A variant that was not kept, and why.
+
+    ``answer``: what the model said, the post that it made or found not possible, or the id of one that it is near to.
+    """
 
     id: str
     parent: str
@@ -87,10 +89,10 @@ def augment(
 
 def first_requests(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Request]:
     """What is asked first; each new name then takes a question whether the post is possible with it."""
-    rule = best_rule(train)
+    names = CorpusNames(train, settings.seed)
     for draft in drafts(train, settings):
         if draft.entity is None or asks_for_name(draft, settings):
-            yield request_for(draft, seed=settings.seed, rule=rule)
+            yield request_for(draft, names, seed=settings.seed)
 
 
 class _Run:
@@ -108,14 +110,15 @@ class _Run:
 
     def answer(self) -> None:
         """Ask for what the model is to write; then, of every post with another name, whether it is possible."""
-        renamed, rule = self._renamed_from_corpus(), best_rule(self._train)
+        names = CorpusNames(self._train, self._settings.seed)
+        renamed = self._renamed_from_corpus(names)
         for draft, answer in self._ask(list(first_requests(self._train, self._settings))):
-            made = self._signed(draft, read_variant(draft, answer, rule))
+            made = self._signed(draft, read_variant(draft, answer, names))
             (self._outcomes if draft.entity is None else renamed)[draft.id] = made
         checks = [request_for_verdict(each, renamed[each.id]) for each in self._drafts.values() if each.id in renamed]
         for draft, answer in self._ask(checks):
-            is_kept = is_possible(answer)
-            self._outcomes[draft.id] = renamed[draft.id] if is_kept else _rejected(draft, "not possible", answer.text)
+            made = renamed[draft.id]
+            self._outcomes[draft.id] = made if is_possible(answer) else _rejected(draft, "not possible", made.text)
 
     def report(self, held_out: Sequence[Example]) -> AugmentationReport:
         """The outcome, in the order of the drafts; copies and near-duplicates are refused."""
@@ -134,9 +137,8 @@ class _Run:
             cost=sum(costs) if costs else None,
         )
 
-    def _renamed_from_corpus(self) -> dict[str, Example]:
+    def _renamed_from_corpus(self, names: CorpusNames) -> dict[str, Example]:
         """The posts with a name that the corpus gives; where that fails, a rejection is noted."""
-        names = CorpusNames(self._train, self._settings.seed)
         renamed: dict[str, Example] = {}
         for draft in self._drafts.values():
             if draft.entity is None or asks_for_name(draft, self._settings):
@@ -176,7 +178,7 @@ class _Run:
             variant = self._outcomes.get(name)
             if isinstance(variant, Example):
                 if _content(variant) in seen:
-                    self._outcomes[name] = _rejected(draft, "copy")
+                    self._outcomes[name] = _rejected(draft, "copy", variant.text)
                 seen.add(_content(variant))
 
     def _refuse_leaks(self, held_out: Sequence[Example]) -> None:

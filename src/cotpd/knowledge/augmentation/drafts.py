@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from cotpd.core.files import hash_text
 from cotpd.core.records import Entity, Example, Post, VariantKind
+from cotpd.core.splitting import best_rule
 from cotpd.knowledge.augmentation.projection import gold_spans, name_of
 from cotpd.knowledge.template import Template
 from cotpd.llm.language_model import Message, Parameters
@@ -137,9 +138,10 @@ def drafts(train: Sequence[Example], settings: AugmentationSettings) -> Iterator
 
 
 class CorpusNames:
-    """The names of each type in a corpus, to be put in place of others."""
+    """The names of each type in a corpus, to be put in place of others; ``rule``: how the corpus splits words."""
 
-    def __init__(self, examples: Iterable[Example], seed: int) -> None:
+    def __init__(self, examples: Sequence[Example], seed: int) -> None:
+        self.rule = best_rule(examples)
         names: defaultdict[str, dict[tuple[str, ...], tuple[str, ...]]] = defaultdict(dict)
         for example in examples:
             for entity in example.entities:
@@ -149,6 +151,14 @@ class CorpusNames:
         self._rings: Mapping[str, list[tuple[int, tuple[str, ...]]]] = {
             label: sorted((_draw(seed, *words), words) for words in found.values()) for label, found in names.items()
         }
+        self._labels = {
+            name: {label for label in names if name in names[label]} for found in names.values() for name in found
+        }
+
+    def has_otherwise(self, words: Sequence[str], label: str) -> bool:
+        """Whether the corpus has a name, but never of this type."""
+        labels = self._labels.get(name_of(words))
+        return labels is not None and label not in labels
 
     def for_draft(self, draft: Draft) -> tuple[str, ...] | None:
         """A name of the entity's type that the post does not hold, the same in a larger corpus as a rule."""

@@ -37,6 +37,11 @@ def gold_spans(example: Example) -> list[Span]:
     return sorted({*(entity.span for entity in example.entities), *arguments})
 
 
+def holds_name(example: Example, words: Sequence[str]) -> bool:
+    """Whether one of an example's names stands among words."""
+    return any(_places(words, name_of(example.words[span.start : span.end])) for span in gold_spans(example))
+
+
 def project(parent: Example, words: Sequence[str], rule: Rule) -> Example:
     """The parent with other words, in which each of its names is marked wherever it occurs.
 

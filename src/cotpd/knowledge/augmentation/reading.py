@@ -7,9 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cotpd.core.records import Caption, Example, VariantKind
-from cotpd.core.splitting import Rule
-from cotpd.knowledge.augmentation.drafts import Draft, fact_question
-from cotpd.knowledge.augmentation.projection import UnusableVariantError, name_of, project, replace_name, words_in
+from cotpd.knowledge.augmentation.drafts import CorpusNames, Draft, fact_question
+from cotpd.knowledge.augmentation.projection import (
+    UnusableVariantError,
+    holds_name,
+    name_of,
+    project,
+    replace_name,
+    words_in,
+)
 from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
 from cotpd.llm.language_model import Answer, Parameters, Request
 
@@ -19,15 +25,16 @@ IMAGINED = "imagined"
 _LONGEST_NAME = 8
 _GROWTH, _SLACK = 2, 10
 _VERDICT = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_TAG = re.compile(r"[#@] ?(\w+)")
 _QUOTES = "\"'“”‘’«» "
 
 
-def request_for(draft: Draft, *, seed: int, rule: Rule) -> Request:
+def request_for(draft: Draft, names: CorpusNames, *, seed: int) -> Request:
     """The question for the rewritten post, another name, or a caption."""
 
     def judge(answer: Answer) -> str | None:
         try:
-            read_variant(draft, answer, rule)
+            read_variant(draft, answer, names)
         except (UnusableVariantError, UnusableAnswerError) as reason:
             return str(reason)
         return None
@@ -52,25 +59,34 @@ def is_possible(answer: Answer) -> bool:
     return _verdict(answer) == "yes"
 
 
-def read_variant(draft: Draft, answer: Answer, rule: Rule) -> Example:
+def read_variant(draft: Draft, answer: Answer, names: CorpusNames) -> Example:
     """The variant in an answer, without an id and origin of its own.
 
-    Raises `UnusableVariantError`: ``cut``, ``too much`` (an answer far longer than the post), and what `project` and
-    `with_name` raise; and `UnusableAnswerError`.
+    Raises `UnusableVariantError`: ``cut``, ``too much`` (an answer far longer than the post), ``new tag`` (a #tag or
+    @handle that the post lacks: most hold a name, which nobody has marked), ``other type`` (the corpus has the new
+    name, but never of this type), ``holds a name`` (a picture of a name of the post: no captioner would know it), and
+    what `project` and `with_name` raise; and `UnusableAnswerError`.
     """
     lines = spoken_lines(answer)
     if answer.finish_reason == "length":
         raise UnusableVariantError("cut")
     match draft.kind:
         case VariantKind.STYLE:
-            words = words_in(" ".join(lines).strip(_QUOTES), rule)
+            words = words_in(" ".join(lines).strip(_QUOTES), names.rule)
             if len(words) > _GROWTH * len(draft.parent.words) + _SLACK:
                 raise UnusableVariantError("too much")
-            return project(draft.parent, words, rule)
+            if _tags(words) - _tags(draft.parent.words):
+                raise UnusableVariantError("new tag")
+            return project(draft.parent, words, names.rule)
         case VariantKind.ENTITY:
-            return with_name(draft, words_in(without_markdown(lines[0]).strip(_QUOTES + "."), rule))
+            name = words_in(without_markdown(lines[0]).strip(_QUOTES + "."), names.rule)
+            if draft.entity and names.has_otherwise(name, draft.entity.label):
+                raise UnusableVariantError("other type")
+            return with_name(draft, name)
         case VariantKind.IMAGE:
             text = " ".join(map(without_markdown, lines)).strip(_QUOTES)
+            if holds_name(draft.parent, words_in(text, names.rule)):
+                raise UnusableVariantError("holds a name")
             return replace(draft.parent, caption=Caption("", text, IMAGINED), image_id=None)
 
 
@@ -89,6 +105,11 @@ def with_name(draft: Draft, name: Sequence[str] | None) -> Example:
     if name_of(name) == name_of(draft.parent.words[old.start : old.end]):
         raise UnusableVariantError("copy")
     return replace(replace_name(draft.parent, old, name), image_id=None)
+
+
+def _tags(words: Sequence[str]) -> set[str]:
+    """The tags and handles among words, however these are split."""
+    return {tag.casefold() for tag in _TAG.findall(" ".join(words))}
 
 
 def _verdict(answer: Answer) -> str:
