@@ -29,7 +29,7 @@ def remarks(one: Compared) -> list[str]:
     if one.run_is_control and verdict is Verdict.AHEAD:
         found.append("a control leads: what it lacks is not what makes the gain")
     if one.run_is_control and verdict is Verdict.UNDECIDED:
-        found.append("a control, and no gain is shown: as it should be")
+        found.append(f"a control: no gain is shown, and one above {100 * one.interval.high:+.2f} is ruled out")
     if one.baseline_is_control:
         found.append("the baseline is a control: the lead is what the control lacks")
     if verdict is Verdict.AHEAD and one.lead < one.at_least:
