@@ -116,6 +116,7 @@ def test_the_answer_comes_first_and_controls_are_marked(results: Results) -> Non
         ({"p_holm": 0.04, "interval": Interval(-0.001, 0.04)}, Verdict.UNDECIDED, None),
         ({"p_holm": 0.01, "lead": -0.02, "interval": Interval(-0.04, -0.001)}, Verdict.BEHIND, None),
         ({"p_holm": 0.01, "at_least": 0.03}, Verdict.AHEAD, "less than the 3 points"),
+        ({"p_holm": 0.01, "at_least": 0.01}, Verdict.AHEAD, "at least the 1 points"),
         ({"p_holm": 0.01, "run_is_control": True}, Verdict.AHEAD, "a control leads"),
         (
             {"p_holm": 1.0, "run_is_control": True},
