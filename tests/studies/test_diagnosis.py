@@ -107,6 +107,8 @@ def test_prompts_that_say_nothing_are_found(student: Student, sample: Any) -> No
     dull = measure_prompts(student, posts)
     assert (dull.variance, dull.swapped) == (pytest.approx(0.0, abs=1e-9), 0.0)
     assert prompt_finding(student, posts).verdict is Verdict.FOUND
+    generator.looks_at = "nothing"
+    assert prompt_finding(student, posts).verdict is Verdict.UNKNOWN, "a control is no failure"
     assert not generator._forward_hooks, "the student is left as it was"
 
 

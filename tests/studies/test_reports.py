@@ -116,8 +116,13 @@ def test_the_answer_comes_first_and_controls_are_marked(results: Results) -> Non
         ({"p_holm": 0.04, "interval": Interval(-0.001, 0.04)}, Verdict.UNDECIDED, None),
         ({"p_holm": 0.01, "lead": -0.02, "interval": Interval(-0.04, -0.001)}, Verdict.BEHIND, None),
         ({"p_holm": 0.01, "at_least": 0.03}, Verdict.AHEAD, "less than the 3 points"),
+        ({"p_holm": 0.01, "at_least": 0.01}, Verdict.AHEAD, "at least the 1 points"),
         ({"p_holm": 0.01, "run_is_control": True}, Verdict.AHEAD, "a control leads"),
-        ({"p_holm": 1.0, "run_is_control": True}, Verdict.UNDECIDED, "as it should be"),
+        (
+            {"p_holm": 1.0, "run_is_control": True},
+            Verdict.UNDECIDED,
+            "one above +4.00 is ruled out",
+        ),
         ({"p_holm": 0.01, "num_seeds": (5, 1), "is_paired": False}, Verdict.AHEAD, "a single seed"),
     ],
 )
@@ -201,6 +206,7 @@ def test_the_command_reports_says_what_is_left_and_fails_where_a_run_failed(
     assert "| good | prompt (ships) |" in ended.out
     assert "error: 1 failed; first bad-seed1" in ended.err
     assert "run 1 of 2" in ended.err
+    assert f"\n{out / 'report.html'} shows it with plots\n" in ended.err, "lines of a log are not wrapped"
     assert (out / "report.html").is_file()
     after = cotpd("study", path, "--out", out, "--dry-run", "--json")
     assert '"good-seed1": {"state": "finished"' in after.out

@@ -71,7 +71,8 @@ def _report(results: Results, out: Path, *, as_json: bool) -> None:
     if PartialState().is_main_process:
         text = json.dumps(results.to_dict(), indent=2) if as_json else markdown_report(results)
         typer.echo(printable(text.rstrip()))
-        Console(stderr=True).print(f"{out / 'report.html'} shows it with plots", markup=False, highlight=False)
+        told = f"{out / 'report.html'} shows it with plots"
+        Console(stderr=True).print(told, markup=False, highlight=False, soft_wrap=True)
     if results.failures:
         name, reason = next(iter(results.failures.items()))
         raise CotpdError(f"{len(results.failures)} failed; first {name}: {reason}")
@@ -134,7 +135,7 @@ class StudyBar:
         f1 = f"  epoch {training.epoch + 1}, dev F1 {100 * (training.dev_f1 or 0):.2f}" if training else ""
         failed = f", {progress.num_failed} failed" if progress.num_failed else ""
         line = f"run {done + 1} of {progress.num_runs}{failed}  {progress.run}{f1}  {left}"
-        self._console.print(line.rstrip(), markup=False, highlight=False)
+        self._console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
 def until(seconds: float | None) -> str:

@@ -62,7 +62,11 @@ def _answers(results: Results) -> Iterator[str]:
     else:
         yield f'<p class="soft">{escape(state_of_study(results))}</p>'
     if results.compared:
-        yield '<ul class="answers">' + "".join(map(_answer, results.compared[:_MOST_ANSWERS])) + "</ul>"
+        yield (
+            '<h2 class="first">What the comparisons say</h2><ul class="answers">'
+            + "".join(map(_answer, results.compared[:_MOST_ANSWERS]))
+            + "</ul>"
+        )
     if len(results.compared) > _MOST_ANSWERS:
         yield f"<p>The first {_MOST_ANSWERS} of {len(results.compared)} comparisons; the table below has all.</p>"
 

@@ -29,11 +29,12 @@ def remarks(one: Compared) -> list[str]:
     if one.run_is_control and verdict is Verdict.AHEAD:
         found.append("a control leads: what it lacks is not what makes the gain")
     if one.run_is_control and verdict is Verdict.UNDECIDED:
-        found.append("a control, and no gain is shown: as it should be")
+        found.append(f"a control: no gain is shown, and one above {100 * one.interval.high:+.2f} is ruled out")
     if one.baseline_is_control:
         found.append("the baseline is a control: the lead is what the control lacks")
-    if verdict is Verdict.AHEAD and one.lead < one.at_least:
-        found.append(f"less than the {100 * one.at_least:g} points that were asked for")
+    if verdict is Verdict.AHEAD and one.at_least > 0:
+        size = "less than" if one.lead < one.at_least else "at least"
+        found.append(f"{size} the {100 * one.at_least:g} points that were asked for")
     if verdict is Verdict.UNDECIDED and not one.interval.low <= 0 <= one.interval.high:
         found.append("its own interval excludes 0, but not after Holm's correction for all comparisons")
     if min(one.num_seeds) == 1:

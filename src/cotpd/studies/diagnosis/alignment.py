@@ -84,7 +84,7 @@ def alignment_finding(words: Words, gap: Comparison, losses: Sequence[float]) ->
             ("difference, 95 % interval", difference(gap)),
             ("alignment loss, first and last tenth of training", _course(losses)),
         ),
-        header=("words of", "number", "KL, nats", "agreement"),
+        header=("words or pairs of", "number", "KL, nats", "agreement"),
         rows=tuple(_row(name, words.distance(name)) for name in dict.fromkeys(names)),
     )
 

@@ -39,6 +39,8 @@ def prompt_finding(student: Student, posts: Sequence[Example]) -> Finding:
     """The verdict on the prompts of a student that ships the prompt-enhanced view."""
     if student.generator is None:
         return unmeasured(SIGNATURE, "this student has no prompts")
+    if student.generator.looks_at == "nothing":
+        return unmeasured(SIGNATURE, "these prompts look at nothing, so they are the same for every post by design")
     figures = measure_prompts(student, posts)
     return Finding(
         SIGNATURE,
