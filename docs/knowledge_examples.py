@@ -45,6 +45,27 @@ what nobody would believe. So nothing trains on them unless a configuration says
 first."""
 
 
+WORDINGS = """\
+## The second wording
+
+```
+cotpd elicit src/cotpd/sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf --split train --limit 40 \\
+    --grain noun --grain sentence --wording v2
+```
+
+The same figures of the first forty posts, in both wordings:
+
+| grain, wording | answers | words | grounded | refused | duplicates | diversity |
+|---|---:|---:|---:|---:|---:|---:|
+| noun, v1 | 40 | 24.6 | 49.9% | 0.0% | 10.0% | 0.70 |
+| noun, v2 | 40 | 25.9 | 39.1% | 0.0% | 25.0% | 0.48 |
+| sentence, v1 | 40 | 34.9 | 67.6% | 0.0% | 0.0% | 0.74 |
+| sentence, v2 | 40 | 32.2 | 71.0% | 0.0% | 0.0% | 0.75 |
+
+None was rejected. Asked for the clue that decides before the kind, a model this small finds fewer names and takes clues
+from the examples of the template: it calls an airline "a news account". The wordings of a sentence are equally good."""
+
+
 def main() -> None:
     """Write the page."""
     PAGE.write_text(page(), encoding="utf-8")
@@ -55,7 +76,7 @@ def page() -> str:
     corpus = Corpus.sample()
     posts = corpus.train[:NUM_POSTS]
     judgements = tomllib.loads(JUDGEMENTS.read_text(encoding="utf-8"))
-    parts = [HEAD, *figures(posts), *verdicts(judgements), LESSONS, "## Every tenth post"]
+    parts = [HEAD, *figures(posts), *verdicts(judgements), LESSONS, WORDINGS, "## Every tenth post"]
     made = variants(corpus)
     for post in posts[STEP - 1 :: STEP]:
         parts += section(post, made, judgements[post.id])

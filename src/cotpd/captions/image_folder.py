@@ -116,7 +116,7 @@ class ImageFolder:
     def _find(self, image_id: str) -> Path:
         if _ADDRESS.match(image_id):
             raise UnusableImageError("address")
-        if not image_id.strip("./") or "\0" in image_id:
+        if not image_id.strip("./"):
             raise UnusableImageError("missing")
         for suffix in SUFFIXES:
             try:

@@ -34,12 +34,12 @@ class Policy:
     """How a run asks; all times are seconds. Raises `UsageError` for settings that allow nothing.
 
     ``concurrency``: the most requests on their way at once; fewer while the endpoint is busy. ``attempts``: the most
-    for one request, not counting those that a busy endpoint turned away. ``delay``: before a second attempt, doubled
-    for each further one. ``longest_answer``: after this an attempt is given up. ``longest_wait``: when the endpoint
-    asks for a longer one, the run stops. ``breaker``: rounds of failures without an answer between after which the
-    run pauses for ``pause`` and tries one request; when that fails as well, it stops. ``drain``: how long a stopped
-    run waits for what is on its way. ``ask_again``: whether requests whose answers were rejected before are asked
-    anew.
+    for one request, not counting up to twenty that a busy endpoint turned away. ``delay``: before a second attempt,
+    doubled for each further one. ``longest_answer``: after this an attempt is given up. ``longest_wait``: when the
+    endpoint asks for a longer one, the run stops. ``breaker``: rounds of failures without an answer between after which
+    the run pauses for ``pause`` and tries one request; when that fails as well, it stops, or, with nothing new left to
+    ask, leaves the rest without an answer. ``drain``: how long a stopped run waits for what is on its way.
+    ``ask_again``: whether requests whose answers were rejected before are asked anew.
     """
 
     concurrency: int = 32
