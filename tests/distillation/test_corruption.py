@@ -10,7 +10,7 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.corruption import corrupted
-from cotpd.distillation.recipe import fingerprint, training_posts
+from cotpd.distillation.material import Material, training_posts
 
 Configure = Callable[..., ExperimentConfig]
 
@@ -75,4 +75,5 @@ def test_words_and_labels_stay_and_a_share_or_fold_changes_nothing(
         posts = training_posts(corpus, configure(data={**data, **part}))
         assert 0 < len(posts) < len(whole)
         assert all(post == whole[post.id] for post in posts)
-    assert fingerprint(corpus, configure(data=data)) != fingerprint(corpus, configure())
+    damaged_config, config = configure(data=data), configure()
+    assert Material.of(corpus, damaged_config).fingerprint(config) != Material.of(corpus, config).fingerprint(config)

@@ -24,8 +24,9 @@ from cotpd.core.errors import CheckpointError, DataError, TrainingError, UsageEr
 from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import targets
+from cotpd.distillation.material import training_posts
 from cotpd.distillation.progress import Progress
-from cotpd.distillation.recipe import distill, training_posts
+from cotpd.distillation.recipe import distill
 from cotpd.distillation.targets import record_targets
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
@@ -69,7 +70,7 @@ from pathlib import Path
 from cotpd.core import files
 from cotpd.core.config import ExperimentConfig
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.recipe import distill, training_posts
+from cotpd.distillation.recipe import distill
 from cotpd.inference.extractor import Extractor
 
 config, out, when, seen = ExperimentConfig.read(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], 0

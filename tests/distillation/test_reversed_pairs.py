@@ -11,7 +11,8 @@ from cotpd.core.errors import UsageError
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.feed import Feed
-from cotpd.distillation.recipe import build_student, fingerprint, training_posts
+from cotpd.distillation.material import Material, training_posts
+from cotpd.distillation.recipe import build_student
 from cotpd.distillation.reversed_pairs import with_reversed_pairs
 
 ANNA, BO, AJAX = Span(0, 1), Span(1, 2), Span(2, 3)
@@ -71,5 +72,5 @@ def test_the_reverse_is_learnt_and_a_run_begun_without_is_another(
     feed = Feed(student, train, config)
     gold = {feed.examples[i].relations[0].head: feed.read([i], epoch=0).view.gold[0, 0] for i in range(2)}
     assert {head: student.design.relations[label] for head, label in gold.items()} == {ANNA: MEMBER, AJAX: NO_RELATION}
-    assert fingerprint(corpus, config) != fingerprint(corpus, configure())
+    assert Material.of(corpus, config).fingerprint(config) != Material.of(corpus, configure()).fingerprint(config)
     assert corpus.dev == (line("2", Relation(ANNA, AJAX, MEMBER)),)

@@ -16,8 +16,9 @@ from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.unlabelled import read_unlabelled
 from cotpd.distillation.feed import Feed
+from cotpd.distillation.material import Material, training_posts, unlabelled_posts
 from cotpd.distillation.objective import Objective
-from cotpd.distillation.recipe import build_student, distill, fingerprint, training_posts, unlabelled_posts
+from cotpd.distillation.recipe import build_student, distill
 
 Configure = Callable[..., ExperimentConfig]
 
@@ -132,7 +133,9 @@ def test_only_posts_that_nobody_holds_out_are_read(tmp_path: Path) -> None:
 def test_the_fingerprint_knows_the_unlabelled_posts(
     corpus: Corpus, others: tuple[Example, ...], configure: Configure
 ) -> None:
-    found = [fingerprint(replace(corpus, unlabelled=posts), configure()) for posts in (others, relabelled(others), ())]
+    config = configure()
+    corpora = (replace(corpus, unlabelled=posts) for posts in (others, relabelled(others), ()))
+    found = [Material.of(known, config).fingerprint(config) for known in corpora]
     assert found[0] == found[1] != found[2]
 
 

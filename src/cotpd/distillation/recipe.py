@@ -10,30 +10,23 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import PartialState
 
 from cotpd.core.config import DataConfig, ExperimentConfig
 from cotpd.core.errors import DataError
-from cotpd.core.files import MANIFEST, hash_file, hash_text, json_line, write_atomic
-from cotpd.core.folds import without_fold
+from cotpd.core.files import json_line, write_atomic
 from cotpd.core.labels import LabelSet
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
-from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.unlabelled import (
-    apart_from_held_out,
     read_unlabelled,
-    split_alike,
-    without_labels,
 )
-from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.feed import Feed
+from cotpd.distillation.material import Material
 from cotpd.distillation.progress import Listener, Progress
-from cotpd.distillation.reversed_pairs import with_reversed_pairs
 from cotpd.distillation.run_directory import RunDirectory, State
 from cotpd.distillation.trainer import Trainer
 from cotpd.inference.decoding import decode
@@ -67,14 +60,14 @@ def distill(
     was begun with other data, `TrainingError` when training cannot go on.
     """
     corpus = corpus.with_knowledge(knowledge)
-    train = training_posts(corpus, config)
-    _check(train, corpus.dev, config)
+    material = Material.of(corpus, config)
+    _check(material, config)
     processes = PartialState()
     is_main = processes.is_main_process
     with processes.main_process_first():
-        student = build_student(train, corpus, config)
-        feed = Feed(student, train, config, unlabelled=unlabelled_posts(corpus, config))
-        run = RunDirectory.open(out, config, data=fingerprint(corpus, config), resume=resume or not is_main)
+        student = build_student(material.train, corpus, config)
+        feed = Feed(student, material.train, config, unlabelled=material.unlabelled)
+        run = RunDirectory.open(out, config, data=material.fingerprint(config), resume=resume or not is_main)
     if feed.num_cut and is_main:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
     state = Trainer(student, feed, corpus.dev, config, run).train(listener if is_main else _silent)
@@ -97,30 +90,6 @@ def read_corpus(config: DataConfig) -> Corpus:
     return replace(corpus, unlabelled=tuple(read_unlabelled(config.unlabelled)))
 
 
-def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
-    """The posts that a run learns from: a share, without a fold, with damaged knowledge, with variants, as is set."""
-    train, _ = _shared(corrupted(corpus.train, config.data, seed=config.seed), config)
-    train = without_fold(train, config.data.left_out)
-    train = (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
-    return with_reversed_pairs(train, config.data.reversed_pairs, relation_labels(corpus.examples))
-
-
-def unlabelled_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
-    """The posts that a run is taught without labels: of other corpora, and the rest of its own, as is set."""
-    others, own = (corrupted(posts, config.data, seed=config.seed) for posts in (corpus.unlabelled, corpus.train))
-    foreign = apart_from_held_out([without_labels(post, config.task) for post in others], corpus)
-    rest = _shared(own, config)[1] if config.data.rest_unlabelled else ()
-    return (*split_alike(foreign, corpus), *(without_labels(post, config.task) for post in rest))
-
-
-def fingerprint(corpus: Corpus, config: ExperimentConfig) -> str:
-    """A hash of all that a run learns from, by which `--resume` and studies see that it is the same."""
-    labels = (*corpus.label_set.types, *relation_labels(corpus.examples))
-    targets = [hash_file(run / "model" / MANIFEST) for run in config.objective.target_runs]
-    posts = (*training_posts(corpus, config), *unlabelled_posts(corpus, config), *corpus.dev)
-    return hash_text(*map(str, posts), *labels, *targets)
-
-
 def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
     """A student on pretrained weights, its head and generator new and seeded."""
     ships = ViewKind(config.objective.student)
@@ -139,16 +108,9 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
     return Student(encoder, tokenizer, design)
 
 
-def _shared(train: Sequence[Example], config: ExperimentConfig) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
-    """The first posts of a seeded order, so that smaller shares are part of larger ones, and the rest."""
-    order = np.random.default_rng(config.seed).permutation(len(train))
-    most = max(1, round(len(train) * config.data.train_share))
-    first, rest = (tuple(train[index] for index in sorted(part)) for part in (order[:most], order[most:]))
-    return first, rest
-
-
-def _check(train: Sequence[Example], dev: Sequence[Example], config: ExperimentConfig) -> None:
-    if not train or not dev:
+def _check(material: Material, config: ExperimentConfig) -> None:
+    train = material.train
+    if not train or not material.dev:
         raise DataError("training needs train and dev posts; see `cotpd check`", where=str(config.data.path))
     if not any(getattr(example, config.task) for example in train):
         raise DataError(f"no training post has {config.task}; see `cotpd check`", where=str(config.data.path))

@@ -18,8 +18,9 @@ from safetensors import SafetensorError
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CotpdError, UsageError
 from cotpd.core.files import write_atomic
+from cotpd.distillation.material import Material
 from cotpd.distillation.progress import Progress
-from cotpd.distillation.recipe import distill, fingerprint
+from cotpd.distillation.recipe import distill
 from cotpd.distillation.run_directory import RunDirectory
 from cotpd.studies.forecast import Forecast, StudyListener, StudyProgress
 from cotpd.studies.plan import Plan
@@ -130,7 +131,7 @@ class _Work:
             _refuse(run, f"made with other settings ({', '.join(changed_keys(run))})")
         corpus = self._corpora.of(config.data)
         if state is RunState.FINISHED:
-            if RunDirectory(run.path).data not in (None, fingerprint(corpus, config)):
+            if RunDirectory(run.path).data not in (None, Material.of(corpus, config).fingerprint(config)):
                 _refuse(run, "made from other posts, captions, knowledge or targets")
             return
         if state is RunState.BEGUN and PartialState().is_main_process:

@@ -14,7 +14,8 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import read_jsonl
 from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import Example
-from cotpd.distillation.recipe import read_corpus, training_posts
+from cotpd.distillation.material import training_posts
+from cotpd.distillation.recipe import read_corpus
 from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
 from cotpd.evaluation import Comparison, compare, evaluate
 from cotpd.evaluation.matching import ExactEntities, ExactRelations
