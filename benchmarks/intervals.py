@@ -8,6 +8,11 @@ JSON object:
     found_plain  the same by the plain bootstrap, which draws posts and, with replacement, runs
     width_ratio  median width of our interval over that of the plain one
 
+Then, with a ceiling 3.6 points above the baseline and a run that goes 37 % of the way (both seeds and posts differ):
+
+    covered      share of the intervals of `share_reached` that hold the true share
+    without      share of the comparisons that have no such interval
+
     python benchmarks/intervals.py
     python benchmarks/intervals.py --comparisons 2000 --posts 300
 """
@@ -16,15 +21,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
-from cotpd.evaluation.over_seeds import hierarchical_interval
+from cotpd.evaluation.over_seeds import hierarchical_interval, share_reached
 from cotpd.evaluation.resampling import bootstrapped_sums, f1, percentile_interval
 from cotpd.evaluation.scores import Scores
 from cotpd.evaluation.significance import share_beyond
 
 RESAMPLES = 1_000
+WAY = (0.15, 0.0, 0.45)
+"""How much easier entities are for the run, the baseline and the ceiling."""
 LAWS = {"posts alone": (0.0, 0.5), "both": (0.15, 0.3), "seeds alone": (0.4, 0.0)}
 
 
@@ -46,22 +54,43 @@ def main() -> None:
             line = {"seeds": num_seeds, "what differs": law, "found": round(float((p_values <= 0.05).mean()), 3)}
             line |= {"found_plain": round(float((plain_p_values <= 0.05).mean()), 3)}
             print(json.dumps(line | {"width_ratio": round(float(np.median(widths)), 2)}), flush=True)
+        print(json.dumps({"seeds": num_seeds} | covered(num_seeds, arguments.posts, arguments.comparisons)), flush=True)
+
+
+def covered(num_seeds: int, num_posts: int, num_comparisons: int) -> dict[str, float]:
+    """How often the interval of the share reached holds the true share, which a thousand seeds tell."""
+    generator, law = np.random.default_rng(0), (0.08, 0.3)
+    huge = simulated(1_000, 2_000, *law, generator, WAY)
+    reached, start, most = (float(np.mean([run.micro_f1 for run in side])) for side in huge)
+    share, found = (reached - start) / (most - start), []
+    for _ in range(num_comparisons):
+        sides = simulated(num_seeds, num_posts, *law, generator, WAY)
+        seed = int(generator.integers(2**32))
+        found.append(share_reached(*sides, paired=True, resamples=RESAMPLES, seed=seed).interval)
+    given = [interval for interval in found if interval]
+    hits = sum(interval.low <= share <= interval.high for interval in given)
+    return {"covered": round(hits / len(given), 3), "without": round(1 - len(given) / len(found), 3)}
 
 
 def simulated(
-    num_seeds: int, num_posts: int, spread: float, noise: float, generator: np.random.Generator
+    num_seeds: int,
+    num_posts: int,
+    spread: float,
+    noise: float,
+    generator: np.random.Generator,
+    shifts: Sequence[float] = (0.0, 0.0),
 ) -> list[list[Scores]]:
-    """Runs of two sides on the same posts, whose entities are more or less easy to find."""
+    """Runs of each side on the same posts, whose entities are more or less easy to find, by post and by side."""
     gold, ease = generator.poisson(1.6, size=num_posts), generator.normal(1.5, 1.2, size=num_posts)
     ids = tuple(map(str, range(num_posts)))
 
-    def run() -> Scores:
-        odds = ease + generator.normal(0, spread) + generator.normal(0, noise, size=num_posts)
+    def run(shift: float) -> Scores:
+        odds = ease + shift + generator.normal(0, spread) + generator.normal(0, noise, size=num_posts)
         correct = generator.binomial(gold, 1 / (1 + np.exp(-odds)))[:, None]
         predicted = correct + generator.binomial(1, 0.2, size=(num_posts, 1))
         return Scores("entities", "exact", "conlleval", ids, ("PER",), correct, predicted, gold[:, None])
 
-    return [[run() for _ in range(num_seeds)] for _ in range(2)]
+    return [[run(shift) for _ in range(num_seeds)] for shift in shifts]
 
 
 def compared(sides: list[list[Scores]], generator: np.random.Generator) -> tuple[float, float, float]:
