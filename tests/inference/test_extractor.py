@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from cotpd.core.errors import CheckpointError, MissingExtraError, UsageError
 from cotpd.core.records import Example
-from cotpd.inference import trained as module
 from cotpd.inference.extractor import Extraction, Extractor, Mention
 from cotpd.student.student import Student
 
@@ -178,6 +177,6 @@ def test_text_is_all_that_is_needed(student: Student, model: Path) -> None:
 def test_the_gpu_is_used_where_there_is_one(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(module, "_on_device", lambda student, device: asked.append(device) or student)
+    monkeypatch.setattr(Student, "to", lambda student, device: asked.append(device) or student)
     Extractor.from_pretrained(model)
-    assert asked == [None]
+    assert asked == ["cuda"]

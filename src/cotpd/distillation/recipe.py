@@ -21,9 +21,7 @@ from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.unlabelled import (
-    read_unlabelled,
-)
+from cotpd.corpus.unlabelled import read_unlabelled
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.material import Material
 from cotpd.distillation.progress import Listener, Progress
