@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.core.files import write_jsonl
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.unlabelled import read_unlabelled
@@ -128,6 +129,25 @@ def test_only_posts_that_nobody_holds_out_are_read(tmp_path: Path) -> None:
     assert [post.id for post in read_unlabelled([tmp_path])] == [f"{tmp_path.name}/train"]
     (tmp_path / "posts.jsonl").write_text('{"id": "p", "text": "Paris"}\n', encoding="utf-8")
     assert [post.id for post in read_unlabelled([tmp_path / "posts.jsonl"])] == ["posts.jsonl/p"]
+
+
+def test_posts_of_two_corpora_are_never_taken_for_one_another(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "posts").mkdir(parents=True)
+        (tmp_path / place / "posts" / "train.txt").write_text("IMGID:1\nParis\tB-LOC\n\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="have one name"):
+        list(read_unlabelled([tmp_path / "a" / "posts", tmp_path / "b" / "posts"]))
+
+
+def test_the_captioner_that_is_asked_for_describes_them(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("IMGID:1\nParis\tB-LOC\n\n", encoding="utf-8")
+    rows = ({"image_id": "1", "captioner": name, "text": f"by {name}"} for name in ("one", "two"))
+    write_jsonl(tmp_path / "captions.jsonl", rows)
+    (post,) = read_unlabelled([tmp_path], captioner="two")
+    assert post.caption
+    assert post.caption.text == "by two"
+    with pytest.raises(UsageError, match="three"):
+        list(read_unlabelled([tmp_path], captioner="three"))
 
 
 def test_the_fingerprint_knows_the_unlabelled_posts(

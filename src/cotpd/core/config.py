@@ -64,7 +64,8 @@ class DataConfig(Section):
     unlabelled: tuple[Path, ...] = ()
     """Other corpora whose training posts (and posts without a split) are taught by the target, without their labels.
 
-    They need the captions and knowledge that the target reads. Near-duplicates of dev and test posts are left out.
+    They need the captions and knowledge that the target reads, by the same captioner and model. Near-duplicates of dev
+    and test posts are left out.
     """
     rest_unlabelled: bool = False
     """Whether the training posts outside `train_share` are taught without their labels."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cotpd.core.config import Task
+from cotpd.core.errors import UsageError
 from cotpd.core.overlap import similar_texts
 from cotpd.core.records import NO_RELATION, Example
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
@@ -16,15 +17,22 @@ from cotpd.corpus.corpus import Corpus
 logger = logging.getLogger(__name__)
 
 
-def read_unlabelled(paths: Iterable[Path]) -> Iterator[Example]:
+def read_unlabelled(
+    paths: Iterable[Path], *, captioner: str | None = None, knowledge_model: str | None = None
+) -> Iterator[Example]:
     """The training posts of other corpora, and those without a split, with their captions and knowledge.
 
-    Their ids are told apart by the corpus's name. Raises `DataError` as `Corpus.from_path`.
+    Their ids begin with the corpus's name. Raises `UsageError` for two corpora of one name, and what
+    `Corpus.from_path` raises.
     """
+    by_name: dict[str, Path] = {}
     for path in paths:
-        corpus = Corpus.from_path(path)
+        if (name := path.resolve().name) in by_name:
+            raise UsageError(f"data.unlabelled: {path} and {by_name[name]} have one name; rename a directory")
+        by_name[name] = path
+        corpus = Corpus.from_path(path, captioner=captioner, knowledge_model=knowledge_model)
         for post in (*corpus.train, *corpus.unsplit):
-            yield replace(post, id=f"{path.resolve().name}/{post.id}")
+            yield replace(post, id=f"{name}/{post.id}")
 
 
 def without_labels(post: Example, task: Task) -> Example:

@@ -85,7 +85,8 @@ def read_corpus(config: DataConfig) -> Corpus:
         repair=config.repair,
         normalise_words=config.normalise_words,
     )
-    return replace(corpus, unlabelled=tuple(read_unlabelled(config.unlabelled)))
+    others = read_unlabelled(config.unlabelled, captioner=config.captioner, knowledge_model=config.knowledge_model)
+    return replace(corpus, unlabelled=tuple(others))
 
 
 def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
