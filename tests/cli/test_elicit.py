@@ -105,12 +105,13 @@ def test_killed_at_random_and_run_again_it_pays_once(data: Path, chat_server: Fa
 def test_interrupted_it_keeps_what_was_answered(
     kind: signal.Signals, code: int, data: Path, chat_server: FakeServer, cotpd: Cotpd
 ) -> None:
-    """Fault 2."""
+    """Fault 2. On a machine too busy to read an answer within five seconds, the one on its way is asked again."""
     assert run_until(3, kind, data, chat_server, "--concurrency", "1") == (code, "")
-    assert num_kept(data) == 3
+    kept = num_kept(data)
+    assert kept in (2, 3)
     answer_all(chat_server)
     assert cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url).code == 0
-    assert chat_server.num_questions == NUM_QUESTIONS
+    assert chat_server.num_questions == NUM_QUESTIONS + 3 - kept
 
 
 def test_interrupted_it_waits_for_nobody_who_is_silent(data: Path, chat_server: FakeServer) -> None:
