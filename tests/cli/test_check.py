@@ -67,3 +67,41 @@ def test_an_unknown_captioner_is_named(cotpd: Run, sample: Corpus) -> None:
     done = cotpd("check", sample.files["train"].parent, "--captioner", "nobody")
     assert done.code == 2
     assert "nothing is by 'nobody'; there is author" in done.err
+
+
+@pytest.fixture
+def answered(tmp_path: Path) -> Path:
+    """Two posts, of which two models speak; one row is for the image of the second."""
+    posts = [{"id": "a", "text": "Jordan beat Oman"}, {"id": "b", "text": "rain in Amman", "image": "i"}]
+    rows = [
+        {"example_id": "a", "grain": "noun", "model": "one", "text": "Jordan: a team"},
+        {"image_id": "i", "grain": "noun", "model": "one", "text": "Amman: a city"},
+        {"example_id": "a", "grain": "noun", "model": "[red]two", "text": "Jordan: a team"},
+        {"example_id": "b", "grain": "noun", "model": "[red]two", "text": "Amman: a capital"},
+    ]
+    for name, objects in (("posts.jsonl", posts), ("knowledge.jsonl", rows)):
+        (tmp_path / name).write_text("".join(json.dumps(each) + "\n" for each in objects), encoding="utf-8")
+    return tmp_path / "posts.jsonl"
+
+
+def test_answers_are_measured_model_by_model(cotpd: Run, answered: Path) -> None:
+    done = cotpd("check", answered, "--answers")
+    assert done.code == 0
+    assert "answers of one\n  noun                2 answers of  3.0 words; grounded  41.7%" in done.out
+    assert "answers of [red]two\n" in done.out
+    assert "one and [red]two agree\n  noun          on 2 posts: in 100.0% of the names, in 50.0%" in done.out
+    assert "answers of" not in cotpd("check", answered).out
+
+
+def test_answers_as_json(cotpd: Run, answered: Path) -> None:
+    report = json.loads(cotpd("check", answered, "--answers", "--json").out)
+    assert report["answers"]["one"]["noun"]["answers"] == 2
+    (agreed,) = report["agreement"]
+    assert agreed["models"] == ["one", "[red]two"]
+    assert agreed["noun"] == {"posts": 2, "names": 1.0, "words": 0.5, "by_chance": 0.0}
+
+
+def test_answers_of_a_corpus_without_any(cotpd: Run, answered: Path) -> None:
+    answered.with_name("knowledge.jsonl").unlink()
+    report = json.loads(cotpd("check", answered, "--answers", "--json").out)
+    assert (report["answers"], report["agreement"]) == ({}, [])

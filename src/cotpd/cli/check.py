@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cotpd.cli.answers_report import AnswersReport
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -26,6 +28,7 @@ def check(
     limit: Annotated[int, typer.Option(min=0, help="Show so many defects of each kind; the rest is counted.")] = 5,
     captioner: Annotated[str | None, typer.Option(help="Use the captions of this captioner.")] = None,
     knowledge_model: Annotated[str | None, typer.Option(help="Use the knowledge of this language model.")] = None,
+    answers: Annotated[bool, typer.Option(help="Measure each model's knowledge, and how far they agree.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every defect instead of tables.")] = False,
 ) -> None:
     """Count what a corpus holds and list everything that is wrong or odd in it, with file and line.
@@ -36,6 +39,8 @@ def check(
 
         cotpd check data/twitter2017
 
+        cotpd check data/twitter2017 --answers
+
         cotpd check posts.jsonl --json | jq '.defects[] | select(.severity == "error")'
     """
     from rich.console import Console
@@ -43,10 +48,15 @@ def check(
     from cotpd.corpus.checks import inspect
 
     inspection = inspect(data, captioner=captioner, knowledge_model=knowledge_model)
+    measured = AnswersReport.of(inspection.corpus) if answers else None
     if as_json:
-        typer.echo(json.dumps(_to_dict(inspection), ensure_ascii=False, indent=2))
+        found = _to_dict(inspection) | (measured.to_dict() if measured else {})
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        _print(inspection, limit, Console(highlight=False, markup=False, soft_wrap=True))
+        console = Console(highlight=False, markup=False, soft_wrap=True)
+        _print(inspection, limit, console)
+        for line in measured.lines() if measured else ():
+            console.print(line)
     if inspection.num_errors:
         raise typer.Exit(5)
 

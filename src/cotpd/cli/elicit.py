@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cotpd.cli.answers_report import quality_figures
 from cotpd.cli.asking_report import numbers, outcome, refuse_too_many, summary
 from cotpd.cli.model_options import AskingOptions, ModelOptions
 from cotpd.cli.option_group import with_groups
@@ -19,7 +20,6 @@ from cotpd.core.records import Example, Grain
 
 if TYPE_CHECKING:
     from cotpd.knowledge.elicitation import ElicitationReport, Question
-    from cotpd.knowledge.quality import Quality
     from cotpd.llm.language_model import LanguageModel
     from cotpd.llm.policy import Policy
     from cotpd.llm.progress import Progress
@@ -178,11 +178,4 @@ def _summary(report: ElicitationReport, target: Path) -> Iterator[str]:
     if others := report.answered_by.keys() - {report.model}:
         yield printable(f"answered by {', '.join(sorted(others))}, where {report.model} was asked")
     for grain, quality in report.quality.items():
-        yield f"{grain:<14}{_figures(quality)}"
-
-
-def _figures(quality: Quality) -> str:
-    return (
-        f"{quality.answers:>7,} answers of {quality.words:4.1f} words; grounded {quality.grounding:6.1%}, "
-        f"refused {quality.refused:5.1%}, duplicates {quality.duplicates:5.1%}, diversity {quality.diversity:.2f}"
-    )
+        yield f"{grain:<14}{quality_figures(quality)}"

@@ -10,7 +10,7 @@ from itertools import pairwise
 from cotpd.core.overlap import comparable_words
 from cotpd.core.records import Grain, Knowledge, Post, Rejection
 
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
         """
@@ -65,16 +65,27 @@ def phrases(text: str) -> set[str]:
     return {" ".join(run).casefold() for run in _runs(_LINK.sub(" ", text)) if len(run[0]) > 1}
 
 
+def spoken_of(text: str, words: Iterable[str]) -> set[str]:
+    """The names and noun chunks of a post of which an answer with these comparable words has a word."""
+    known = set(words)
+    return {phrase for phrase in phrases(text) if not known.isdisjoint(comparable_words(phrase))}
+
+
+def mean(values: Sequence[float]) -> float:
+    """Their mean; 0 without any."""
+    return sum(values) / len(values) if values else 0.0
+
+
 def _runs(text: str) -> Iterator[list[str]]:
     for part in re.split(r"[.,:;!?…()\"“”|]+", text):
         run: list[str] = []
         for word in filter(None, _BREAK.split(part)):
             bare = word.lstrip("#@")
             apart = bool(run) and (word[0] in "#@" or bare[:1].isupper() != run[-1][:1].isupper())
-            if run and (apart or word.casefold() in _FUNCTION_WORDS):
+            if run and (apart or word.casefold() in FUNCTION_WORDS):
                 yield run
                 run = []
-            if bare and word.casefold() not in _FUNCTION_WORDS:
+            if bare and word.casefold() not in FUNCTION_WORDS:
                 run.append(bare)
         if run:
             yield run
@@ -83,24 +94,20 @@ def _runs(text: str) -> Iterator[list[str]]:
 def _measure(knowledge: Sequence[Knowledge], rejections: Sequence[Rejection], texts: Mapping[str, str]) -> Quality:
     said = [comparable_words(each.text) for each in knowledge]
     asked = (texts.get(each.example_id or "", "") for each in knowledge)
-    grounding = [_share_explained(text, words) for text, words in zip(asked, said, strict=True)]
+    grounding = [_grounding(text, words) for text, words in zip(asked, said, strict=True)]
     pairs = [pair for words in said for pair in pairwise(words)]
     num_refused = sum(each.reason == "refusal" for each in rejections)
     return Quality(
         answers=len(said),
-        words=_mean([len(words) for words in said]),
-        grounding=_mean([share for share in grounding if share is not None]),
+        words=mean([len(words) for words in said]),
+        grounding=mean([share for share in grounding if share is not None]),
         refused=num_refused / max(1, len(said) + len(rejections)),
         duplicates=1 - len({tuple(words) for words in said}) / len(said) if said else 0.0,
         diversity=len(set(pairs)) / max(1, len(pairs)),
     )
 
 
-def _share_explained(text: str, words: Sequence[str]) -> float | None:
-    """The share of phrases of which the answer has a word; None of a text without any."""
-    wanted, known = phrases(text), set(words)
-    return sum(not known.isdisjoint(comparable_words(phrase)) for phrase in wanted) / len(wanted) if wanted else None
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+def _grounding(text: str, words: Sequence[str]) -> float | None:
+    """The share of a text's phrases that an answer speaks of; None of a text without any."""
+    wanted = phrases(text)
+    return len(spoken_of(text, words)) / len(wanted) if wanted else None
