@@ -184,7 +184,7 @@ def test_seen_and_unseen_entities_share_out_the_exact_counts() -> None:
     words = ("old", "trafford", "and", "Messi")
     gold = [Example("a", words, (Entity(Span(0, 2), "ORG"), Entity(Span(3, 4), "PER")))]
     predicted = [Prediction("a", words, (Entity(Span(0, 2), "LOC"), Entity(Span(3, 4), "PER")))]
-    scores = evaluate(predicted, gold, rule=SeenEntities(surfaces_of(train)))
+    scores = evaluate(predicted, gold, rule=SeenEntities({"seen": surfaces_of(train)}))
     assert scores.by_type == {"seen": (0, 1, 1), "unseen": (1, 1, 1)}
     assert scores.total == evaluate(predicted, gold).total
 

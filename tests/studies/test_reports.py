@@ -19,7 +19,7 @@ from cotpd.studies.forecast import Forecast
 from cotpd.studies.html_report import html_report
 from cotpd.studies.markdown_report import markdown_report
 from cotpd.studies.plots import Dot, dot_plot
-from cotpd.studies.results import Compared, Results, Row
+from cotpd.studies.results import Compared, NamesScore, Results, Row
 from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
 SCRIPT = "<script>alert('x')</script>"
@@ -34,7 +34,8 @@ def row(run: str, view: str, mean: float) -> Row:
     interval = Interval(mean - 0.02, mean + 0.02)
     values = {1: mean - 0.01, 2: mean + 0.01}
     commands = (f"cotpd evaluate runs/{run} --view {view}",)
-    return Row(run, "dev", view, values, mean, 0.0141, interval, mean - 0.05, 1234, view == "text", commands)
+    names = {"labelled": NamesScore(mean + 0.1, 1200.0), "unseen": NamesScore(mean - 0.1, 310.5)}
+    return Row(run, "dev", view, values, mean, 0.0141, interval, mean - 0.05, names, 1234, view == "text", commands)
 
 
 @pytest.fixture
@@ -93,7 +94,10 @@ def test_every_figure_has_its_command_and_every_table_its_figures(results: Resul
         for figure in figures:
             assert figure in text
         assert "cotpd evaluate runs/text --view text" in text
+        assert "By what training shows of a name" in text
     assert '<td class="number">86.00</td>' in html_report(results), "each training against each view"
+    assert '<td class="number">90.00 (1,200)</td><td class="number">70.00 (310)</td>' in html_report(results)
+    assert "| text | text | 90.00 (1,200) | 70.00 (310) |" in markdown_report(results)
     assert "a \\| b" not in markdown_report(results), "only cells of tables escape the bar"
 
 

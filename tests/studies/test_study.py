@@ -12,6 +12,7 @@ import pytest
 from safetensors import SafetensorError
 
 from cotpd.core.errors import TrainingError
+from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import recipe, trainer
 from cotpd.studies import making
 from cotpd.studies.plan import Plan
@@ -161,6 +162,20 @@ def test_a_failing_run_is_told_of_and_the_others_go_on(
     assert "the loss is nan" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     monkeypatch.undo()
     assert not study(plan, out=tmp_path / "out").failures
+
+
+def test_entities_are_told_apart_by_what_training_shows_of_them(
+    read_plan: ReadPlan, data: Path, tmp_path: Path
+) -> None:
+    share = f'seeds = [1]\n[runs.all]\n"objective.student" = "text"{ALONE}[runs.half]\nlike = "all"\n'
+    plan = read_plan(f'{share}"data.train_share" = 0.5\n[scores.train]\nsplit = "train"\n[scores.dev]\n')
+    rows = {(row.run, row.score): row.by_training for row in study(plan, out=tmp_path / "out").rows}
+    train = sum(len(post.entities) for post in Corpus.from_path(data).train)
+    assert {kind: names.support for kind, names in rows["all", "train"].items()} == {"labelled": train}
+    half = rows["half", "train"]
+    assert half.keys() == {"labelled", "other"}
+    assert train == half["labelled"].support + half["other"].support
+    assert rows["half", "dev"]["unseen"].support == rows["all", "dev"]["unseen"].support > 0
 
 
 def test_what_is_compared_is_scored_unasked(read_plan: ReadPlan, tmp_path: Path) -> None:

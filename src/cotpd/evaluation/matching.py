@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
@@ -16,6 +16,9 @@ they are left out, in gold and predicted alike, as seqeval's strict IOB2 has it.
 DEFAULT_MODE: Mode = "conlleval"
 Task = Literal["entities", "relations"]
 _Key = tuple[str, Hashable]
+
+UNSEEN = "unseen"
+"""What `SeenEntities` calls an entity that was none before."""
 
 
 class PostCounts(NamedTuple):
@@ -76,24 +79,26 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class SeenEntities:
-    """The primary rule, told apart by whether the words of an entity were an entity in training, whatever its type.
+    """The primary rule, told apart by where the words of an entity were an entity before, whatever its type.
 
-    ``surfaces``: what `surfaces_of` gives for the training examples.
+    ``known``: what `surfaces_of` gives for examples, by the name under which an entity is counted, the first that has
+    it; `UNSEEN` is one that none has.
     """
 
     task: ClassVar[Task] = "entities"
     name: ClassVar[str] = "exact, by training surface"
-    surfaces: frozenset[str]
+    known: Mapping[str, frozenset[str]]
 
     def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
-        """Count one post under ``seen`` and ``unseen``."""
+        """Count one post under the names of ``known``, or `UNSEEN`."""
         return _matched(self._keys(predicted, mode), self._keys(gold, mode))
 
     def _keys(self, post: Prediction | Example, mode: Mode) -> Counter[_Key]:
         return Counter((self._novelty(post, e), (e.label, e.span)) for e in _kept(post.entities, mode))
 
     def _novelty(self, post: Prediction | Example, entity: Entity) -> str:
-        return "seen" if _surface(post.words, entity.span) in self.surfaces else "unseen"
+        surface = _surface(post.words, entity.span)
+        return next((name for name, surfaces in self.known.items() if surface in surfaces), UNSEEN)
 
 
 class ExactRelations:

@@ -75,7 +75,7 @@ def secondary_scores(
     surfaces = surfaces_of(train)
     rules: list[MatchingRule] = [Boundaries(), Overlap()]
     if surfaces:
-        rules.append(SeenEntities(surfaces))
+        rules.append(SeenEntities({"seen": surfaces}))
     return tuple(evaluate(predictions, examples, mode=mode, rule=rule) for rule in rules)
 
 

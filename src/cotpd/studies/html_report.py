@@ -9,9 +9,11 @@ from importlib.resources import files
 from cotpd.studies.html_table import Cell, commands, table
 from cotpd.studies.markdown_report import (
     COMPARED_HEADER,
+    NAMES_TOLD,
     compared_cells,
     explained,
     headline,
+    names_table,
     score_cells,
     score_header,
     state_of_study,
@@ -123,6 +125,11 @@ def _scores(rows: Sequence[Row], results: Results) -> Iterator[str]:
         for cells in [score_cells(row)[1:]]
     ]
     yield table(score_header(results), lines, name=f"scores on {score}")
+    header, names = names_table(rows)
+    if names:
+        cells = [(_run(run, results), *map(Cell, others)) for run, *others in names]
+        yield f'<h3>By what training shows of a name</h3><p class="soft">{escape(NAMES_TOLD)}</p>'
+        yield table(header, cells, name=f"names of {score}")
     if len(rows) > len({row.run for row in rows}):
         yield "<h3>Each training against each view</h3>" + _matrix(rows, results)
     yield commands([command for row in rows for command in row.commands])

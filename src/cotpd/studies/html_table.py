@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-_NUMBER = re.compile(r"[+−-]?\d[\d,.]*( ± [\d.]+)?|\[.*\]|–|\d+ / \d+")
+_NUMBER = re.compile(r"[+−-]?\d[\d,.]*( ± [\d.]+| \([\d,]+\))?|\[.*\]|–|\d+ / \d+")
 
 
 class Cell(NamedTuple):

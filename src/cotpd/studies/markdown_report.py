@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from cotpd.evaluation.resampling import Interval
 from cotpd.evaluation.table import percent
-from cotpd.studies.results import Compared, Results, Row
+from cotpd.studies.results import Compared, NamesScore, Results, Row
 from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
 
@@ -75,6 +75,20 @@ def score_cells(row: Row) -> tuple[str, ...]:
     )
 
 
+def names_table(rows: Sequence[Row]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The header and the rows of F1 by what training shows of an entity; no rows where nothing is told apart."""
+    kinds = tuple(dict.fromkeys(kind for row in rows for kind in row.by_training))
+    told = [row for row in rows if len(row.by_training) > 1]
+    found = [(row.run, row.view, *(_names(row.by_training.get(kind)) for kind in kinds)) for row in told]
+    return ("run", "view", *kinds), found
+
+
+NAMES_TOLD = (
+    "F1, and in brackets the number in gold: labelled names are entities of the posts that the run learns with labels, "
+    "other ones of the corpus's other training posts, unseen ones of none."
+)
+
+
 def compared_cells(one: Compared) -> tuple[str, ...]:
     """The cells of a row of comparisons."""
     return (
@@ -110,7 +124,11 @@ def _lines(results: Results) -> Iterator[str]:
         yield from _table(COMPARED_HEADER, [compared_cells(one) for one in results.compared])
     for score in dict.fromkeys(row.score for row in results.rows):
         yield from ("", f"## Scores on {score}", "")
-        yield from _table(score_header(results), [score_cells(row) for row in results.rows if row.score == score])
+        rows = [row for row in results.rows if row.score == score]
+        yield from _table(score_header(results), [score_cells(row) for row in rows])
+        header, names = names_table(rows)
+        if names:
+            yield from ("", "### By what training shows of a name", "", NAMES_TOLD, "", *_table(header, names))
     if results.failures:
         yield from ("", "## What failed", "", *(f"- {name}: {reason}" for name, reason in results.failures.items()))
     told = {name: (["a control"] if name in results.controls else []) + [note] for name, note in results.notes.items()}
@@ -124,6 +142,10 @@ def _lines(results: Results) -> Iterator[str]:
 def _sentence(one: Compared) -> str:
     notes = "".join(f" ({remark})" for remark in remarks(one))
     return f"{one.name}: **{verdict_of(one).value}**, " + "; ".join(headline(one)) + "." + notes
+
+
+def _names(score: NamesScore | None) -> str:
+    return f"{percent(score.f1)} ({score.support:,.0f})" if score else "–"
 
 
 def _share(one: Compared) -> str:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from statistics import fmean
+from typing import Any, NamedTuple
 
 from cotpd.core.errors import CotpdError, UsageError
-from cotpd.evaluation.matching import Mode
+from cotpd.evaluation.matching import UNSEEN, Mode
 from cotpd.evaluation.over_seeds import ShareReached, hierarchical_interval, share_reached
 from cotpd.evaluation.pooling import pooled
 from cotpd.evaluation.resampling import Interval
-from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.scores import Scores, TypeScores
 from cotpd.evaluation.significance import holm, mean_and_deviation
 from cotpd.studies.curves import Curve, curve_of
 from cotpd.studies.feasibility import Place, places_of
 from cotpd.studies.making import Outcome, RunState
 from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView, Side, side_title
-from cotpd.studies.scoring import Cell
+from cotpd.studies.scoring import LABELLED, OTHER, Cell
+
+
+class NamesScore(NamedTuple):
+    """Micro F1 on entities of one kind, and their number in gold, both means over seeds."""
+
+    f1: float
+    support: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,7 @@ class Row:
     """Micro F1 of one run in one view on one set of posts, over its seeds.
 
     ``values``: by seed; ``interval``: over seeds and posts; ``other_mode``: the mean in the mode that is not the
-    plan's; ``commands`` remake the values.
+    plan's; ``by_training``: of the kinds of entities that `Cell` has, those in gold; ``commands`` remake the values.
     """
 
     run: str
@@ -37,6 +45,7 @@ class Row:
     deviation: float | None
     interval: Interval
     other_mode: float
+    by_training: Mapping[str, NamesScore]
     num_posts: int
     ships: bool
     commands: tuple[str, ...]
@@ -142,10 +151,21 @@ def _row(run: str, score: str, view: ScoredView, cells: Sequence[Cell], plan: Pl
         deviation=mean_and_deviation([found.micro_f1 for found in scores]).deviation,
         interval=estimate.interval,
         other_mode=mean_and_deviation([cell.scores[other].micro_f1 for cell in cells]).mean,
+        by_training=_by_training([cell.by_training.by_type for cell in cells if cell.by_training]),
         num_posts=len(scores[0].ids),
         ships=str(view) == cells[0].run.config.objective.student,
         commands=tuple(_command(cell, plan) for cell in cells) if not view.without else (command,),
     )
+
+
+def _by_training(seeds: Sequence[Mapping[str, TypeScores]]) -> dict[str, NamesScore]:
+    none = TypeScores(0, 0, 0)
+    found = {kind: [counts.get(kind, none) for counts in seeds] for kind in (LABELLED, OTHER, UNSEEN)}
+    return {
+        kind: NamesScore(fmean(one.rates.f1 for one in counts), fmean(one.support for one in counts))
+        for kind, counts in found.items()
+        if any(one.support for one in counts)
+    }
 
 
 def _command(cell: Cell, plan: Plan) -> str:

@@ -13,9 +13,10 @@ from cotpd.core.files import hash_text, read_jsonl, write_jsonl
 from cotpd.core.labels import Repair
 from cotpd.core.records import Entity, Example, Prediction, Relation, Span
 from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.material import training_posts
 from cotpd.distillation.recipe import read_corpus
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.matching import ExactEntities, ExactRelations, Mode
+from cotpd.evaluation.matching import ExactEntities, ExactRelations, Mode, SeenEntities, surfaces_of
 from cotpd.evaluation.scores import Scores
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
@@ -24,16 +25,23 @@ from cotpd.studies.plan import Plan, ScoredView, ScorePlan
 from cotpd.studies.runs import PlannedRun
 from cotpd.views.view import ViewKind
 
+LABELLED, OTHER = "labelled", "other"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run in one view on one set of posts, scored in both modes."""
+    """One run in one view on one set of posts, scored in both modes.
+
+    ``by_training``: in the plan's mode, by what training shows of an entity: LABELLED ones are entities of the posts
+    that the run learns with labels, OTHER ones of the corpus's other training posts, UNSEEN ones of none.
+    """
 
     run: PlannedRun
     score: str
     view: ScoredView
     data: Path
     scores: Mapping[Mode, Scores]
+    by_training: Scores | None
 
 
 class Corpora:
@@ -56,7 +64,7 @@ def scored(run: PlannedRun, plan: Plan, corpora: Corpora) -> Iterator[Cell]:
 
     Raises `DataError` for a corpus that cannot be read or has no posts of the split.
     """
-    reading = _Reading(run.path)
+    reading, names = _Reading(run.path), _names(run, corpora)
     for name, score in plan.scores.items():
         if run.fold or (score.runs and run.name not in score.runs):
             continue
@@ -64,7 +72,9 @@ def scored(run: PlannedRun, plan: Plan, corpora: Corpora) -> Iterator[Cell]:
         for view in _views(run, name, plan):
             shown = shown_in(view, posts)
             if view.kind != "knowledge" or any(post.caption or post.knowledge for post in posts):
-                yield Cell(run, name, view, data, _scores(reading.predictions(shown, view), shown, run))
+                predictions = reading.predictions(shown, view)
+                told = evaluate(predictions, shown, mode=plan.mode, rule=names) if names else None
+                yield Cell(run, name, view, data, _scores(predictions, shown, run), told)
 
 
 def shown_in(view: ScoredView, posts: Sequence[Example]) -> tuple[Example, ...]:
@@ -129,6 +139,15 @@ def _posts(run: PlannedRun, score: ScorePlan, corpora: Corpora) -> tuple[Path, t
     if not posts:
         raise DataError(f"no {score.split} posts to score", where=str(path))
     return path, posts
+
+
+def _names(run: PlannedRun, corpora: Corpora) -> SeenEntities | None:
+    """The names of the run's training posts; None of a run of relations."""
+    if run.config.task == "relations":
+        return None
+    corpus = corpora.of(run.config.data)
+    labelled = surfaces_of(training_posts(corpus, run.config))
+    return SeenEntities({LABELLED: labelled, OTHER: surfaces_of(corpus.train)})
 
 
 def _views(run: PlannedRun, score: str, plan: Plan) -> list[ScoredView]:
