@@ -132,7 +132,7 @@ def _scores(rows: Sequence[Row], results: Results) -> Iterator[str]:
         yield table(header, cells, name=f"names of {score}")
     if len(rows) > len({row.run for row in rows}):
         yield "<h3>Each training against each view</h3>" + _matrix(rows, results)
-    yield commands([command for row in rows for command in row.commands])
+    yield commands([results.command, *(command for row in rows for command in row.commands)])
 
 
 def _dot(row: Row, *, is_hollow: bool) -> Dot:
