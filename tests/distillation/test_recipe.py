@@ -252,6 +252,9 @@ def test_two_stages_train_against_recorded_marginals(
     assert all(
         torch.equal(a, b) for a, b in zip(*(weights(tmp_path / f"second-{n}").values() for n in (1, 2)), strict=True)
     )
+    (recorded / "targets.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="remove it, and its targets are recorded again"):
+        distill(corpus, config=configure(objective=objective), out=tmp_path / "second-3")
 
 
 def test_a_share_of_the_posts_nests_in_a_larger_one(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> None:

@@ -78,15 +78,15 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def verify_directory(path: Path) -> None:
-    """Raise `CheckpointError` unless every file of the manifest is there with the bytes that were written."""
+def verify_directory(path: Path, *, advice: str = "use another checkpoint") -> None:
+    """Raise `CheckpointError`, with what to do, unless every file of the manifest is there as it was written."""
     try:
         hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         damaged = [name for name, sha256 in hashes.items() if hash_file(path / name) != sha256]
     except (OSError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: incomplete or damaged ({error}); use another checkpoint") from error
+        raise CheckpointError(f"{path}: incomplete or damaged ({error}); {advice}") from error
     if damaged:
-        raise CheckpointError(f"{path}: {', '.join(damaged)} changed after saving; use another checkpoint")
+        raise CheckpointError(f"{path}: {', '.join(damaged)} changed after saving; {advice}")
 
 
 def sync_directory(path: Path) -> None:

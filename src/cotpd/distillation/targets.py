@@ -66,7 +66,7 @@ def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:
             with new_directory(directory) as temporary:
                 found = record_targets(student, examples, kind=teaching_view(run))
                 save_file(found, temporary / "targets.safetensors")
-    verify_directory(directory)
+    verify_directory(directory, advice="remove it, and its targets are recorded again")
     return load_file(directory / "targets.safetensors")
 
 
