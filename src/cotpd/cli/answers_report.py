@@ -48,10 +48,10 @@ class AnswersReport:
     def lines(self) -> Iterator[str]:
         """What a person reads."""
         for model, grains in self.quality.items():
-            yield f"\nanswers of {printable(model) or 'nobody named'}"
+            yield f"\nanswers of {_named(model)}"
             yield from (f"  {grain:<14}{quality_figures(quality)}" for grain, quality in grains.items())
         for (one, other), agreed in self.agreement.items():
-            yield f"\n{printable(one)} and {printable(other)} agree"
+            yield f"\n{_named(one)} and {_named(other)} agree"
             yield from (f"  {grain:<14}{_agreement_figures(figures)}" for grain, figures in agreed.items())
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,6 +76,10 @@ def _agreement_figures(agreement: Agreement) -> str:
         f"on {agreement.posts:,} posts: in {agreement.names:.1%} of the names, "
         f"in {agreement.words:.1%} of the words they add ({agreement.by_chance:.1%} by chance)"
     )
+
+
+def _named(model: str) -> str:
+    return printable(model) or "nobody named"
 
 
 def _by_grain(figures: Mapping[Grain, Quality] | Mapping[Grain, Agreement]) -> dict[str, Any]:
