@@ -47,7 +47,7 @@ def test_changes_are_read_as_toml_json_or_text(tmp_path: Path) -> None:
         ("data.left_out=0/2", "1 <= K <= N"),
         ("data.left_out=1/1", "1 <= K <= N"),
         ("data.left_out=half", "data.left_out"),
-        ("format_version=2", "format_version"),
+        ("format_version=2", "upgrade cotpd"),
         (f"seed={2**63}", "seed"),
         ("objective.weight=inf", "objective.weight"),
     ],

@@ -1,9 +1,14 @@
 """Folds divide a corpus, and posts of one image stay together."""
 
+from dataclasses import replace
+
 import pytest
 
+from cotpd.core.config import AugmentationConfig
 from cotpd.core.folds import in_fold, without_fold
-from cotpd.core.records import Example
+from cotpd.core.records import Example, Origin, VariantKind
+from cotpd.corpus.augmented import variants_for
+from cotpd.corpus.corpus import Corpus
 
 POSTS = tuple(Example(f"{number}", ("a",), image_id=f"image {number // 2}") for number in range(60))
 
@@ -39,3 +44,16 @@ def test_pairs_and_windows_lie_in_the_fold_of_their_post(part: str, fold: str) -
     posts = [Example(f"post-{number}", ("a",)) for number in range(100)]
     parts = [Example(part.format(post.id), ("a",)) for post in posts]
     assert [in_fold(post, fold) for post in posts] == [in_fold(piece, fold) for piece in parts]
+
+
+@pytest.mark.parametrize("kind", VariantKind)
+def test_variants_lie_in_the_fold_of_their_parent(kind: VariantKind) -> None:
+    bare = [Example(f"post-{number}", ("a",)) for number in range(20)]
+    variants = [
+        replace(post, id=f"{post.id}+{kind}1", image_id=None, origin=Origin(post.id, kind, "v1", "small"))
+        for post in (*POSTS, *bare)
+    ]
+    corpus, settings = Corpus((*POSTS, *bare), augmented=tuple(variants)), AugmentationConfig(kinds=(kind,), share=2)
+    drawn = {post.origin.parent: post for post in variants_for(corpus.train, corpus, settings, seed=1) if post.origin}
+    assert len(drawn) == len(corpus.train)
+    assert all(in_fold(drawn[post.id], "1/2") == in_fold(post, "1/2") for post in corpus.train)

@@ -1,6 +1,7 @@
 """The losses are what their equations say, and gradients flow where the method lets them."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -76,6 +77,21 @@ def test_a_detached_target_does_not_learn_from_the_student(
     held = gradient(student, losses(student, feed, configure(objective={**objective, "detach": True})).alignment)
     free = gradient(student, losses(student, feed, configure(objective={**objective, "detach": False})).alignment)
     assert not torch.allclose(held, free)
+
+
+def test_whole_paths_are_drawn_to_a_target_that_is_held_fixed(
+    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig]
+) -> None:
+    """The chain's weights are the target's as well as the student's: the target's must stay where they are."""
+    student, feed = make_feed()
+    config = configure(objective={"alignment": "paths", "task_loss": "student"})
+    step, student = feed.read(feed.batches(0)[0], epoch=0), student.eval()
+    frozen, mask = deepcopy(student.crf).requires_grad_(False), torch.from_numpy(step.view.word_mask)
+    expected = student.crf.kl(student(step.target).detach(), student(step.view), mask, frozen).mean()
+    found = losses(student, feed, config).alignment
+    torch.testing.assert_close(found, expected)
+    (wanted,), (got,) = (torch.autograd.grad(loss, [student.crf.transitions]) for loss in (expected, found))
+    torch.testing.assert_close(got, wanted)
 
 
 @pytest.mark.parametrize(("task_loss", "views"), [("both", 2), ("target", 1), ("student", 1)])

@@ -99,11 +99,12 @@ distill(corpus, config=config, out=out, resume=True)
 """
 
 
+@pytest.mark.parametrize("task", ["entities", "relations"])
 def test_a_run_killed_anywhere_ends_with_the_same_bits(
-    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, task: str
 ) -> None:
     """Faults 31 and 32: killed between updates and in the middle of saving, again and again, in one run."""
-    config = configure(views={"part_dropout": 0.3})
+    config = ExperimentConfig.of(configure(views={"part_dropout": 0.3}).model_dump() | {"task": task})
     distill(corpus, config=config, out=tmp_path / "whole")
     (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
     script = [sys.executable, "-c", _KILLED, str(tmp_path / "c.toml"), str(tmp_path / "killed")]
@@ -118,8 +119,9 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
     assert rows(tmp_path / "whole") == rows(tmp_path / "killed")
 
 
+@pytest.mark.parametrize("kind", ["step", "best"])
 def test_a_damaged_checkpoint_is_set_aside(
-    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, kind: str
 ) -> None:
     def stop(progress: Progress) -> None:
         if progress.step == 6 and progress.dev_f1 is not None:
@@ -128,7 +130,7 @@ def test_a_damaged_checkpoint_is_set_aside(
     distill(corpus, config=configure(), out=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         distill(corpus, config=configure(), out=tmp_path / "run", listener=stop)
-    newest = max((tmp_path / "run" / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:]))
+    newest = max((tmp_path / "run" / "checkpoints").glob(f"{kind}-*"), key=lambda path: int(path.name[5:]))
     (newest / "model.safetensors").write_bytes(b"damaged")
     distill(corpus, config=configure(), out=tmp_path / "run", resume=True)
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "run")
@@ -152,6 +154,18 @@ def test_a_taken_directory_is_refused(
     distill(corpus, config=configure(), out=tmp_path, resume=True)
     with pytest.raises(UsageError, match="finished"):
         distill(corpus, config=configure(), out=tmp_path, resume=True)
+
+
+def test_a_run_is_made_by_one_process_at_a_time(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    def begin_again(_: Progress) -> None:
+        with pytest.raises(UsageError, match="another process makes it"):
+            distill(corpus, config=configure(), out=tmp_path, resume=True)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        distill(corpus, config=configure(), out=tmp_path, listener=begin_again)
 
 
 def test_a_run_that_began_with_other_data_is_refused(
@@ -281,6 +295,12 @@ def test_a_run_that_left_a_fold_out_teaches_that_fold_alone(
     assert all(taught)
     learnt = [json.loads((run / "summary.json").read_text())["num_train"] for run in runs]
     assert learnt == [len(taught[1]), len(taught[0])]
+    other = configure(objective={**RECORDED, "target_runs": [str(runs[0])]}, student={"scheme": "BIOES"})
+    with pytest.raises(UsageError, match="they must be the same"):
+        distill(corpus, config=other, out=tmp_path / "lacking")
+    nowhere = configure(objective={**RECORDED, "target_runs": [str(tmp_path / "nowhere")]})
+    with pytest.raises(UsageError, match="nowhere is no run; make it first"):
+        distill(corpus, config=nowhere, out=tmp_path / "lacking")
     one = configure(objective={**RECORDED, "target_runs": [str(runs[0])]})
     with pytest.raises(UsageError, match="lie in no fold"):
         distill(corpus, config=one, out=tmp_path / "lacking")

@@ -12,6 +12,7 @@ from cotpd.core.records import NO_RELATION
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.objective import Objective
+from cotpd.distillation.optimisation import build_optimizer
 from cotpd.distillation.recipe import build_student, distill
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -45,6 +46,15 @@ def test_both_views_of_a_pair_are_aligned(make: Callable[..., Any], alignment: s
     assert all(weight.grad is not None for weight in student.parameters())
 
 
+def test_every_weight_that_learns_is_moved(make: Callable[..., Any]) -> None:
+    """A weight that no group holds keeps its first, random value, and its gradient piles up in the clipped norm."""
+    student, _, config = make()
+    held = [
+        weight for group in build_optimizer(student, config.optimisation).param_groups for weight in group["params"]
+    ]
+    assert sorted(map(id, held)) == sorted(id(weight) for weight in student.parameters() if weight.requires_grad)
+
+
 def test_markers_stand_around_head_and_tail(make: Callable[..., Any]) -> None:
     """Markers in the wrong places would make every pair of a post look alike."""
     student, feed, _ = make()
@@ -59,8 +69,9 @@ def test_markers_stand_around_head_and_tail(make: Callable[..., Any]) -> None:
 
 
 def test_a_run_is_trained_saved_and_loaded(make: Callable[..., Any], corpus: Corpus, tmp_path: Path) -> None:
-    _, _, config = make()
+    untrained, _, config = make()
     extractor = distill(corpus, config=config, out=tmp_path / "run")
+    assert not torch.equal(untrained.markers, extractor.student.markers)
     loaded = checkpoint.load(tmp_path / "run" / "model")
     assert loaded.design == extractor.student.design
     assert torch.equal(loaded.markers, extractor.student.markers)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cotpd.core.config import ExperimentConfig
+from cotpd.core.config import DataConfig, ExperimentConfig
 from cotpd.core.errors import UsageError
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
@@ -19,7 +19,7 @@ from cotpd.corpus.unlabelled import read_unlabelled
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.material import Material, training_posts, unlabelled_posts
 from cotpd.distillation.objective import Objective
-from cotpd.distillation.recipe import build_student, distill
+from cotpd.distillation.recipe import build_student, distill, read_corpus
 
 Configure = Callable[..., ExperimentConfig]
 
@@ -148,6 +148,20 @@ def test_the_captioner_that_is_asked_for_describes_them(tmp_path: Path) -> None:
     assert post.caption.text == "by two"
     with pytest.raises(UsageError, match="three"):
         list(read_unlabelled([tmp_path], captioner="three"))
+
+
+def test_two_captioners_are_not_mixed(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for split in ("train", "dev"):
+            (tmp_path / name / f"{split}.txt").write_text(f"IMGID:{split}\nParis\tB-LOC\n\n", encoding="utf-8")
+        captions = [{"image_id": "train", "captioner": by, "text": f"by {by}"} for by in (name, "both")]
+        write_jsonl(tmp_path / name / "captions.jsonl", captions)
+    config = DataConfig(path=tmp_path / "one", unlabelled=(tmp_path / "two",))
+    with pytest.raises(UsageError, match=r"mixes one and two; choose one with data\.captioner"):
+        read_corpus(config)
+    corpus = read_corpus(config.model_copy(update={"captioner": "both"}))
+    assert [post.caption.text for post in (*corpus.train, *corpus.unlabelled) if post.caption] == ["by both"] * 2
 
 
 def test_the_fingerprint_knows_the_unlabelled_posts(

@@ -64,7 +64,7 @@ def make_case(allowed: np.ndarray, lengths: list[int], *, scale: float = 1.0, se
 def cases(draw: st.DrawFn) -> Case:
     allowed = SCHEMES[draw(st.sampled_from(sorted(SCHEMES)))]
     lengths = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
-    scale = draw(st.sampled_from([0.0, 1.0, 8.0, 300.0]))
+    scale = draw(st.sampled_from([0.0, 1.0, 8.0, 20.0, 300.0]))
     return make_case(allowed, lengths, scale=scale, seed=draw(st.integers(0, 1000)))
 
 
@@ -179,7 +179,7 @@ def test_gradients_are_those_of_finite_differences(
 
 
 @pytest.mark.parametrize("scheme", ["BIO of two types", "BIOES", "everything"])
-@pytest.mark.parametrize(("scale", "shift"), [(0.1, 0.0), (0.1, -20.0), (0.1, 20.0), (7.0, 0.0)])
+@pytest.mark.parametrize(("scale", "shift"), [(0.1, 0.0), (0.1, -20.0), (0.1, 20.0), (7.0, 0.0), (15.0, 0.0)])
 def test_both_recursions_agree_on_long_posts(
     scheme: str, scale: float, shift: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

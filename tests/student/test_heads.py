@@ -12,8 +12,9 @@ HEADS = [
 ]
 
 
+@pytest.mark.parametrize("detach", [True, False])
 @pytest.mark.parametrize("head", HEADS, ids=["tags", "labels"])
-def test_the_divergence_is_that_of_the_target_from_the_student(head: Head) -> None:
+def test_the_divergence_is_that_of_the_target_from_the_student(head: Head, detach: bool) -> None:
     """KL is no distance: the other way round, the student would be drawn to one of the target's modes alone.
 
     Of one word or one pair it is the sum over its tags or labels.
@@ -23,6 +24,6 @@ def test_the_divergence_is_that_of_the_target_from_the_student(head: Head) -> No
     mask = torch.ones(5, 1, dtype=torch.bool)
     log_p, log_q = (head.log_probabilities(side, mask) for side in (target, student))
     there, back = ((a.exp() * (a - b)).sum((1, 2)) for a, b in ((log_p, log_q), (log_q, log_p)))
-    found = head.path_divergence(target, student, mask)
+    found = head.path_divergence(target, student, mask, detach=detach)
     torch.testing.assert_close(found, there)
     assert not torch.isclose(found, back).any()

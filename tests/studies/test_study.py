@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 
 from cotpd.core.errors import TrainingError
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation import recipe, trainer
+from cotpd.distillation import recipe
+from cotpd.student import checkpoint
 from cotpd.studies import making
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
@@ -164,6 +165,35 @@ def test_a_failing_run_is_told_of_and_the_others_go_on(
     assert not study(plan, out=tmp_path / "out").failures
 
 
+def test_what_is_missing_makes_no_comparison_surer_or_less_paired(read_plan: ReadPlan, tmp_path: Path) -> None:
+    """A ceiling with fewer seeds leaves the lead paired, and Holm counts what was planned, not what was made."""
+    plan = read_plan(
+        f"""
+        seeds = [1, 2]
+        {TEXT}
+        [runs.both]
+        [runs.ceiling]
+        like = "both"
+        seeds = [1]
+        [runs.broken]
+        "student.encoder" = "nowhere"
+        [[comparisons]]
+        run = "both"
+        baseline = "text"
+        ceiling = "ceiling"
+        [[comparisons]]
+        run = "broken"
+        baseline = "text"
+        """
+    )
+    results = study(plan, out=tmp_path / "out")
+    (one,) = results.compared
+    assert one.is_paired
+    assert one.num_seeds == (2, 2)
+    assert one.p_holm == min(1.0, 2 * one.p_value)
+    assert "comparison broken − text" in results.failures
+
+
 def test_entities_are_told_apart_by_what_training_shows_of_them(
     read_plan: ReadPlan, data: Path, tmp_path: Path
 ) -> None:
@@ -280,14 +310,14 @@ def test_a_full_disk_ends_a_run_and_not_the_study(
     read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = read_plan(TEXT + "[runs.both]\n")
-    real = trainer.save_file
+    real = checkpoint.save_file
 
     def full(tensors: Any, path: Path, **options: Any) -> None:
         if "text-seed1" in str(path):
             raise SafetensorError("I/O error: No space left on device (os error 28)")
         real(tensors, path, **options)
 
-    monkeypatch.setattr(trainer, "save_file", full)
+    monkeypatch.setattr(checkpoint, "save_file", full)
     results = study(plan, out=tmp_path / "out")
     assert list(results.failures) == ["text-seed1"]
     assert "No space left" in results.failures["text-seed1"]

@@ -103,6 +103,15 @@ def test_windows_cover_every_word_and_fit(pieces: Pieces, words: list[str], over
         reader.read(Example("1", tuple(words[span.start : span.end])), ViewKind.TEXT)
 
 
+@given(st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=3), min_size=1, max_size=40), st.data())
+def test_no_window_ends_within_an_entity(pieces: Pieces, words: list[str], data: st.DataObject) -> None:
+    edges = sorted(data.draw(st.sets(st.integers(0, len(words)), max_size=9)))
+    entities = [Span(start, end) for start, end in zip(edges[::2], edges[1::2], strict=False) if end - start <= 3]
+    windows = list(ViewReader(pieces, ViewConfig(), 14).windows(words, whole=entities))
+    assert [word for span in windows for word in range(span.start, span.end)] == list(range(len(words)))
+    assert not any(span.start < window.end < span.end for span in entities for window in windows)
+
+
 def test_an_excerpt_moves_its_entities() -> None:
     post = Example("1", ("a", "b", "c", "d"), (Entity(Span(1, 2), "PER"), Entity(Span(2, 4), "LOC")))
     part = excerpt(post, Span(1, 3))

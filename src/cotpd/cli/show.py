@@ -197,7 +197,8 @@ def _reading(extractor: Extractor, example: Example, kind: ViewKind) -> _Reading
         unit, views = "pair", _views_of_pairs(reader, example, kind)
     else:
         unit = "window"
-        views = [reader.read(excerpt(example, span), kind) for span in reader.windows(example.words)]
+        spans = reader.windows(example.words, whole=[entity.span for entity in example.entities])
+        views = [reader.read(excerpt(example, span), kind) for span in spans]
     length = student.design.prompt.length if student.design.prompt and kind is ViewKind.PROMPT else 0
     prompts = [f"[P{number}]" for number in range(1, length + 1)]
     windows = []

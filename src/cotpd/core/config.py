@@ -168,6 +168,8 @@ class ObjectiveConfig(Section):
             raise ValueError("with objective.target = 'none', set task_loss = 'student' and alignment = 'none'")
         if self.alignment == "paths" and (self.temperature != 1.0 or self.target == "recorded"):
             raise ValueError("objective.alignment = 'paths' has no temperature and needs the target's emissions")
+        if self.alignment == "emissions" and self.target == "recorded":
+            raise ValueError("recorded targets are marginals: set objective.alignment = 'marginals'")
         if self.target == "recorded" and self.task_loss != "student":
             raise ValueError("recorded targets learn nothing: set objective.task_loss = 'student'")
         return self
@@ -294,6 +296,8 @@ def _value(text: str) -> Any:
 
 def _explain(detail: Any, table: type[Section]) -> str:
     place = [str(part) for part in detail["loc"]]
+    if place == ["format_version"]:
+        return f"format_version is {detail['input']!r}, and this version of cotpd reads 1; upgrade cotpd"
     if detail["type"] != "extra_forbidden":
         return f"{'.'.join(place)}: {detail['msg']}".removeprefix(": ")
     close = difflib.get_close_matches(place[-1], _keys_at(table, place[:-1]), n=1)

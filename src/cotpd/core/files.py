@@ -71,10 +71,13 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, once no other process does; the lock ends with the process, however that ends."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file ``path``, once no other process does; the lock ends with the process, however that ends.
+
+    Raises BlockingIOError at once where another process holds it, unless ``wait``.
+    """
     with path.open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 

@@ -16,10 +16,11 @@ def in_fold(example: Example, fold: str) -> bool:
     """Whether a post lies in ``fold``, written ``K/N``: number K, from 1, of N of like size.
 
     Drawn by the hash of the image id (of the id, without one), so that posts of one image lie in one fold, and the
-    windows (``x[0:9]``) and pairs (``x#1``) of a post with it.
+    windows (``x[0:9]``), pairs (``x#1``) and variants of a post with it.
     """
     number, num_folds = map(int, fold.split("/"))
-    return int(hash_text(example.image_id or _PART.sub("", example.id)), 16) % num_folds == number - 1
+    post = example.origin.parent if example.origin else _PART.sub("", example.id)
+    return int(hash_text(example.image_id or post), 16) % num_folds == number - 1
 
 
 def without_fold(examples: Iterable[Example], fold: str | None) -> tuple[Example, ...]:

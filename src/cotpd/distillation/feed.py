@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from cotpd.student.student import Student
 from cotpd.views.batch import Batch, shuffled_batches
 from cotpd.views.view import View, ViewKind, excerpt, narrowed
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -32,8 +35,8 @@ class Step:
 class Feed:
     """Batches that are a pure function of (seed, epoch, number), so that training resumes at any of them.
 
-    Posts longer than the encoder takes are divided into windows first, or narrowed around their pair; none is cut in
-    silence. The posts of ``unlabelled`` come among the others and have a target, but no gold labels.
+    Posts longer than the encoder takes are divided into windows first, between entities, or narrowed around their pair;
+    none is cut in silence. The posts of ``unlabelled`` come among the others and have a target, but no gold labels.
     """
 
     def __init__(
@@ -49,7 +52,10 @@ class Feed:
         self.examples = [*labelled, *self._units(unlabelled)]
         self._num_labelled = len(labelled)
         self._targets = read_targets(config.objective.target_runs, self.examples, student)
-        self._lengths = [len(self._view(example, self._longest).ids) for example in self.examples]
+        views = [self._view(example, self._longest) for example in self.examples]
+        self._lengths = [len(view.ids) for view in views]
+        self.num_cut = sum(view.num_cut > 0 for view in views)
+        """Posts whose knowledge is read, did not fit and was cut."""
 
     def batches(self, epoch: int) -> list[list[int]]:
         """The posts of each update of an epoch, by index."""
@@ -76,11 +82,6 @@ class Feed:
         return len(self.examples) - self._num_labelled
 
     @property
-    def num_cut(self) -> int:
-        """Posts whose knowledge is read, did not fit and was cut."""
-        return sum(self._view(example, self._longest).num_cut > 0 for example in self.examples)
-
-    @property
     def _longest(self) -> ViewKind:
         objective = self._config.objective
         return ViewKind.KNOWLEDGE if "knowledge" in (objective.student, objective.target) else ViewKind.TEXT
@@ -91,8 +92,12 @@ class Feed:
             yield from (narrowed(self._reader, example) for example in one_pair_each(examples))
             return
         for example in examples:
-            spans = list(self._reader.windows(example.words))
-            yield from [example] if len(spans) == 1 else (excerpt(example, span) for span in spans)
+            entities = [entity.span for entity in example.entities]
+            spans = list(self._reader.windows(example.words, whole=entities))
+            units = [example] if len(spans) == 1 else [excerpt(example, span) for span in spans]
+            if lost := len(entities) - sum(len(unit.entities) for unit in units):
+                logger.warning("%s: %d entities are longer than the encoder takes and not learnt", example.id, lost)
+            yield from units
 
     def _batch(self, examples: Sequence[Example], kind: ViewKind, indices: Sequence[int], epoch: int) -> Batch:
         views = [

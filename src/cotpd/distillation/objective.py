@@ -67,7 +67,7 @@ class Objective(nn.Module):
         goal = self._distribution(target_scores, mask) if target_scores is not None else target
         assert isinstance(goal, Tensor)
         aligned = ~known if config.aligned == "unlabelled" else torch.ones_like(known)
-        alignment = self._alignment(goal.detach() if config.detach else goal, scores, mask, aligned)
+        alignment = self._alignment(goal, scores, mask, aligned)
         return Losses(task + self._weight(progress) * alignment, task, alignment)
 
     def _distribution(self, scores: Tensor, mask: Tensor) -> Tensor:
@@ -76,9 +76,10 @@ class Objective(nn.Module):
 
     def _alignment(self, goal: Tensor, scores: Tensor, mask: Tensor, aligned: Tensor) -> Tensor:
         if self.config.alignment == "paths":
-            return self.student.head.path_divergence(goal, scores, mask).masked_fill(~aligned, 0.0).mean()
-        student, words = self._distribution(scores, mask), mask & aligned.unsqueeze(1)
-        return alignment_loss(goal, student, words, temperature=self.config.temperature)
+            divergence = self.student.head.path_divergence(goal, scores, mask, detach=self.config.detach)
+            return divergence.masked_fill(~aligned, 0.0).mean()
+        target, student = goal.detach() if self.config.detach else goal, self._distribution(scores, mask)
+        return alignment_loss(target, student, mask & aligned.unsqueeze(1), temperature=self.config.temperature)
 
     def _weight(self, progress: float) -> float:
         share = self.config.warmup_share

@@ -11,22 +11,29 @@ from cotpd.student.student import Student
 
 
 def build_optimizer(student: Student, config: OptimisationConfig) -> AdamW:
-    """AdamW over encoder, head and generator; biases and norms do not decay; frozen weights stay out."""
-    parts: list[tuple[nn.Module | None, float]] = [
-        (student.encoder, config.learning_rate),
-        (student.head, config.head_learning_rate),
-        (student.generator, config.generator_learning_rate),
-    ]
-    groups = []
-    for module, rate in parts:
-        weights = [weight for weight in module.parameters() if weight.requires_grad] if module else []
-        for decay, chosen in (
-            (config.weight_decay, [weight for weight in weights if weight.ndim > 1]),
-            (0.0, [weight for weight in weights if weight.ndim <= 1]),
-        ):
-            if chosen:
-                groups.append({"params": chosen, "weight_decay": decay, "lr": rate, "peak": rate})
-    return AdamW(groups, fused=True)
+    """AdamW over all weights that learn, with the rate of their part; biases and norms do not decay."""
+    rates = {
+        "encoder": config.learning_rate,
+        "markers": config.head_learning_rate,
+        "head": config.head_learning_rate,
+        "generator": config.generator_learning_rate,
+    }
+    groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, weight in student.named_parameters():
+        if weight.requires_grad:
+            groups.setdefault((name.partition(".")[0], weight.ndim > 1), []).append(weight)
+    return AdamW(
+        [
+            {
+                "params": weights,
+                "weight_decay": config.weight_decay if decays else 0.0,
+                "lr": rates[part],
+                "peak": rates[part],
+            }
+            for (part, decays), weights in groups.items()
+        ],
+        fused=True,
+    )
 
 
 def set_learning_rates(optimizer: Optimizer, config: OptimisationConfig, *, step: int, num_steps: int) -> None:

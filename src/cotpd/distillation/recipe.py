@@ -6,6 +6,7 @@ import json
 import logging
 import resource
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from accelerate import PartialState
 
 from cotpd.core.config import DataConfig, ExperimentConfig
-from cotpd.core.errors import DataError
+from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line, write_atomic
 from cotpd.core.labels import LabelSet
 from cotpd.core.pairs import relation_labels
@@ -54,8 +55,8 @@ def distill(
 
     ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Under
     `accelerate launch` each process takes its share of every batch, and the first one writes the files. Raises
-    `DataError` for a corpus without training or dev posts or entities, `UsageError` for a directory that is taken or
-    was begun with other data, `TrainingError` when training cannot go on.
+    `DataError` for a corpus without training or dev posts or entities, `UsageError` for a directory that is taken,
+    by another process or by a run begun with other data, `TrainingError` when training cannot go on.
     """
     corpus = corpus.with_knowledge(knowledge)
     material = Material.of(corpus, config)
@@ -68,15 +69,19 @@ def distill(
         run = RunDirectory.open(out, config, data=material.fingerprint(config), resume=resume or not is_main)
     if feed.num_cut and is_main:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
-    state = Trainer(student, feed, corpus.dev, config, run).train(listener if is_main else _silent)
-    if is_main:
-        _finish(student, corpus, run, _summary(state, feed))
+    with run.taken() if is_main else nullcontext():
+        state = Trainer(student, feed, corpus.dev, config, run).train(listener if is_main else _silent)
+        if is_main:
+            _finish(student, corpus, run, _summary(state, feed))
     processes.wait_for_everyone()
     return Extractor(student.eval())
 
 
 def read_corpus(config: DataConfig) -> Corpus:
-    """The corpus that a configuration names, with its captions and knowledge, and the posts of others to be taught."""
+    """The corpus that a configuration names, with its captions and knowledge, and the posts of others to be taught.
+
+    Raises `UsageError` where others are described by another captioner or language model than its own.
+    """
     corpus = Corpus.from_path(
         config.path,
         captioner=config.captioner,
@@ -86,7 +91,9 @@ def read_corpus(config: DataConfig) -> Corpus:
         normalise_words=config.normalise_words,
     )
     others = read_unlabelled(config.unlabelled, captioner=config.captioner, knowledge_model=config.knowledge_model)
-    return replace(corpus, unlabelled=tuple(others))
+    whole = replace(corpus, unlabelled=tuple(others))
+    _check_sources((*whole.train, *whole.unlabelled))
+    return whole
 
 
 def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
@@ -105,6 +112,14 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
         splitting=best_rule(train),
     )
     return Student(encoder, tokenizer, design)
+
+
+def _check_sources(posts: Sequence[Example]) -> None:
+    captioners = {post.caption.captioner for post in posts if post.caption}
+    models = {answer.model for post in posts for answer in post.knowledge}
+    for key, names in (("captioner", captioners), ("knowledge_model", models)):
+        if len(names) > 1:
+            raise UsageError(f"data.unlabelled mixes {' and '.join(sorted(names))}; choose one with data.{key}")
 
 
 def _check(material: Material, config: ExperimentConfig) -> None:

@@ -6,6 +6,7 @@ import json
 import platform
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, UsageError
-from cotpd.core.files import json_line, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
+from cotpd.core.files import json_line, locked, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
 
 _ENVIRONMENT = "environment.json"
 _KEPT = 2
@@ -86,23 +87,30 @@ class RunDirectory:
         found = (self.path / "checkpoints").glob(f"{kind}-*")
         return sorted(found, key=lambda directory: int(directory.name.split("-")[1]), reverse=True)
 
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Hold the run, so that no other process works on it. Raises `UsageError` where one does already."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self.path / _ENVIRONMENT, wait=False))  # a file that is never replaced
+            except BlockingIOError as error:
+                raise UsageError(f"{self.path}: another process makes it; wait, or choose another --out") from error
+            yield
+
     def save(self, kind: str, step: int) -> Any:
         """A context that fills one checkpoint, whole or not at all."""
         return new_directory(self._checkpoint(kind, step))
 
     def has(self, kind: str, step: int) -> bool:
-        """Whether a checkpoint is there already."""
-        return self._checkpoint(kind, step).exists()
+        """Whether a checkpoint is there already; a damaged one is set aside."""
+        return _is_whole(self._checkpoint(kind, step))
 
     def newest(self) -> tuple[Path, State] | None:
-        """The newest undamaged checkpoint to resume from; damaged ones are set aside."""
-        for directory in self.checkpoints("step"):
-            try:
-                verify_directory(directory)
-            except CheckpointError:
-                directory.rename(directory.with_name(f"damaged-{directory.name}"))
-                continue
-            return directory, State(**json.loads((directory / "state.json").read_text(encoding="utf-8")))
+        """The newest checkpoint to resume from whose best weights are there, too; damaged ones are set aside."""
+        for directory in filter(_is_whole, self.checkpoints("step")):
+            state = State(**json.loads((directory / "state.json").read_text(encoding="utf-8")))
+            if state.best_step is None or _is_whole(self.best(state)):
+                return directory, state
         return None
 
     def best(self, state: State) -> Path:
@@ -138,6 +146,17 @@ class RunDirectory:
 def state_json(state: State) -> str:
     """A state as it is stored."""
     return json.dumps(asdict(state)) + "\n"
+
+
+def _is_whole(directory: Path) -> bool:
+    """Whether a checkpoint is as it was saved; a damaged one is renamed, so that it can be saved again."""
+    try:
+        verify_directory(directory)
+    except CheckpointError:
+        if directory.exists():
+            directory.rename(directory.with_name(f"damaged-{directory.name}"))
+        return False
+    return True
 
 
 def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
@@ -38,6 +38,8 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Studen
         return {}
     taught: dict[str, list[np.ndarray]] = {example.id: [] for example in examples}
     for run in runs:
+        if not (run / "config.toml").is_file():
+            raise UsageError(f"objective.target_runs: {run} is no run; make it first, with `cotpd distill`")
         fold = ExperimentConfig.read(run / "config.toml").data.left_out
         chosen = [example for example in examples if fold is None or in_fold(example, fold)]
         for example_id, row in _recorded(run, chosen, like).items():
@@ -58,24 +60,26 @@ def teaching_view(run: Path) -> ViewKind:
 
 
 def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:
+    _check_labels(run, like)
     content = hash_text(*(f"{example}" for example in examples))
     directory = run / f"targets-{content[:16]}"
     with locked(run / ".targets.lock"):
         if not directory.exists():
-            student = _teacher(run, like)
+            student = checkpoint.load(run / "model")
             with new_directory(directory) as temporary:
                 found = record_targets(student, examples, kind=teaching_view(run))
-                save_file(found, temporary / "targets.safetensors")
+                tensors = {example_id: torch.from_numpy(row) for example_id, row in found.items()}
+                checkpoint.save_tensors(tensors, temporary / "targets.safetensors")
     verify_directory(directory, advice="remove it, and its targets are recorded again")
     return load_file(directory / "targets.safetensors")
 
 
-def _teacher(run: Path, like: Student) -> Student:
-    student = checkpoint.load(run / "model")
+def _check_labels(run: Path, like: Student) -> None:
+    design = checkpoint.read_design(run / "model")
     for name in ("task", "label_set", "relations"):
-        if getattr(student.design, name) != getattr(like.design, name):
-            raise UsageError(f"{run}: trained with {name} {getattr(student.design, name)}, not this corpus's")
-    return student
+        taught, learnt = getattr(design, name), getattr(like.design, name)
+        if taught != learnt:
+            raise UsageError(f"{run}: trained with {name} {taught}, and this run has {learnt}; they must be the same")
 
 
 def _mean(rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import TrainingError
+from cotpd.core.files import verify_directory
 from cotpd.core.records import Example
 from cotpd.distillation.feed import Feed, Step
 from cotpd.distillation.objective import Losses, Objective
@@ -67,7 +68,9 @@ class Trainer:
         while self._state.step < self.num_steps and not self._has_stalled():
             self._train_epoch(self._state.step // self._steps_per_epoch, listener)
         self._accelerator.wait_for_everyone()
-        checkpoint.load_weights(self._student, self._run.best(self._state) / "model.safetensors")
+        best = self._run.best(self._state)
+        verify_directory(best, advice="go on with --resume, and training is repeated from an earlier checkpoint")
+        checkpoint.load_weights(self._student, best / "model.safetensors")
         self._accelerator.wait_for_everyone()
         return self._state
 
@@ -145,8 +148,8 @@ class Trainer:
         if not self._accelerator.is_main_process or self._run.has("step", step):
             return
         with self._run.save("step", step) as directory:
-            save_file(checkpoint.weights(self._student), directory / "model.safetensors")
-            save_file(optimizer_state(self._optimizer), directory / "optimizer.safetensors")
+            checkpoint.save_tensors(checkpoint.weights(self._student), directory / "model.safetensors")
+            checkpoint.save_tensors(optimizer_state(self._optimizer), directory / "optimizer.safetensors")
             (directory / "state.json").write_text(state_json(self._state), encoding="utf-8")
         self._run.prune()
 
@@ -154,7 +157,7 @@ class Trainer:
         step = self._state.step
         if self._accelerator.is_main_process and not self._run.has("best", step):
             with self._run.save("best", step) as directory:
-                save_file(checkpoint.weights(self._student), directory / "model.safetensors")
+                checkpoint.save_tensors(checkpoint.weights(self._student), directory / "model.safetensors")
 
     def _resume(self) -> None:
         with self._accelerator.main_process_first():

@@ -33,7 +33,7 @@ def save(student: Student, path: Path, *, card: str = "") -> None:
         (directory / "config.json").write_text(json.dumps(describe(student), indent=2) + "\n", encoding="utf-8")
         (directory / "tokenizer.json").write_text(student.reader.pieces.tokenizer.to_str(), encoding="utf-8")
         (directory / "README.md").write_text(_header(student) + card, encoding="utf-8")
-        save_file(weights(student), directory / "model.safetensors", metadata={"format": "pt"})
+        save_tensors(weights(student), directory / "model.safetensors")
 
 
 def load(path: Path, *, device: str | None = None) -> Student:
@@ -42,18 +42,29 @@ def load(path: Path, *, device: str | None = None) -> Student:
     Raises `CheckpointError` for a directory that is missing, damaged, foreign, from a newer version, a pickle, or
     whose weights do not fit its config, and `MissingExtraError` for a device that cannot be had.
     """
-    if not (path / "config.json").is_file():
-        raise CheckpointError(f"{path}: no model here (config.json is missing); give a directory that CoTPD saved")
-    values = _read_config(path / "config.json")
+    design, values = _read(path)
     _refuse_pickle(path / "model.safetensors")
     verify_directory(path)
     try:
         tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-        student = Student(TextEncoder.from_config(values["encoder_config"]), tokenizer, _design(values))
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        student = Student(TextEncoder.from_config(values["encoder_config"]), tokenizer, design)
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
     load_weights(student, path / "model.safetensors")
     return _on_device(student.eval(), device)
+
+
+def read_design(path: Path) -> Design:
+    """The design of a directory's student. Raises `CheckpointError` as `load` does; the weights are not looked at."""
+    return _read(path)[0]
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write tensors as safetensors. Raises OSError where they cannot be written, as on a full disk."""
+    try:
+        save_file(tensors, path, metadata={"format": "pt"})
+    except SafetensorError as error:
+        raise OSError(f"{path}: cannot be written ({error}); make room, then go on") from error
 
 
 def describe(student: Student) -> dict[str, Any]:
@@ -105,6 +116,17 @@ def _encoder_config(student: Student) -> dict[str, Any]:
     values = student.encoder.config.to_dict()
     foreign = ("_name_or_path", "transformers_version", "architectures", "torch_dtype", "dtype")
     return {key: value for key, value in values.items() if key not in foreign}
+
+
+def _read(path: Path) -> tuple[Design, dict[str, Any]]:
+    """The design, and all that config.json holds."""
+    if not (path / "config.json").is_file():
+        raise CheckpointError(f"{path}: no model here (config.json is missing); give a directory that CoTPD saved")
+    values = _read_config(path / "config.json")
+    try:
+        return _design(values), values
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -36,9 +37,11 @@ class TaggingHead(nn.Module):
         """The log-marginals of each word's tags."""
         return self.crf.log_marginals(scores, mask)
 
-    def path_divergence(self, target: Tensor, student: Tensor, mask: Tensor) -> Tensor:
-        """KL(target ‖ student) over whole paths, ``[batch]``."""
-        return self.crf.kl(target, student, mask)
+    def path_divergence(self, target: Tensor, student: Tensor, mask: Tensor, *, detach: bool) -> Tensor:
+        """KL(target ‖ student) over whole paths, ``[batch]``; ``detach`` holds the target fixed, with its chain."""
+        if not detach:
+            return self.crf.kl(target, student, mask)
+        return self.crf.kl(target.detach(), student, mask, deepcopy(self.crf).requires_grad_(False))
 
 
 class RelationHead(nn.Module):
@@ -68,9 +71,9 @@ class RelationHead(nn.Module):
         """The log-softmax of the labels."""
         return scores.log_softmax(-1)
 
-    def path_divergence(self, target: Tensor, student: Tensor, mask: Tensor) -> Tensor:
-        """KL(target ‖ student) of the one decision, ``[batch]``."""
-        log_p, log_q = target.log_softmax(-1), student.log_softmax(-1)
+    def path_divergence(self, target: Tensor, student: Tensor, mask: Tensor, *, detach: bool) -> Tensor:
+        """KL(target ‖ student) of the one decision, ``[batch]``; ``detach`` holds the target fixed."""
+        log_p, log_q = (target.detach() if detach else target).log_softmax(-1), student.log_softmax(-1)
         return (log_p.exp() * (log_p - log_q)).sum((1, 2))
 
 

@@ -142,7 +142,9 @@ def _run(chain: Chain) -> tuple[_Stack, Tensor]:
             scales.append(scale.masked_fill_(scale == 0, 1.0))
             factor.div_(scale)
         torch.mul(state, factor, out=left[index])
-    log_scale = (top * mask).sum(0) + torch.stack(scales).log().sum(0)[1]
+    logs = torch.stack(scales).log()
+    lacking = logs.sum(0)[1] + (logs[:2, 0].sum(0) if period == 1 else 0.0)  # the first word is rescaled in both halves
+    log_scale = (top * mask).sum(0) + lacking
     return _Stack(before, after, weights, matrices), log_scale.squeeze(-1)
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from safetensors import SafetensorError
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CotpdError, UsageError
@@ -30,8 +29,8 @@ from cotpd.studies.scoring import Cell, Corpora, scored
 _PLACES = {"data.path", "data.unlabelled", "objective.target_runs"}
 """Settings that say where files lie; what is in them is compared by its hash."""
 
-_FAILURES = (CotpdError, OSError, SafetensorError)
-"""What ends a run and not the study; the last is what a full disk raises."""
+_FAILURES = (CotpdError, OSError)
+"""What ends a run and not the study."""
 
 _PATIENCE = 1.0
 """Seconds between two looks at runs that another process makes."""

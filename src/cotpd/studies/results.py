@@ -116,7 +116,7 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         mode=plan.mode,
         command=command,
         rows=tuple(_rows(cells, plan, command)),
-        compared=tuple(_corrected(compared)),
+        compared=tuple(_corrected(compared, num_planned=len(plan.all_comparisons))),
         curves=tuple(curve_of(o.run) for o in ended if o.state is RunState.FINISHED and not o.run.fold),
         failures=failures,
         notes={name: run.note for name, run in plan.runs.items()},
@@ -177,7 +177,7 @@ def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Com
     on, shipped = plan.scores_of(planned), {cell.run.name: cell.run.config.objective.student for cell in cells}
     sides = [_by_seed(places_of(side, on, shipped), cells, plan.mode) for side in planned.sides]
     found = [[side[seed] for seed in sorted(side)] for side in sides]
-    paired = all(side.keys() == sides[0].keys() for side in sides)
+    paired, all_paired = (all(side.keys() == sides[0].keys() for side in some) for some in (sides[:2], sides))
     lead = hierarchical_interval(found[0], found[1], paired=paired, resamples=plan.resamples)
     assert lead.p_value is not None
     return Compared(
@@ -196,7 +196,7 @@ def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Com
         run_is_control=_is_control(planned.run, plan),
         baseline_is_control=_is_control(planned.baseline, plan),
         ceiling=side_title(planned.ceiling) if planned.ceiling else None,
-        share=share_reached(*found, paired=paired, resamples=plan.resamples) if planned.ceiling else None,
+        share=share_reached(*found, paired=all_paired, resamples=plan.resamples) if planned.ceiling else None,
     )
 
 
@@ -215,8 +215,10 @@ def _by_seed(places: Sequence[Place], cells: Sequence[Cell], mode: Mode) -> dict
     return {seed: pooled([found[*place, seed] for place in places]) for seed in whole}
 
 
-def _corrected(compared: Sequence[Compared]) -> Iterator[Compared]:
-    for one, p in zip(compared, holm([one.p_value for one in compared]), strict=True):
+def _corrected(compared: Sequence[Compared], *, num_planned: int) -> Iterator[Compared]:
+    """Corrected for all that is planned: what could not be compared yet counts as p = 1."""
+    missing = [1.0] * (num_planned - len(compared))
+    for one, p in zip(compared, holm([*(one.p_value for one in compared), *missing]), strict=False):
         yield replace(one, p_holm=p)
 
 

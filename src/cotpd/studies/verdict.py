@@ -17,8 +17,10 @@ class Verdict(StrEnum):
 
 
 def verdict_of(one: Compared) -> Verdict:
-    """AHEAD or BEHIND where the interval lies on one side of 0 and p holds after Holm's correction; else UNDECIDED."""
-    if one.p_holm > 1 - LEVEL or one.interval.low <= 0 <= one.interval.high:
+    """AHEAD or BEHIND where both sides have two seeds or more, the interval lies on one side of 0 and p holds after
+    Holm's correction; else UNDECIDED.
+    """
+    if min(one.num_seeds) < 2 or one.p_holm > 1 - LEVEL or one.interval.low <= 0 <= one.interval.high:
         return Verdict.UNDECIDED
     return Verdict.AHEAD if one.lead > 0 else Verdict.BEHIND
 
@@ -35,7 +37,7 @@ def remarks(one: Compared) -> list[str]:
     if verdict is Verdict.AHEAD and one.at_least > 0:
         size = "less than" if one.lead < one.at_least else "at least"
         found.append(f"{size} the {100 * one.at_least:g} points that were asked for")
-    if verdict is Verdict.UNDECIDED and not one.interval.low <= 0 <= one.interval.high:
+    if one.p_holm > 1 - LEVEL and not one.interval.low <= 0 <= one.interval.high:
         found.append("its own interval excludes 0, but not after Holm's correction for all comparisons")
     if min(one.num_seeds) == 1:
         found.append("a single seed: the interval knows nothing of other seeds")

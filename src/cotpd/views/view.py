@@ -84,10 +84,11 @@ class ViewReader:
         """The most pieces from a head to its tail: four markers join them."""
         return self.max_text_pieces - 4
 
-    def windows(self, words: Sequence[str], *, overlap: int = 0) -> Iterator[Span]:
+    def windows(self, words: Sequence[str], *, overlap: int = 0, whole: Collection[Span] = ()) -> Iterator[Span]:
         """Divide a post into spans of words that each fit the encoder.
 
         Every span begins ``overlap`` words before the last one's end, but never in its first half: time stays linear.
+        No span ends within one of ``whole``, unless that is longer than the encoder takes.
         """
         lengths = [len(word) for word in self.pieces.of(words)]
         start = 0
@@ -96,7 +97,8 @@ class ViewReader:
             while end < len(words) and lengths[end] <= room:
                 room -= lengths[end]
                 end += 1
-            end = max(end, start + 1)
+            begun = [span.start for span in whole if start < span.start < end < span.end]
+            end = min(begun, default=max(end, start + 1))
             yield Span(start, end)
             if end == len(words):
                 return
@@ -166,6 +168,7 @@ def excerpt(example: Example, span: Span) -> Example:
         image_id=example.image_id,
         caption=example.caption,
         knowledge=example.knowledge,
+        origin=example.origin,
     )
 
 
