@@ -193,7 +193,7 @@ class OptimisationConfig(Section):
     clip: float = Field(default=1.0, gt=0.0)
     """The largest norm of the gradient."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """bfloat16 autocast; auto takes it where the device has it. The CRF always counts in float32."""
+    """bfloat16 autocast; auto takes it where the device has it. The CRF counts in float64 all the same."""
     patience: int = Field(default=3, ge=1)
     """Stop after so many epochs without a better dev F1."""
     checkpoint_steps: int = Field(default=200, ge=1)

@@ -37,7 +37,10 @@ def _drawn(train: Sequence[Example], share: float, generator: np.random.Generato
 
 
 def _shuffled(train: Sequence[Example], share: float, generator: np.random.Generator) -> tuple[Example, ...]:
-    """Each drawn post gets what is known of the next one drawn with another image; nothing is lost, only misplaced."""
+    """Each drawn post gets what is known of the next one drawn with another image.
+
+    Where every post has an image of its own nothing is lost, only misplaced.
+    """
     drawn, posts = _drawn(train, share, generator), list(train)
     for place, number in enumerate(drawn):
         others = (train[drawn[(place + step) % len(drawn)]] for step in range(1, len(drawn)))
