@@ -12,16 +12,18 @@ import pytest
 import torch
 
 from cotpd.core.errors import UsageError
-from cotpd.core.records import Entity, Example, Origin, Prediction, Span, VariantKind
+from cotpd.core.records import NO_RELATION, Entity, Example, Origin, Prediction, Relation, Span, VariantKind
 from cotpd.evaluation import Comparison, compare, evaluate
 from cotpd.evaluation.resampling import Interval
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
-from cotpd.studies.diagnosis import augmentation
-from cotpd.studies.diagnosis.alignment import alignment_finding, distances, memory_finding
+from cotpd.studies.diagnosis import augmentation, diagnosis, prompts
+from cotpd.studies.diagnosis.alignment import ALL, alignment_finding, distances, memory_finding
 from cotpd.studies.diagnosis.augmentation import SIGNATURE as HURTS
 from cotpd.studies.diagnosis.diagnosis import WORSE_INPUTS, diagnose
 from cotpd.studies.diagnosis.finding import Finding, Verdict, summary
+from cotpd.studies.diagnosis.learning import SIGNATURE as NOT_LEARNT
+from cotpd.studies.diagnosis.learning import learning_finding
 from cotpd.studies.diagnosis.prompts import attention_entropy, measure_prompts, prompt_finding
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
@@ -61,7 +63,7 @@ def test_the_distance_is_kl_by_type_and_novelty() -> None:
     assert words.distance("PER") == pytest.approx((1, expected, 0.0))
     assert words.distance("no entity").num == 3
     assert (words.distance("seen entities").num, words.distance("unseen entities").num) == (2, 0)
-    assert distances(target, target, POSTS, POSTS).distance("entity") == (2, 0.0, 1.0)
+    assert distances(target, target, POSTS, POSTS).distance(ALL) == (2, 0.0, 1.0)
     unseen = distances(target, student, POSTS, train=POSTS[1:])
     assert unseen.distance("unseen entities").num == 2
 
@@ -91,11 +93,57 @@ def test_alignment_did_not_take_where_views_differ_and_it_costs(
     assert ("What to change:" in str(finding)) == (verdict is Verdict.FOUND)
 
 
+def test_relations_are_counted_without_the_pairs_that_have_none() -> None:
+    """Unrelated pairs are most of all pairs, and any two views agree on them."""
+    pairs = [Relation(Span(0, 1), Span(2, 3), label) for label in ("visits", NO_RELATION, NO_RELATION)]
+    posts = [Example(f"p#{number}", ("Ann", "visits", "Oslo"), relations=(pair,)) for number, pair in enumerate(pairs)]
+    rows = {post.id: np.log([[0.2, 0.8]]) for post in posts}
+    words = distances(rows, rows, posts, posts)
+    assert words.distance(ALL).num == 1
+    assert words.distance(NO_RELATION).num == 2
+
+
+def test_a_student_that_has_not_learnt_is_told_first_and_its_prompts_are_not_blamed(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert learning_finding(0.29, 0.2, [3.0, 2.9]).verdict is Verdict.FOUND
+    assert learning_finding(0.31, 0.2, [3.0, 1.0]).verdict is Verdict.ABSENT
+
+    real = prompts.decode
+
+    def mute(*arguments: Any, **options: Any) -> Any:
+        return [Prediction(found.id, found.words) for found in real(*arguments, **options)]
+
+    for module in (diagnosis, prompts):
+        monkeypatch.setattr(module, "decode", mute)
+    first, *others = diagnose(finished / "both-seed1")
+    assert (first.signature, first.verdict) == (NOT_LEARNT, Verdict.FOUND)
+    assert named(tuple(others))[prompts.SIGNATURE] is Verdict.UNKNOWN
+
+
+def test_variants_of_posts_with_several_pairs_are_examined(student: Student, sample: Any) -> None:
+    post = next(post for post in sample.train if len(post.entities) > 1)
+    pairs = [replace(post, id=f"{post.id}#{number}") for number in (0, 1)]
+    orphan = variant(replace(post, id="longer than the encoder takes"), VariantKind.STYLE, post.words)
+    own = variant(post, VariantKind.STYLE, post.words)
+    finding = augmentation.augmentation_finding(student, [*pairs, own, orphan], sample.dev, plain=None)
+    assert [row[:2] for row in finding.rows] == [("style", "2")]
+
+
+def test_a_run_that_is_not_finished_says_so(finished: Path, tmp_path: Path, cotpd: Callable[..., Any]) -> None:
+    shutil.copy(finished / "both-seed1" / "config.toml", tmp_path / "config.toml")
+    told = cotpd("diagnose", tmp_path)
+    assert told.code == 1
+    assert "this run is not finished; go on with" in told.err
+
+
 def test_prompts_that_say_nothing_are_found(student: Student, sample: Any) -> None:
     posts = sample.dev[:12]
     generator = student.generator
     assert generator is not None
-    torch.nn.init.normal_(generator.project_prompt.weight, std=2.0)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        torch.nn.init.normal_(generator.project_prompt.weight, std=10.0)
     with torch.no_grad():
         generator.decoder.layers[0].multihead_attn.in_proj_weight.mul_(100)
     lively = measure_prompts(student, posts)
@@ -161,8 +209,9 @@ def named(findings: tuple[Finding, ...]) -> dict[str, Verdict]:
 def test_a_run_is_examined_by_what_it_was_trained_on(finished: Path, data: Path) -> None:
     joint = named(diagnose(finished / "both-seed1", against=[finished / "knowledge-seed1"]))
     assert [name for name, verdict in joint.items() if verdict is Verdict.UNKNOWN] == [HURTS]
-    assert len(joint) == 5
-    assert set(named(diagnose(finished / "knowledge-seed1", data)).values()) == {Verdict.UNKNOWN}
+    assert len(joint) == 6
+    alone = named(diagnose(finished / "knowledge-seed1", data))
+    assert [name for name, verdict in alone.items() if verdict is not Verdict.UNKNOWN] == [NOT_LEARNT]
     taught = named(diagnose(finished / "taught-seed1", data, split="test"))
     assert taught[WORSE_INPUTS] is Verdict.UNKNOWN, "a student against recorded targets never reads knowledge"
     assert list(taught.values()).count(Verdict.UNKNOWN) == 2
@@ -237,8 +286,6 @@ def test_knowledge_read_worse_than_alone_is_found(
     finished: Path, monkeypatch: pytest.MonkeyPatch, cotpd: Callable[..., Any]
 ) -> None:
     """The other run is made perfect, this one mute."""
-    from cotpd.studies.diagnosis import diagnosis
-
     real = diagnosis.decode
 
     def decode(student: Student, posts: Any, *, kind: Any) -> Any:

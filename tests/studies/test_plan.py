@@ -133,6 +133,14 @@ def test_targets_are_runs_of_the_same_seed_or_the_only_one(read_plan: ReadPlan) 
         ("[changes]\nseed = 3\n[runs.a]", "write seeds ="),
         ("[runs.a]\nobjective = 3", "run a: objective: "),
         (f"[runs.a]\n{STUDENT}'objective.target_runs' = 'b'\n[runs.b]", "run a: objective.target_runs: "),
+        ("[runs.a]\nchanges = 3", "runs.a.changes: "),
+        ("seeds = [1, 1]\n[runs.a]", "seeds: Value error, a seed stands twice"),
+        ("[runs.a]\nseeds = [5, 5]", "runs.a.seeds: Value error, a seed stands twice"),
+        ("[runs.a]\nseeds = []", "runs.a.seeds: "),
+        (
+            "[runs.a]\n[runs.b]\ntask = 'relations'\n[[comparisons]]\nrun = 'a'\nbaseline = 'b'",
+            "comparison a − b: runs of entities and relations cannot be compared",
+        ),
         ("baseline = 'a'\n[runs.a]\nfolds = 2\n[runs.b]", "run a has folds"),
         ("[runs.a]\n[runs.b]\n[scores.dev]\nruns = ['a']\n[[comparisons]]\nrun = 'a'\nbaseline = 'b'", "leaves it out"),
         ("[runs.a]\nobjective.student = 'text'\n[[comparisons]]\nrun = 'a@prompt'\nbaseline = 'a'", "no prompts"),
@@ -180,6 +188,7 @@ def test_a_plan_without_its_base_says_where_it_looked(tmp_path: Path) -> None:
 def test_views_are_read_and_written_alike() -> None:
     for text in ("text", "knowledge", "knowledge without caption", "knowledge without noun, sentence"):
         assert str(ScoredView.of(text)) == text
+    assert str(ScoredView.of("knowledge without noun,caption")) == "knowledge without caption, noun"
 
 
 @pytest.mark.parametrize(

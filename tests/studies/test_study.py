@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from cotpd.core.errors import TrainingError
+from cotpd.core.errors import TrainingError, UsageError
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import recipe
 from cotpd.student import checkpoint
@@ -192,6 +192,54 @@ def test_what_is_missing_makes_no_comparison_surer_or_less_paired(read_plan: Rea
     assert one.num_seeds == (2, 2)
     assert one.p_holm == min(1.0, 2 * one.p_value)
     assert "comparison broken − text" in results.failures
+
+
+def test_a_run_that_failed_leaves_the_others_paired(
+    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the baseline's other seeds the lead would be one of seeds."""
+    plan = read_plan(f"seeds = [1, 2]\nbaseline = 'text'\n{TEXT}\n[runs.same]\nlike = 'text'")
+    real = recipe.Trainer.train
+
+    def fails(self: Any, listener: Any) -> Any:
+        if self._run.path.name == "same-seed2":
+            raise TrainingError("the loss is nan at update 3")
+        return real(self, listener)
+
+    monkeypatch.setattr(recipe.Trainer, "train", fails)
+    (one,) = study(plan, out=tmp_path / "out").compared
+    assert (one.lead, one.num_seeds, one.left_out, one.is_paired) == (0.0, (1, 1), (2,), True)
+
+
+def test_a_damaged_run_is_told_of_and_costs_no_other(read_plan: ReadPlan, tmp_path: Path) -> None:
+    plan = read_plan(f"baseline = 'text'\n{TEXT}\n[runs.a]\n[runs.b]\n[runs.c]\n")
+    study(plan, out=tmp_path / "out")
+    (tmp_path / "out" / "a-seed1" / "summary.json").write_text("{", encoding="utf-8")
+    (tmp_path / "out" / "b-seed1" / "metrics.jsonl").unlink()
+    (tmp_path / "out" / "c-seed1" / "config.toml").write_text("x = [", encoding="utf-8")
+    results = study(plan, out=tmp_path / "out")
+    assert {row.run for row in results.rows} == {"text", "a", "b"}
+    assert results.failures.keys() == {"b-seed1", "c-seed1", "comparison c − text"}
+    assert "no learning curve" in results.failures["b-seed1"]
+    assert "config.toml cannot be read" in results.failures["c-seed1"]
+    assert "move it away" in results.failures["c-seed1"]
+
+
+def test_posts_that_cannot_be_scored_cost_no_others(read_plan: ReadPlan, tmp_path: Path) -> None:
+    plan = read_plan(f"baseline = 'text'\n{TEXT}\n[runs.both]\n[scores.dev]\n[scores.gone]\ndata = 'nowhere'\n")
+    results = study(plan, out=tmp_path / "out")
+    assert {(row.run, row.score) for row in results.rows} == {("text", "dev"), ("both", "dev")}
+    assert "could not be scored on gone: nowhere" in results.failures["both-seed1"]
+    assert [one.on for one in results.compared] == ["dev"]
+    damaged = next((tmp_path / "out" / "text-seed1").glob("predictions.text-*"))
+    damaged.write_text("{\n", encoding="utf-8")
+    assert "remove the file" in study(plan, out=tmp_path / "out").failures["text-seed1"]
+
+
+def test_a_directory_that_cannot_be_written_is_refused(read_plan: ReadPlan, tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(UsageError, match="choose another --out"):
+        study(read_plan(TEXT), out=tmp_path / "out")
 
 
 def test_entities_are_told_apart_by_what_training_shows_of_them(

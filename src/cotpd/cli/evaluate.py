@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from cotpd.cli.terminal import printable
-from cotpd.core.errors import CheckpointError, DataError, UsageError
+from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import write_atomic
 from cotpd.core.pairs import grouped
 
@@ -151,11 +151,7 @@ def _gold_spans(example: Example) -> list[Span]:
 
 
 def _model_directory(run: Path) -> Path:
-    if (run / "model").is_dir():
-        return run / "model"
-    if (run / "config.toml").is_file():
-        raise CheckpointError(f"{run}: this run is not finished; go on with `cotpd distill CONFIG --resume`")
-    return run
+    return run / "model" if (run / "model").is_dir() or (run / "config.toml").is_file() else run
 
 
 def _read(data: Path, run: Path, kind: View) -> Corpus:

@@ -58,6 +58,7 @@ class Trainer:
         self._steps_per_epoch = len(feed.batches(0))
         self.num_steps = config.optimisation.epochs * self._steps_per_epoch
         self._state = State()
+        self._begun = time.monotonic()
 
     def train(self, listener: Listener) -> State:
         """Train to the end, or until dev F1 has not grown for ``patience`` epochs, and keep the best weights.
@@ -65,6 +66,7 @@ class Trainer:
         Raises `TrainingError` for a loss that is not finite, naming the posts, and when memory runs out.
         """
         self._resume()
+        self._begun = time.monotonic() - self._state.seconds
         while self._state.step < self.num_steps and not self._has_stalled():
             self._train_epoch(self._state.step // self._steps_per_epoch, listener)
         self._accelerator.wait_for_everyone()
@@ -75,13 +77,11 @@ class Trainer:
         return self._state
 
     def _train_epoch(self, epoch: int, listener: Listener) -> None:
-        begun, seconds_before = time.monotonic(), self._state.seconds
         batches, recent = self._feed.batches(epoch), _Recent()
         self._objective.train()
         for indices in batches[self._state.step % self._steps_per_epoch :]:
             recent.add(self._update(self._feed.read(self._share_of(indices), epoch=epoch)))
-            seconds = seconds_before + time.monotonic() - begun
-            self._state = replace(self._state, step=self._state.step + 1, seconds=seconds)
+            self._state = replace(self._state, step=self._state.step + 1, seconds=time.monotonic() - self._begun)
             step = self._state.step
             ends_epoch = step % self._steps_per_epoch == 0
             saves = ends_epoch or step % self._config.optimisation.checkpoint_steps == 0
@@ -119,6 +119,7 @@ class Trainer:
         if self._state.best_f1 is None or f1 > self._state.best_f1:
             self._state = replace(self._state, best_f1=f1, best_step=self._state.step, best_epoch=epoch)
             self._save_best()
+        self._state = replace(self._state, seconds=time.monotonic() - self._begun)
         if self._accelerator.is_main_process:
             self._run.log(step=self._state.step, epoch=epoch, dev_f1=f1, seconds=round(self._state.seconds, 3))
         listener(self._progress(epoch, task=float("nan"), alignment=float("nan"), dev_f1=f1))

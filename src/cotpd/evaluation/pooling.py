@@ -13,13 +13,15 @@ from cotpd.evaluation.scores import Scores
 
 
 def pooled(parts: Sequence[Scores]) -> Scores:
-    """All posts of the parts together; an id of part n becomes ``n:id``, so that equal ids stay apart.
+    """All posts of the parts together; of several, an id of part n becomes ``n:id``, so that equal ids stay apart.
 
     Raises `UsageError` without parts, `DataError` unless all were scored under one rule and mode.
     """
     if not parts:
         raise UsageError("pooling needs the scores of one set of posts or more")
-    first = parts[0]
+    first, *others = parts
+    if not others:
+        return first
     if any((part.task, part.rule, part.mode) != (first.task, first.rule, first.mode) for part in parts):
         raise DataError(f"scored differently, so not to be pooled: {', '.join(part.heading for part in parts)}")
     types = tuple(sorted({name for part in parts for name in part.types}))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
-from cotpd.studies.plan import Plan, Side
+from cotpd.studies.plan import Plan, ScoredView, Side
 
 
 class Place(NamedTuple):
@@ -21,7 +21,8 @@ class Place(NamedTuple):
 def places_of(side: Side, on: Sequence[str], shipped: Mapping[str, str]) -> list[Place]:
     """The places of a side; ``on``: the scores where it names none, ``shipped``: the view that each run ships."""
     parts = [(text, *text.partition("@")[::2]) for text in side]
-    return [Place(run, view or shipped.get(run, ""), score) for text, run, view in parts for score in side[text] or on]
+    views = {text: str(ScoredView.of(view)) if view else shipped.get(run, "") for text, run, view in parts}
+    return [Place(run, views[text], score) for text, run, _ in parts for score in side[text] or on]
 
 
 def check_comparisons(plan: Plan, configs: Mapping[str, ExperimentConfig]) -> None:
@@ -35,6 +36,9 @@ def check_comparisons(plan: Plan, configs: Mapping[str, ExperimentConfig]) -> No
             _check_posts(side, plan, configs)
         if sides[0] == sides[1]:
             raise UsageError(f"comparison {planned.title}: a run in one view is compared with itself")
+        tasks = {configs[place.run].task for side in sides for place in side}
+        if len(tasks) > 1:
+            raise UsageError(f"comparison {planned.title}: runs of {' and '.join(sorted(tasks))} cannot be compared")
         splits = [[plan.scores[place.score].split for place in side] for side in sides]
         if any(other != splits[0] for other in splits):
             told = ", ".join(" + ".join(side) for side in splits)

@@ -24,7 +24,7 @@ from cotpd.distillation.run_directory import RunDirectory
 from cotpd.studies.forecast import Forecast, StudyListener, StudyProgress
 from cotpd.studies.plan import Plan
 from cotpd.studies.runs import PlannedRun
-from cotpd.studies.scoring import Cell, Corpora, scored
+from cotpd.studies.scoring import Cell, Corpora, Scored, scored
 
 _PLACES = {"data.path", "data.unlabelled", "objective.target_runs"}
 """Settings that say where files lie; what is in them is compared by its hash."""
@@ -42,6 +42,7 @@ class RunState(StrEnum):
     NEW = "to do"
     BEGUN = "begun"
     FINISHED = "finished"
+    DAMAGED = "damaged"
     CHANGED = "changed since"
     FAILED = "failed"
 
@@ -57,12 +58,17 @@ class Outcome:
 
 
 def state_of(run: PlannedRun) -> RunState:
-    """How far a run is by its directory: CHANGED, if it was finished or begun with another configuration."""
+    """How far a run is by its directory: CHANGED, if it was finished or begun with another configuration, DAMAGED, if
+    its configuration cannot be read.
+    """
     directory = RunDirectory(run.path)
     if not (run.path / "config.toml").exists():
         return RunState.NEW
-    if changed_keys(run):
-        return RunState.CHANGED
+    try:
+        if changed_keys(run):
+            return RunState.CHANGED
+    except UsageError:
+        return RunState.DAMAGED
     return RunState.FINISHED if directory.is_finished else RunState.BEGUN
 
 
@@ -96,7 +102,7 @@ class _Work:
         self._forecast = Forecast()
         for run in runs:
             if state_of(run) is RunState.FINISHED:
-                self._forecast.learn(run.name, seconds_of(run.path))
+                self._learn_time(run)
 
     def took(self, run: PlannedRun) -> bool:
         """Bring a run to its end, unless that must wait: for a run that it needs, or because another process has it."""
@@ -118,14 +124,14 @@ class _Work:
             if self._together:
                 raise
             return Outcome(run, RunState.FAILED, reason=str(error))
-        try:
-            return Outcome(run, RunState.FINISHED, tuple(self._scored(run)))
-        except _FAILURES as error:
-            return Outcome(run, RunState.FINISHED, reason=f"could not be scored: {error}")
+        found = self._scored(run)
+        return Outcome(run, RunState.FINISHED, found.cells, "; ".join(found.reasons))
 
     def _make(self, run: PlannedRun) -> None:
         """Train a run to its end, unless it is finished. Raises `UsageError` for one that is not the planned one."""
         config, state = run.config, state_of(run)
+        if state is RunState.DAMAGED:
+            _refuse(run, "its config.toml cannot be read")
         if state is RunState.CHANGED:
             _refuse(run, f"made with other settings ({', '.join(changed_keys(run))})")
         corpus = self._corpora.of(config.data)
@@ -138,12 +144,20 @@ class _Work:
         self._forecast.begin()
         self._tell(run, None)
         distill(corpus, config=config, out=run.path, resume=True, listener=lambda found: self._tell(run, found))
-        self._forecast.learn(run.name, seconds_of(run.path))
+        self._learn_time(run)
 
-    def _scored(self, run: PlannedRun) -> Iterator[Cell]:
-        """The cells; of processes that make a run together the first one decodes, the others read what it wrote."""
+    def _scored(self, run: PlannedRun) -> Scored:
+        """The scores; of processes that make a run together the first one decodes, the others read what it wrote."""
         with PartialState().main_process_first():
-            yield from list(scored(run, self._plan, self._corpora))
+            return scored(run, self._plan, self._corpora)
+
+    def _learn_time(self, run: PlannedRun) -> None:
+        """How long the training of a finished run took, where its summary tells."""
+        try:
+            summary = json.loads((run.path / "summary.json").read_text(encoding="utf-8"))
+            self._forecast.learn(run.name, float(summary["seconds"]))
+        except (OSError, ValueError, TypeError, KeyError):
+            return
 
     def _tell(self, run: PlannedRun, training: Progress | None) -> None:
         if training:
@@ -153,11 +167,6 @@ class _Work:
         failed = sum(outcome.state is RunState.FAILED for outcome in self.outcomes.values())
         done = len(self.outcomes) - failed
         self._listener(StudyProgress(run.id, done, failed, len(self._runs), left, training))
-
-
-def seconds_of(run: Path) -> float:
-    """How long the training of a finished run took."""
-    return float(json.loads((run / "summary.json").read_text(encoding="utf-8"))["seconds"])
 
 
 def _refuse(run: PlannedRun, why: str) -> None:
@@ -171,7 +180,11 @@ def _taken(run: Path, *, together: bool) -> Iterator[bool]:
         yield True
         return
     path = run.parent / "locks" / run.name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError as error:
+        raise UsageError(f"{path.parent}: cannot be written ({error.strerror}); choose another --out") from error
     with path.open("ab") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

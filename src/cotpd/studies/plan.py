@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
@@ -31,16 +31,25 @@ class ScoredView(NamedTuple):
         """Read ``text``, ``prompt``, ``knowledge`` or ``knowledge without PART, PART``. Raises ValueError."""
         found = _VIEW.fullmatch(text)
         parts = tuple(re.split(", ?", found[2])) if found and found[2] else ()
-        known = {"caption", "noun", "sentence", "multimodality"}
-        if found is None or (parts and found[1] != "knowledge") or not known.issuperset(parts):
+        known: tuple[Part, ...] = get_args(Part)
+        if found is None or (parts and found[1] != "knowledge") or not set(known).issuperset(parts):
             raise ValueError(f"{text!r} is no view; write text, prompt, knowledge or 'knowledge without caption, noun'")
-        return cls(found[1], parts)  # type: ignore[arg-type]
+        return cls(found[1], tuple(part for part in known if part in parts))  # type: ignore[arg-type]
 
 
 def _is_view(text: str) -> str:
     ScoredView.of(text)
     return text
 
+
+def _are_distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed stands twice; each makes one run")
+    return seeds
+
+
+Seeds = Annotated[tuple[int, ...], Field(min_length=1), AfterValidator(_are_distinct)]
+"""One or more, each once."""
 
 ViewText = Annotated[str, AfterValidator(_is_view)]
 
@@ -60,7 +69,7 @@ class RunPlan(Section):
     """Another run of the plan, from which this one differs instead of from the base."""
     base: Path | None = None
     """Another base configuration than the plan's."""
-    seeds: tuple[int, ...] | None = None
+    seeds: Seeds | None = None
     """Other seeds than the plan's. Runs that need this one take that of their own seed, or else the only one."""
     folds: int | None = Field(default=None, ge=2)
     """Make so many runs, each without one fold of the training posts: cross-fitted targets. They are not scored."""
@@ -78,7 +87,8 @@ class RunPlan(Section):
             return values
         own = {key: value for key, value in values.items() if key in cls.model_fields}
         others = {key: value for key, value in values.items() if key not in cls.model_fields}
-        return {**own, "changes": {**own.get("changes", {}), **others}}
+        changes = own.get("changes", {})
+        return {**own, "changes": {**changes, **others}} if isinstance(changes, dict) else values
 
     @field_validator("changes")
     @classmethod
@@ -134,7 +144,7 @@ class Plan(Section):
     """What the study asks."""
     base: Path
     """The configuration from which runs differ, relative to the plan or to the working directory."""
-    seeds: tuple[int, ...] = Field(default=(1,), min_length=1)
+    seeds: Seeds = (1,)
     """Each run is made with each of these."""
     changes: dict[str, Any] = Field(default={})
     """Differences from the base that all runs share."""

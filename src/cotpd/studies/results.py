@@ -55,7 +55,8 @@ class Row:
 class Compared:
     """One comparison: the lead of ``run`` over ``baseline`` in mean micro F1, and how sure it is.
 
-    ``p_holm``: corrected for all comparisons of the plan. ``share``: of the way to ``ceiling``.
+    ``p_holm``: corrected for all comparisons of the plan. ``share``: of the way to ``ceiling``. ``left_out``: seeds
+    that only one side has, though the plan gives them to both.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Compared:
     p_holm: float
     at_least: float
     num_seeds: tuple[int, int]
+    left_out: tuple[int, ...]
     num_posts: int
     is_paired: bool
     run_is_control: bool
@@ -104,6 +106,12 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
     ended = list(outcomes)
     cells = [cell for outcome in ended for cell in outcome.cells]
     failures = {outcome.run.id: outcome.reason for outcome in ended if outcome.reason}
+    curves: list[Curve] = []
+    for run in (outcome.run for outcome in ended if outcome.state is RunState.FINISHED and not outcome.run.fold):
+        try:
+            curves.append(curve_of(run))
+        except CotpdError as error:
+            failures.setdefault(run.id, f"has no learning curve: {error}")
     compared: list[Compared] = []
     for planned in plan.all_comparisons:
         try:
@@ -117,7 +125,7 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         command=command,
         rows=tuple(_rows(cells, plan, command)),
         compared=tuple(_corrected(compared, num_planned=len(plan.all_comparisons))),
-        curves=tuple(curve_of(o.run) for o in ended if o.state is RunState.FINISHED and not o.run.fold),
+        curves=tuple(curves),
         failures=failures,
         notes={name: run.note for name, run in plan.runs.items()},
         controls=tuple(name for name, run in plan.runs.items() if run.control),
@@ -176,9 +184,9 @@ def _command(cell: Cell, plan: Plan) -> str:
 def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Compared:
     on, shipped = plan.scores_of(planned), {cell.run.name: cell.run.config.objective.student for cell in cells}
     sides = [_by_seed(places_of(side, on, shipped), cells, plan.mode) for side in planned.sides]
-    found = [[side[seed] for seed in sorted(side)] for side in sides]
-    paired, all_paired = (all(side.keys() == sides[0].keys() for side in some) for some in (sides[:2], sides))
-    lead = hierarchical_interval(found[0], found[1], paired=paired, resamples=plan.resamples)
+    meant = [_planned_seeds(side, plan) for side in planned.sides]
+    (run, baseline), paired = _paired(sides[:2], meant[:2])
+    lead = hierarchical_interval(run, baseline, paired=paired, resamples=plan.resamples)
     assert lead.p_value is not None
     return Compared(
         name=planned.title,
@@ -190,14 +198,36 @@ def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Com
         p_value=lead.p_value,
         p_holm=lead.p_value,
         at_least=planned.at_least / 100,
-        num_seeds=(len(found[0]), len(found[1])),
-        num_posts=len(found[0][0].ids),
+        num_seeds=(len(run), len(baseline)),
+        left_out=tuple(sorted(sides[0].keys() ^ sides[1].keys())) if paired else (),
+        num_posts=len(run[0].ids),
         is_paired=paired,
         run_is_control=_is_control(planned.run, plan),
         baseline_is_control=_is_control(planned.baseline, plan),
         ceiling=side_title(planned.ceiling) if planned.ceiling else None,
-        share=share_reached(*found, paired=all_paired, resamples=plan.resamples) if planned.ceiling else None,
+        share=_share(sides, meant, plan) if planned.ceiling else None,
     )
+
+
+def _share(sides: Sequence[Mapping[int, Scores]], meant: Sequence[frozenset[int]], plan: Plan) -> ShareReached:
+    (run, baseline, ceiling), paired = _paired(sides, meant)
+    return share_reached(run, baseline, ceiling, paired=paired, resamples=plan.resamples)
+
+
+def _planned_seeds(side: Side, plan: Plan) -> frozenset[int]:
+    """The seeds that all runs of a side are to have."""
+    runs = [plan.runs[name.partition("@")[0]] for name in side]
+    return frozenset.intersection(*(frozenset(run.seeds or plan.seeds) for run in runs))
+
+
+def _paired(sides: Sequence[Mapping[int, Scores]], meant: Sequence[frozenset[int]]) -> tuple[list[list[Scores]], bool]:
+    """The scores of each side in the order of seeds, and whether they are paired.
+
+    Where the plan gives all sides the same seeds, only those count that all of them have by now.
+    """
+    common = set(sides[0]).intersection(*sides[1:]) if len(set(meant)) == 1 else set[int]()
+    kept = [{seed: side[seed] for seed in sorted(side) if seed in common or not common} for side in sides]
+    return [list(side.values()) for side in kept], all(side.keys() == kept[0].keys() for side in kept)
 
 
 def _is_control(side: Side, plan: Plan) -> bool:
@@ -210,7 +240,7 @@ def _by_seed(places: Sequence[Place], cells: Sequence[Cell], mode: Mode) -> dict
     seeds = sorted({cell.run.seed for cell in cells})
     whole = [seed for seed in seeds if all((*place, seed) in found for place in places)]
     if not whole:
-        names = ", ".join(f"{place.run} on {place.score}" for place in places)
+        names = ", ".join(f"{place.run} ({place.view}) on {place.score}" for place in places)
         raise UsageError(f"no seed has scores of {names}; see which runs failed, and what could not be scored")
     return {seed: pooled([found[*place, seed] for place in places]) for seed in whole}
 

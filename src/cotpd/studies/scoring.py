@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from cotpd.core.config import DataConfig
-from cotpd.core.errors import DataError
+from cotpd.core.errors import CotpdError, DataError
 from cotpd.core.files import hash_text, read_jsonl, write_jsonl
 from cotpd.core.labels import Repair
 from cotpd.core.records import Entity, Example, Prediction, Relation, Span
@@ -59,22 +59,38 @@ class Corpora:
         return self._found[key]
 
 
-def scored(run: PlannedRun, plan: Plan, corpora: Corpora) -> Iterator[Cell]:
-    """The cells of a finished run. A view that it cannot read, or that these posts cannot give, has none.
+class Scored(NamedTuple):
+    """The cells of a run; ``reasons`` say what could not be scored, and why."""
 
-    Raises `DataError` for a corpus that cannot be read or has no posts of the split.
+    cells: tuple[Cell, ...]
+    reasons: tuple[str, ...]
+
+
+def scored(run: PlannedRun, plan: Plan, corpora: Corpora) -> Scored:
+    """Score a finished run on every set of posts; what fails on one of them leaves the others as they are.
+
+    A view that the run cannot read, or that these posts cannot give, has no cell.
     """
-    reading, names = _Reading(run.path), _names(run, corpora)
+    reading, cells, reasons = _Reading(run.path), list[Cell](), list[str]()
     for name, score in plan.scores.items():
         if run.fold or (score.runs and run.name not in score.runs):
             continue
-        data, posts = _posts(run, score, corpora)
-        for view in _views(run, name, plan):
-            shown = shown_in(view, posts)
-            if view.kind != "knowledge" or any(post.caption or post.knowledge for post in posts):
-                predictions = reading.predictions(shown, view)
-                told = evaluate(predictions, shown, mode=plan.mode, rule=names) if names else None
-                yield Cell(run, name, view, data, _scores(predictions, shown, run), told)
+        try:
+            cells += _cells(run, name, plan, corpora, reading)
+        except (CotpdError, OSError) as error:
+            reasons.append(f"could not be scored on {name}: {error}")
+    return Scored(tuple(cells), tuple(reasons))
+
+
+def _cells(run: PlannedRun, score: str, plan: Plan, corpora: Corpora, reading: _Reading) -> Iterator[Cell]:
+    data, posts = _posts(run, plan.scores[score], corpora)
+    names = _names(run, corpora)
+    for view in _views(run, score, plan):
+        shown = shown_in(view, posts)
+        if view.kind != "knowledge" or any(post.caption or post.knowledge for post in posts):
+            predictions = reading.predictions(shown, view)
+            told = evaluate(predictions, shown, mode=plan.mode, rule=names) if names else None
+            yield Cell(run, score, view, data, _scores(predictions, shown, run), told)
 
 
 def shown_in(view: ScoredView, posts: Sequence[Example]) -> tuple[Example, ...]:
@@ -114,11 +130,15 @@ class _Reading:
 
 def read_predictions(path: Path) -> Iterator[Prediction]:
     """The predictions of a file, as `distill` writes them. Raises `DataError` with file:line for another row."""
-    for where, row in read_jsonl(path):
+
+    def damaged(defect: DataError) -> None:
+        raise DataError(f"{defect}; remove the file, and the posts are read again")
+
+    for where, row in read_jsonl(path, on_defect=damaged):
         try:
             yield Prediction(row["id"], tuple(row["words"]), _entities(row["entities"]), _relations(row["relations"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"not a prediction ({error}); remove the file", where=where) from error
+            damaged(DataError(f"not a prediction ({error})", where=where))
 
 
 def _entities(rows: Iterable[dict[str, Any]]) -> tuple[Entity, ...]:
@@ -153,8 +173,8 @@ def _names(run: PlannedRun, corpora: Corpora) -> SeenEntities | None:
 def _views(run: PlannedRun, score: str, plan: Plan) -> list[ScoredView]:
     """The views asked for, the one that ships, and those compared; without prompts there is no prompt-enhanced one."""
     ships = run.config.objective.student
-    asked = dict.fromkeys((*plan.scores[score].views, ships, *plan.compared_views(run.name, score)))
-    return [view for view in map(ScoredView.of, asked) if view.kind != "prompt" or ships == "prompt"]
+    asked = map(ScoredView.of, (*plan.scores[score].views, ships, *plan.compared_views(run.name, score)))
+    return [view for view in dict.fromkeys(asked) if view.kind != "prompt" or ships == "prompt"]
 
 
 def _scores(predictions: Sequence[Prediction], posts: Sequence[Example], run: PlannedRun) -> dict[Mode, Scores]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from cotpd.evaluation.resampling import LEVEL
@@ -43,6 +44,13 @@ def remarks(one: Compared) -> list[str]:
         found.append("a single seed: the interval knows nothing of other seeds")
     elif min(one.num_seeds) == 2:
         found.append("two seeds settle nothing: the interval is as wide as that")
+    if one.left_out:
+        seeds = f"seed {one.left_out[0]} is" if len(one.left_out) == 1 else f"seeds {_listed(one.left_out)} are"
+        found.append(f"{seeds} left out, for one side lacks a finished run of it")
     if not one.is_paired:
         found.append("the sides have different seeds, so they are not paired")
     return found
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))

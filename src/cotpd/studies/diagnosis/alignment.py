@@ -8,16 +8,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cotpd.core.records import Example
+from cotpd.core.records import NO_RELATION, Example
 from cotpd.distillation.targets import Targets
 from cotpd.evaluation import Comparison
 from cotpd.evaluation.matching import surfaces_of
 from cotpd.evaluation.table import percent
 from cotpd.student.student import Student
-from cotpd.studies.diagnosis.finding import Finding, Verdict, difference
+from cotpd.studies.diagnosis.finding import Finding, Verdict, course, difference
 
 SIGNATURE = "the alignment did not take"
 MEMORISED = "the target has memorised the labels that it teaches"
+
+ALL = "all that are labelled"
+"""The group of the words of entities, or of the pairs that are related."""
 
 _GAP, _AGREEMENT = 0.01, 0.95
 _SURE, _DROP, _LARGE_DROP = 0.98, 0.03, 0.25
@@ -66,15 +69,15 @@ def distances(target: Targets, student: Targets, posts: Sequence[Example], train
 
 def alignment_finding(words: Words, gap: Comparison, losses: Sequence[float]) -> Finding:
     """The verdict on the distance; ``gap``: the target's view against what ships; ``losses``: as training went."""
-    inside = words.distance("entity")
+    inside = words.distance(ALL)
     found = gap.difference > _GAP and gap.interval.low > 0 and inside.agreement < _AGREEMENT
-    names = [name for name in ("entity", *words.names) if words.distance(name).num]
+    names = [name for name in (ALL, *words.names) if words.distance(name).num]
     return Finding(
         SIGNATURE,
         Verdict.FOUND if found else Verdict.ABSENT,
         means="The view that ships should say what the target's view says, for that is all it keeps of the knowledge.",
         rule=f"the target is over {100 * _GAP:.0f} point of F1 ahead, the interval above 0, and both prefer the same "
-        f"label on under {100 * _AGREEMENT:.0f} % of the words of entities",
+        f"label on under {100 * _AGREEMENT:.0f} % of the words of entities, or of the pairs that are related",
         advice="raise objective.weight, or objective.temperature to 2 or 4; train longer or raise "
         "optimisation.generator_learning_rate; if the distance is that of unseen entities, the text may not hold what "
         "the knowledge told: more training posts, not more weight",
@@ -82,7 +85,7 @@ def alignment_finding(words: Words, gap: Comparison, losses: Sequence[float]) ->
             ("F1 of the target's view", percent(gap.first)),
             ("F1 of the view that ships", percent(gap.second)),
             ("difference, 95 % interval", difference(gap)),
-            ("alignment loss, first and last tenth of training", _course(losses)),
+            ("alignment loss, first and last tenth of training", course(losses)),
         ),
         header=("words or pairs of", "number", "KL, nats", "agreement"),
         rows=tuple(_row(name, words.distance(name)) for name in dict.fromkeys(names)),
@@ -136,23 +139,16 @@ def _sureness(student: Student, targets: Targets, posts: Sequence[Example]) -> f
 def _groups(post: Example, num_decisions: int, surfaces: frozenset[str]) -> Iterator[frozenset[str]]:
     """Of each decision: its gold type, whether that is something at all, and whether training had these words."""
     if num_decisions != len(post.words):
-        yield from (frozenset({relation.label, "entity"}) for relation in post.relations)
+        labels = (relation.label for relation in post.relations)
+        yield from (frozenset({label} if label == NO_RELATION else {label, ALL}) for label in labels)
         return
     of_words: list[frozenset[str]] = [frozenset({"no entity"})] * len(post.words)
     for entity in post.entities:
         novelty = "seen" if post.words_of(entity.span).casefold() in surfaces else "unseen"
         for word in range(entity.span.start, entity.span.end):
-            of_words[word] = frozenset({entity.label, "entity", f"{novelty} entities"})
+            of_words[word] = frozenset({entity.label, ALL, f"{novelty} entities"})
     yield from of_words
 
 
 def _row(name: str, distance: Distance) -> tuple[str, ...]:
-    shown = "all entities" if name == "entity" else name
-    return shown, f"{distance.num:,}", f"{distance.kl:.3f}", f"{100 * distance.agreement:.1f} %"
-
-
-def _course(losses: Sequence[float]) -> str:
-    if not losses:
-        return "none recorded"
-    tenth = max(1, len(losses) // 10)
-    return f"{np.mean(losses[:tenth]):.3f}, {np.mean(losses[-tenth:]):.3f}"
+    return name, f"{distance.num:,}", f"{distance.kl:.3f}", f"{100 * distance.agreement:.1f} %"

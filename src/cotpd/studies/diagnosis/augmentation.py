@@ -69,13 +69,22 @@ def augmentation_finding(
 def _kinds(
     student: Student, variants: Sequence[Example], written: Sequence[Example], known: frozenset[str]
 ) -> Iterator[KindFigures]:
-    parents = {post.id: post for post in written}
+    parents = _by_post(written)
     for kind in VariantKind:
         own = [post for post in variants if post.origin and post.origin.kind is kind][:_MOST]
-        if not own:
-            continue
-        theirs = {post.origin.parent: parents[post.origin.parent] for post in own if post.origin}
-        yield KindFigures(kind, len(own), _f1(student, own), _f1(student, [*theirs.values()]), _new_words(own, known))
+        theirs = {each.id: each for post in own if post.origin for each in parents.get(post.origin.parent, ())}
+        if theirs:
+            f1, f1_parents = _f1(student, own), _f1(student, [*theirs.values()])
+            yield KindFigures(kind, len(own), f1, f1_parents, _new_words(own, known))
+
+
+def _by_post(written: Sequence[Example]) -> dict[str, list[Example]]:
+    """The examples of each post by its id: itself, or its pairs (``id#0``, ``id#1``)."""
+    found: dict[str, list[Example]] = {}
+    for example in written:
+        for name in {example.id, example.id.rpartition("#")[0] or example.id}:
+            found.setdefault(name, []).append(example)
+    return found
 
 
 def _f1(student: Student, posts: Sequence[Example]) -> float:

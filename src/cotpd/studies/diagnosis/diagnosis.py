@@ -32,6 +32,7 @@ from cotpd.studies.diagnosis.alignment import (
 )
 from cotpd.studies.diagnosis.augmentation import augmentation_finding
 from cotpd.studies.diagnosis.finding import Finding, Verdict, difference, unmeasured, worst_first
+from cotpd.studies.diagnosis.learning import learning_finding
 from cotpd.studies.diagnosis.prompts import prompt_finding
 from cotpd.views.view import ViewKind
 
@@ -93,6 +94,7 @@ def diagnose(
     ships = patient.student.design.ships
     compared = compare(patient.scores(ships), plain[0].scores(ships)) if plain else None
     findings = [
+        _learning(patient),
         *_alignment(patient),
         prompt_finding(patient.student, patient.posts),
         _inputs(patient, undivided[0] if undivided else None),
@@ -107,6 +109,13 @@ def _is_plain(other: Patient, patient: Patient) -> bool:
     return bool(has_variants) and lacks_them and other.student.design.ships == patient.student.design.ships
 
 
+def _learning(patient: Patient) -> Finding:
+    """Whether the student learnt its task at all; of what did not, all else says nothing."""
+    ships, train = patient.student.design.ships, patient.train[:: max(1, len(patient.train) // _MOST_TRAIN)]
+    taught, held_out = replace(patient, posts=train).scores(ships), patient.scores(ships)
+    return learning_finding(taught.micro_f1, held_out.micro_f1, _losses(patient.path, "task_loss"))
+
+
 def _alignment(patient: Patient) -> list[Finding]:
     objective = patient.config.objective
     if objective.target == "none" or objective.alignment == "none":
@@ -119,7 +128,7 @@ def _alignment(patient: Patient) -> list[Finding]:
         target, taught = _targets(patient, patient.posts), _targets(patient, train)
         ships = record_targets(patient.student, patient.posts, kind=patient.student.design.ships)
     words = distances(target, ships, patient.posts, patient.train)
-    found = alignment_finding(words, _gap(patient), _losses(patient.path))
+    found = alignment_finding(words, _gap(patient), _losses(patient.path, "alignment_loss"))
     return [found, memory_finding(patient.student, (taught, train), (target, patient.posts))]
 
 
@@ -141,9 +150,9 @@ def _gap(patient: Patient) -> Comparison:
     return compare(targets[len(targets) // 2], ships)
 
 
-def _losses(run: Path) -> list[float]:
+def _losses(run: Path, name: Literal["task_loss", "alignment_loss"]) -> list[float]:
     rows = (row for _, row in read_jsonl(run / "metrics.jsonl"))
-    return [float(row["alignment_loss"]) for row in rows if "alignment_loss" in row]
+    return [float(row[name]) for row in rows if name in row]
 
 
 def _inputs(patient: Patient, other: Patient | None) -> Finding:

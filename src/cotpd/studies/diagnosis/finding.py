@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from statistics import fmean
 from typing import Any
 
 from cotpd.evaluation import Comparison
@@ -71,6 +72,12 @@ def difference(comparison: Comparison) -> str:
     """A difference in points of F1 with its 95 % interval."""
     low, high = comparison.interval
     return f"{100 * comparison.difference:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
+
+
+def course(losses: Sequence[float]) -> str:
+    """The mean loss of the first and of the last tenth of training."""
+    tenth = max(1, len(losses) // 10)
+    return f"{fmean(losses[:tenth]):.3f}, {fmean(losses[-tenth:]):.3f}" if losses else "none recorded"
 
 
 def unmeasured(signature: str, why: str) -> Finding:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cotpd.core.records import Example, Prediction
+from cotpd.core.records import NO_RELATION, Example, Prediction
 from cotpd.inference.decoding import decode
 from cotpd.student.prompt_generator import ConditionalPromptGenerator
 from cotpd.student.student import Student
@@ -26,13 +26,15 @@ _CHANGED = 0.01
 class PromptFigures:
     """``variance``: the share of the prompts' mean square that differs between posts. ``entropy``: of the first
     layer's attention, 0 on one piece and 1 on all alike, None where nothing is looked at. ``swapped`` and ``removed``:
-    the share of posts whose prediction changes with another post's prompts, and without any.
+    the share of posts whose prediction changes with another post's prompts, and without any. ``finds_something``:
+    whether any entity or relation is found at all.
     """
 
     variance: float
     entropy: float | None
     swapped: float
     removed: float
+    finds_something: bool
 
 
 def prompt_finding(student: Student, posts: Sequence[Example]) -> Finding:
@@ -42,6 +44,8 @@ def prompt_finding(student: Student, posts: Sequence[Example]) -> Finding:
     if student.generator.looks_at == "nothing":
         return unmeasured(SIGNATURE, "these prompts look at nothing, so they are the same for every post by design")
     figures = measure_prompts(student, posts)
+    if not figures.finds_something:
+        return unmeasured(SIGNATURE, "this student finds nothing in these posts, with its own prompts or with others")
     return Finding(
         SIGNATURE,
         Verdict.FOUND if figures.swapped < _CHANGED else Verdict.ABSENT,
@@ -77,7 +81,13 @@ def measure_prompts(student: Student, posts: Sequence[Example]) -> PromptFigures
         swapped = list(decode(student, posts, kind=ViewKind.PROMPT))
     alone = list(decode(student, posts, kind=ViewKind.TEXT))
     entropy = float(torch.cat(entropies).mean()) if entropies else None
-    return PromptFigures(_variance(torch.cat(prompts)), entropy, _changed(whole, swapped), _changed(whole, alone))
+    return PromptFigures(
+        _variance(torch.cat(prompts)),
+        entropy,
+        _changed(whole, swapped),
+        _changed(whole, alone),
+        finds_something=any(map(_finds_something, (*whole, *swapped))),
+    )
 
 
 def attention_entropy(generator: ConditionalPromptGenerator, memory: Tensor, mask: Tensor) -> Tensor:
@@ -114,6 +124,10 @@ def _changed(one: Sequence[Prediction], other: Sequence[Prediction]) -> float:
     pairs = zip(one, other, strict=True)
     differ = [(a.entities, a.relations) != (b.entities, b.relations) for a, b in pairs]
     return sum(differ) / len(differ)
+
+
+def _finds_something(prediction: Prediction) -> bool:
+    return bool(prediction.entities) or any(pair.label != NO_RELATION for pair in prediction.relations)
 
 
 def _shown(entropy: float | None) -> str:
