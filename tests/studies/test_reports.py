@@ -127,6 +127,7 @@ def test_the_answer_comes_first_and_controls_are_marked(results: Results) -> Non
             Verdict.UNDECIDED,
             "one above +4.00 is ruled out",
         ),
+        ({"p_holm": None}, Verdict.DESCRIBED, None),
         ({"p_holm": 0.01, "left_out": (4, 5)}, Verdict.AHEAD, "seeds 4, 5 are left out"),
         ({"p_holm": 0.01, "num_seeds": (5, 1), "is_paired": False}, Verdict.UNDECIDED, "a single seed"),
     ],

@@ -18,6 +18,7 @@ from cotpd.student import checkpoint
 from cotpd.studies import making
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
+from cotpd.studies.verdict import Verdict, verdict_of
 
 ReadPlan = Callable[[str], Plan]
 WritePlan = Callable[[str], Path]
@@ -192,6 +193,33 @@ def test_what_is_missing_makes_no_comparison_surer_or_less_paired(read_plan: Rea
     assert one.num_seeds == (2, 2)
     assert one.p_holm == min(1.0, 2 * one.p_value)
     assert "comparison broken − text" in results.failures
+
+
+def test_what_only_describes_costs_no_other_comparison_its_p(read_plan: ReadPlan, tmp_path: Path) -> None:
+    plan = read_plan(
+        f"""
+        seeds = [1, 2]
+        {TEXT}
+        [runs.both]
+        [runs.broken]
+        "student.encoder" = "nowhere"
+        [[comparisons]]
+        run = "both"
+        baseline = "text"
+        [[comparisons]]
+        run = "both@knowledge"
+        baseline = "both"
+        descriptive = true
+        [[comparisons]]
+        run = "broken"
+        baseline = "text"
+        descriptive = true
+        """
+    )
+    decides, describes = study(plan, out=tmp_path / "out").compared
+    assert decides.p_holm == decides.p_value
+    assert describes.p_holm is None
+    assert verdict_of(describes) is Verdict.DESCRIBED
 
 
 def test_a_run_that_failed_leaves_the_others_paired(

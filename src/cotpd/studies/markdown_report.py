@@ -22,7 +22,9 @@ def headline(one: Compared) -> list[str]:
     found = [
         f"{100 * one.lead:+.2f} F1",
         f"95 % interval {_interval(one.interval, sign='+')}",
-        f"p = {one.p_holm:.4f} after Holm's correction",
+        f"p = {one.p_value:.4f}, not corrected"
+        if one.p_holm is None
+        else f"p = {one.p_holm:.4f} after Holm's correction",
         f"seeds: {seeds}; {one.num_posts:,} posts of {one.on}",
     ]
     if one.share:
@@ -54,8 +56,8 @@ def explained(results: Results) -> tuple[str, ...]:
         "Student's t with one degree of freedom less than there are seeds, so that three seeds are not taken for many. "
         "Runs of the same seed are paired. A single seed says nothing of others.",
         "ahead, behind: the interval lies on one side of 0, and p (two-sided, from the same draws) is at most 0.05 "
-        "after Holm's correction for all comparisons of this plan. undecided: no difference was shown, which does not "
-        "show that there is none.",
+        "after Holm's correction for all comparisons of this plan that decide. undecided: no difference was shown, "
+        "which does not show that there is none. described: the plan asks for the figure, not for a verdict.",
         "The share of the way is (run − baseline) / (ceiling − baseline), without an interval where the ceiling may be "
         "no higher than the baseline.",
     )
@@ -98,7 +100,7 @@ def compared_cells(one: Compared) -> tuple[str, ...]:
         f"{100 * one.lead:+.2f}",
         _interval(one.interval, sign="+"),
         f"{one.p_value:.4f}",
-        f"{one.p_holm:.4f}",
+        "–" if one.p_holm is None else f"{one.p_holm:.4f}",
         f"{one.num_seeds[0]} / {one.num_seeds[1]}",
         _share(one),
     )

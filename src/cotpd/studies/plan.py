@@ -124,6 +124,8 @@ class ComparisonPlan(Section):
     """What the report calls it."""
     at_least: float = 0.0
     """The lead, in points of F1, that the claim asks for, beside an interval above 0."""
+    descriptive: bool = False
+    """Whether it only describes: it gets no verdict, and takes no part in Holm's correction."""
 
     @property
     def sides(self) -> list[Side]:
@@ -155,7 +157,7 @@ class Plan(Section):
     baseline: str | None = None
     """A run with which every other one is compared on the first score."""
     comparisons: tuple[ComparisonPlan, ...] = ()
-    """Further comparisons. Holm's correction covers all comparisons of the plan."""
+    """Further comparisons. Holm's correction covers all that are not descriptive."""
     mode: Mode = "conlleval"
     """The mode of scores and comparisons; the table gives the other one, too."""
     resamples: int = Field(default=10_000, ge=100)

@@ -55,8 +55,8 @@ class Row:
 class Compared:
     """One comparison: the lead of ``run`` over ``baseline`` in mean micro F1, and how sure it is.
 
-    ``p_holm``: corrected for all comparisons of the plan. ``share``: of the way to ``ceiling``. ``left_out``: seeds
-    that only one side has, though the plan gives them to both.
+    ``p_holm``: corrected for all comparisons of the plan that decide, None where this one only describes. ``share``: of
+    the way to ``ceiling``. ``left_out``: seeds that only one side has, though the plan gives them to both.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Compared:
     lead: float
     interval: Interval
     p_value: float
-    p_holm: float
+    p_holm: float | None
     at_least: float
     num_seeds: tuple[int, int]
     left_out: tuple[int, ...]
@@ -124,7 +124,7 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         mode=plan.mode,
         command=command,
         rows=tuple(_rows(cells, plan, command)),
-        compared=tuple(_corrected(compared, num_planned=len(plan.all_comparisons))),
+        compared=tuple(_corrected(compared, num_planned=sum(not one.descriptive for one in plan.all_comparisons))),
         curves=tuple(curves),
         failures=failures,
         notes={name: run.note for name, run in plan.runs.items()},
@@ -196,7 +196,7 @@ def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Com
         lead=lead.mean,
         interval=lead.interval,
         p_value=lead.p_value,
-        p_holm=lead.p_value,
+        p_holm=None if planned.descriptive else lead.p_value,
         at_least=planned.at_least / 100,
         num_seeds=(len(run), len(baseline)),
         left_out=tuple(sorted(sides[0].keys() ^ sides[1].keys())) if paired else (),
@@ -246,10 +246,11 @@ def _by_seed(places: Sequence[Place], cells: Sequence[Cell], mode: Mode) -> dict
 
 
 def _corrected(compared: Sequence[Compared], *, num_planned: int) -> Iterator[Compared]:
-    """Corrected for all that is planned: what could not be compared yet counts as p = 1."""
-    missing = [1.0] * (num_planned - len(compared))
-    for one, p in zip(compared, holm([*(one.p_value for one in compared), *missing]), strict=False):
-        yield replace(one, p_holm=p)
+    """Corrected for all that is planned to decide: what could not be compared yet counts as p = 1."""
+    deciding = [one.p_value for one in compared if one.p_holm is not None]
+    corrected = iter(holm([*deciding, *[1.0] * (num_planned - len(deciding))]))
+    for one in compared:
+        yield one if one.p_holm is None else replace(one, p_holm=next(corrected))
 
 
 def _posts_title(side: Mapping[str, Sequence[str]], on: Sequence[str]) -> str:

@@ -15,12 +15,15 @@ class Verdict(StrEnum):
     AHEAD = "ahead"
     BEHIND = "behind"
     UNDECIDED = "undecided"
+    DESCRIBED = "described"
 
 
 def verdict_of(one: Compared) -> Verdict:
     """AHEAD or BEHIND where both sides have two seeds or more, the interval lies on one side of 0 and p holds after
-    Holm's correction; else UNDECIDED.
+    Holm's correction; else UNDECIDED. DESCRIBED where the plan asks for no verdict.
     """
+    if one.p_holm is None:
+        return Verdict.DESCRIBED
     if min(one.num_seeds) < 2 or one.p_holm > 1 - LEVEL or one.interval.low <= 0 <= one.interval.high:
         return Verdict.UNDECIDED
     return Verdict.AHEAD if one.lead > 0 else Verdict.BEHIND
@@ -38,8 +41,8 @@ def remarks(one: Compared) -> list[str]:
     if verdict is Verdict.AHEAD and one.at_least > 0:
         size = "less than" if one.lead < one.at_least else "at least"
         found.append(f"{size} the {100 * one.at_least:g} points that were asked for")
-    if one.p_holm > 1 - LEVEL and not one.interval.low <= 0 <= one.interval.high:
-        found.append("its own interval excludes 0, but not after Holm's correction for all comparisons")
+    if one.p_holm is not None and one.p_holm > 1 - LEVEL and not one.interval.low <= 0 <= one.interval.high:
+        found.append("its own interval excludes 0, but not after Holm's correction for all that decide")
     if min(one.num_seeds) == 1:
         found.append("a single seed: the interval knows nothing of other seeds")
     elif min(one.num_seeds) == 2:
