@@ -75,6 +75,27 @@ def test_a_shape_is_rebuilt_from_its_config(kind: str) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_layers_alone_give_the_states_between(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
+    model = tiny(kind)
+    model.save_pretrained(tmp_path)
+    for file in tiny_encoder.glob("token*.json"):
+        shutil.copy(file, tmp_path)
+    ids, mask = torch.randint(4, 50, (2, 9)), torch.ones(2, 9, dtype=torch.bool)
+    encoder, _ = TextEncoder.from_pretrained(str(tmp_path), layers=1)
+    with torch.inference_mode():
+        between = model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states[1]
+        expected = model.final_norm(between) if kind == "modernbert" else between
+        torch.testing.assert_close(encoder.eval()(encoder.embed(ids), mask), expected)
+    rebuilt = TextEncoder.from_config(encoder.config.to_dict())
+    rebuilt.load_state_dict(encoder.state_dict())
+
+
+def test_more_layers_than_there_are_is_refused(tiny_encoder: Path) -> None:
+    with pytest.raises(UsageError, match=r"has 2 layers; lower student\.layers"):
+        TextEncoder.from_pretrained(str(tiny_encoder), layers=3)
+
+
 def test_every_weight_takes_part(tiny_encoder: Path) -> None:
     """A pooler left in place has weights without gradient, which stops distributed training."""
     encoder, _ = TextEncoder.from_pretrained(str(tiny_encoder))

@@ -101,6 +101,8 @@ class StudentConfig(Section):
     """A Hugging Face name, a directory, or `minilm` (the weights of the extra `offline`)."""
     revision: str | None = None
     """The revision of a Hugging Face name; pin it to reproduce a run."""
+    layers: int | None = Field(default=None, ge=1)
+    """Keep the encoder's first layers alone, so many: a smaller and faster student of the same weights."""
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Dropout before the head."""
     scheme: Scheme = "BIO"

@@ -99,7 +99,10 @@ def read_corpus(config: DataConfig) -> Corpus:
 def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
     """A student on pretrained weights, its head and generator new and seeded."""
     ships = ViewKind(config.objective.student)
-    encoder, tokenizer = TextEncoder.from_pretrained(config.student.encoder, revision=config.student.revision)
+    pretrained = config.student
+    encoder, tokenizer = TextEncoder.from_pretrained(
+        pretrained.encoder, revision=pretrained.revision, layers=pretrained.layers
+    )
     torch.manual_seed(config.seed)
     design = Design(
         task=config.task,

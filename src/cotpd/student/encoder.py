@@ -43,11 +43,13 @@ class TextEncoder(nn.Module):
         self.model = model
 
     @classmethod
-    def from_pretrained(cls, name: str, *, revision: str | None = None) -> tuple[TextEncoder, Tokenizer]:
+    def from_pretrained(
+        cls, name: str, *, revision: str | None = None, layers: int | None = None
+    ) -> tuple[TextEncoder, Tokenizer]:
         """The encoder and tokenizer of a Hugging Face name, a directory, or an offline package's name.
 
-        Raises `UsageError` for a name or directory that holds no encoder, `MissingExtraError` where the hub or the
-        offline package cannot be reached.
+        ``layers``: keep so many, the first ones. Raises `UsageError` for a name or directory that holds no encoder, or
+        fewer layers; `MissingExtraError` where the hub or the offline package cannot be reached.
         """
         source = _locate(name, revision)
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -61,6 +63,8 @@ class TextEncoder(nn.Module):
             raise UsageError(f"{name} has no fast tokenizer; save its tokenizer.json first")
         if len(tokenizer) <= len(tokenizer.all_special_tokens):
             raise UsageError(f"{name} has no vocabulary; save its tokenizer.json beside the weights")
+        if layers is not None:
+            _keep_layers(model, layers, name)
         return cls(model), Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
 
     @classmethod
@@ -116,6 +120,19 @@ class TextEncoder(nn.Module):
 _POSITIONS_BEHIND_PADDING = frozenset(
     {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl", "xmod", "data2vec-text", "luke"}
 )
+
+
+def _keep_layers(model: PreTrainedModel, layers: int, name: str) -> None:
+    """Drop the layers behind the first ``layers``; where one layer is used again and again, as in ALBERT, the uses."""
+    config, num_layers = model.config, int(model.config.num_hidden_layers)
+    if layers > num_layers:
+        raise UsageError(f"{name} has {num_layers} layers; lower student.layers, which asks for {layers}")
+    for stack in model.modules():
+        if isinstance(stack, nn.ModuleList) and len(stack) == num_layers:
+            del stack[layers:]
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None):  # ModernBERT: which layers look at all pieces
+        config.layer_types = config.layer_types[:layers]
 
 
 def _locate(name: str, revision: str | None) -> Path:
