@@ -62,7 +62,7 @@ def test_without_unrelated_pairs_there_is_no_share_and_no_interval() -> None:
 
 
 def test_the_interval_is_that_of_posts_drawn_anew() -> None:
-    posts = [Example(str(n), WORDS, relations=(relation(0, 1),)) for n in range(200)]
+    posts = [Example(str(n), WORDS, relations=(relation(0, 1),), image_id=f"{n}.jpg") for n in range(200)]
     found = [
         Prediction(str(n), WORDS, relations=(relation(0, 1, "peer" if n % 4 == 0 else NO_RELATION),))
         for n in range(200)

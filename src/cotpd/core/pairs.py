@@ -8,6 +8,8 @@ from itertools import permutations
 
 from cotpd.core.records import NO_RELATION, Example, Relation
 
+_Post = tuple[tuple[str, ...], str | None]
+
 
 def pairs(example: Example) -> tuple[Relation, ...]:
     """The relations of a post, then every other ordered pair of its entities as `NO_RELATION`.
@@ -31,17 +33,27 @@ def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
 
 def grouped(examples: Iterable[Example]) -> tuple[Example, ...]:
     """Each post once, under its first id: those on several lines, a pair each (MNRE), with all that these state."""
-    posts: dict[tuple[tuple[str, ...], str | None], Example] = {}
+    posts: dict[_Post, Example] = {}
     for example in examples:
-        first = posts.setdefault((example.words, example.image_id), example)
+        first = posts.setdefault(_post(example), example)
         if first is not example:
             entities = tuple(dict.fromkeys((*first.entities, *example.entities)))
             relations = tuple(dict.fromkeys((*first.relations, *example.relations)))
-            posts[first.words, first.image_id] = replace(first, entities=entities, relations=relations)
+            posts[_post(first)] = replace(first, entities=entities, relations=relations)
     return tuple(posts.values())
+
+
+def post_numbers(examples: Iterable[Example]) -> tuple[int, ...]:
+    """The number of the post that each example is of, from 0; examples of one post are told as in `grouped`."""
+    numbers: dict[_Post, int] = {}
+    return tuple(numbers.setdefault(_post(example), len(numbers)) for example in examples)
 
 
 def relation_labels(examples: Iterable[Example]) -> tuple[str, ...]:
     """The labels of relations, `NO_RELATION` first and the others sorted."""
     labels = {relation.label for example in examples for relation in example.relations}
     return (NO_RELATION, *sorted(labels - {NO_RELATION}))
+
+
+def _post(example: Example) -> _Post:
+    return example.words, example.image_id

@@ -9,9 +9,10 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
+from cotpd.core.pairs import post_numbers
 from cotpd.core.records import NO_RELATION, Example, Prediction, Relation
 from cotpd.evaluation.evaluator import paired
-from cotpd.evaluation.resampling import LEVEL, Counts, Interval, bootstrapped_sums, percentile_interval
+from cotpd.evaluation.resampling import LEVEL, Counts, Interval, bootstrapped_sums, by_post, percentile_interval
 from cotpd.evaluation.table import aligned, percent
 
 Truth = Literal["unrelated", "related", "unknown"]
@@ -100,7 +101,8 @@ def co_occurrence(
     examples = tuple(gold)
     is_whole = _is_whole(examples)
     counts = [_claims(prediction, example, is_whole=is_whole) for prediction, example in paired(predictions, examples)]
-    return CoOccurrence(np.array(counts, dtype=np.int64).reshape(len(examples), 2 * len(_TRUTHS)), resamples, seed)
+    table = np.array(counts, dtype=np.int64).reshape(len(examples), 2 * len(_TRUTHS))
+    return CoOccurrence(by_post(table, post_numbers(examples)), resamples, seed)
 
 
 def judged(predictions: Iterable[Prediction], gold: Iterable[Example]) -> list[Prediction]:

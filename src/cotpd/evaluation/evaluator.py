@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar, get_args, runtime_checkable
 import numpy as np
 
 from cotpd.core.errors import DataError, UsageError
+from cotpd.core.pairs import post_numbers
 from cotpd.core.records import Example, Prediction
 from cotpd.evaluation.matching import DEFAULT_MODE, ExactEntities, MatchingRule, Mode
 from cotpd.evaluation.resampling import Counts
@@ -57,6 +58,7 @@ def evaluate(
         gold=_table([post.gold for post in counts], types),
         resamples=resamples,
         seed=seed,
+        posts=post_numbers(examples) if rule.task == "relations" else (),
     )
 
 

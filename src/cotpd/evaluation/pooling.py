@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -32,6 +33,16 @@ def pooled(parts: Sequence[Scores]) -> Scores:
         correct=np.concatenate([_columns(part.correct, part.types, types) for part in parts]),
         predicted=np.concatenate([_columns(part.predicted, part.types, types) for part in parts]),
         gold=np.concatenate([_columns(part.gold, part.types, types) for part in parts]),
+        posts=_posts(parts) if any(part.posts for part in parts) else (),
+    )
+
+
+def _posts(parts: Sequence[Scores]) -> tuple[int, ...]:
+    befores = accumulate((part.num_posts for part in parts), initial=0)
+    return tuple(
+        before + post
+        for part, before in zip(parts, befores, strict=False)
+        for post in part.posts or range(len(part.ids))
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,17 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+def by_post(counts: Counts, posts: Sequence[int]) -> Counts:
+    """Rows of examples ``[examples, columns]`` summed to ``[posts, columns]``; ``posts``: of each row the number of its
+    post, from 0, or nothing where each row is a post.
+    """
+    if not posts:
+        return counts
+    sums = np.zeros((max(posts) + 1, counts.shape[1]), dtype=np.int64)
+    np.add.at(sums, np.asarray(posts), counts)
+    return sums
 
 
 def bootstrapped_sums(counts: Counts, resamples: int, generator: np.random.Generator) -> Floats:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cotpd.evaluation.matching import DEFAULT_MODE, Mode, Task
-from cotpd.evaluation.resampling import LEVEL, Counts, Interval, bootstrapped_sums, f1, percentile_interval
+from cotpd.evaluation.resampling import LEVEL, Counts, Interval, bootstrapped_sums, by_post, f1, percentile_interval
 from cotpd.evaluation.table import aligned, percent
 
 _MEANING: dict[Mode, str] = {
@@ -52,9 +52,9 @@ class TypeScores(NamedTuple):
 class Scores:
     """Scores with the counts they come from, so that intervals and comparisons need nothing else.
 
-    ``correct``, ``predicted``, ``gold``: ``[posts, types]`` int64, rows as in ``ids``, columns as in ``types`` (every
-    type that is gold or predicted, sorted). ``resamples`` (0: no interval) and ``seed`` make `interval`. `str` gives
-    the table.
+    ``correct``, ``predicted``, ``gold``: ``[examples, types]`` int64, rows as in ``ids``, columns as in ``types``
+    (every type that is gold or predicted, sorted). ``resamples`` (0: no interval) and ``seed`` make `interval`.
+    ``posts``: of each row the number of its post, where a post has several (a pair each, MNRE). `str` gives the table.
     """
 
     task: Task
@@ -67,6 +67,7 @@ class Scores:
     gold: Counts
     resamples: int = 10_000
     seed: int = 0
+    posts: tuple[int, ...] = ()
 
     @property
     def by_type(self) -> dict[str, TypeScores]:
@@ -101,9 +102,19 @@ class Scores:
         return self.macro.f1
 
     @property
-    def per_post(self) -> Counts:
-        """``[posts, 3]``: correct, predicted and gold of all types together."""
+    def per_example(self) -> Counts:
+        """``[examples, 3]``: correct, predicted and gold of all types together."""
         return np.stack([self.correct.sum(1), self.predicted.sum(1), self.gold.sum(1)], axis=1)
+
+    @property
+    def per_post(self) -> Counts:
+        """``[posts, 3]``: the same, summed over the examples of each post."""
+        return by_post(self.per_example, self.posts)
+
+    @property
+    def num_posts(self) -> int:
+        """How many posts are scored."""
+        return max(self.posts) + 1 if self.posts else len(self.ids)
 
     @cached_property
     def interval(self) -> Interval | None:
@@ -119,7 +130,7 @@ class Scores:
             "task": self.task,
             "rule": self.rule,
             "mode": self.mode,
-            "num_posts": len(self.ids),
+            "num_posts": self.num_posts,
             "micro": self.total.to_dict(),
             "macro": self.macro._asdict(),
             "types": {name: counts.to_dict() for name, counts in self.by_type.items()},
@@ -134,7 +145,7 @@ class Scores:
         """What is scored, under which rule and mode, in one line."""
         default = ", the default" if self.mode == DEFAULT_MODE else ""
         mode = f", mode {self.mode}{default} ({_MEANING[self.mode]})" if self.task == "entities" else ""
-        return f"{self.task}, {self.rule}{mode}, {len(self.ids):,} posts"
+        return f"{self.task}, {self.rule}{mode}, {self.num_posts:,} posts"
 
     def _table(self) -> str:
         header = ("type", "precision", "recall", "F1", "support", "predicted", "correct")

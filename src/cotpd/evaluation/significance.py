@@ -15,6 +15,7 @@ from cotpd.evaluation.resampling import (
     Floats,
     Interval,
     bootstrapped_sums,
+    by_post,
     f1,
     percentile_interval,
     swapped_sums,
@@ -151,11 +152,11 @@ def _counts_like(scores: Scores, reference: Scores) -> Counts:
         raise DataError("only one of the two runs has this post; score both on the same posts", where=odd)
     if (scores.task, scores.rule, scores.mode) != (reference.task, reference.rule, reference.mode):
         raise DataError(f"runs scored differently cannot be compared: {scores.heading} against {reference.heading}")
-    counts = scores.per_post[[rows[post] for post in reference.ids]]
-    differing = np.flatnonzero(counts[:, 2] != reference.per_post[:, 2])
+    counts = scores.per_example[[rows[post] for post in reference.ids]]
+    differing = np.flatnonzero(counts[:, 2] != reference.per_example[:, 2])
     if len(differing):
         raise DataError("the two runs were scored against different gold", where=reference.ids[differing[0]])
-    return counts
+    return by_post(counts, reference.posts)
 
 
 def _difference(one: Floats | Counts, other: Floats | Counts) -> Floats:

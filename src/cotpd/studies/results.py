@@ -160,7 +160,7 @@ def _row(run: str, score: str, view: ScoredView, cells: Sequence[Cell], plan: Pl
         interval=estimate.interval,
         other_mode=mean_and_deviation([cell.scores[other].micro_f1 for cell in cells]).mean,
         by_training=_by_training([cell.by_training.by_type for cell in cells if cell.by_training]),
-        num_posts=len(scores[0].ids),
+        num_posts=scores[0].num_posts,
         ships=str(view) == cells[0].run.config.objective.student,
         commands=tuple(_command(cell, plan) for cell in cells) if not view.without else (command,),
     )
@@ -200,7 +200,7 @@ def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Com
         at_least=planned.at_least / 100,
         num_seeds=(len(run), len(baseline)),
         left_out=tuple(sorted(sides[0].keys() ^ sides[1].keys())) if paired else (),
-        num_posts=len(run[0].ids),
+        num_posts=run[0].num_posts,
         is_paired=paired,
         run_is_control=_is_control(planned.run, plan),
         baseline_is_control=_is_control(planned.baseline, plan),
