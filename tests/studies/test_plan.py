@@ -124,6 +124,11 @@ def test_targets_are_runs_of_the_same_seed_or_the_only_one(read_plan: ReadPlan) 
         ("[runs.a]\n[[comparisons]]\nrun = 'a'\nbaseline = 'a'\non = ['tset']", "no score 'tset'"),
         ("[runs.a-seed1]", "'a-seed1' is no name"),
         ("[runs.'../a']", "is no name"),
+        (f"[runs.{'a' * 101}]", "is no name"),
+        (
+            "[runs.a]\n[runs.b]\n[[comparisons]]\nrun = 'b'\nbaseline = 'a'\nat_least = 1\ndescriptive = true",
+            "at_least asks for a verdict",
+        ),
         ("[runs.a]\nlike = 'a'", "like itself"),
         (f"[runs.a]\n{STUDENT}'objective.target_runs' = ['b']\n[runs.bb]", "did you mean bb"),
         (f"[runs.a]\n{STUDENT}'objective.target_runs' = ['a']", "a-seed1 needs itself"),
@@ -154,6 +159,11 @@ def test_targets_are_runs_of_the_same_seed_or_the_only_one(read_plan: ReadPlan) 
             "[runs.a]\n[runs.b]\n[scores.x]\n[[comparisons]]\non = ['x', 'x']\nrun = 'a'\nbaseline = 'b'",
             "twice, which would feign certainty",
         ),
+        (
+            f"[runs.a]\n[runs.b]\n'data.path' = 'x'\n[scores.x]\n[scores.y]\ndata = '{Path('x').resolve()}'\n"
+            "[[comparisons]]\non = ['x', 'y']\nrun = 'b'\nbaseline = 'a'",
+            "twice, which would feign certainty",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(text: str, message: str, read_plan: ReadPlan) -> None:
@@ -172,6 +182,13 @@ def test_what_is_compared_by_name_is_not_counted_twice(read_plan: ReadPlan) -> N
     """Holm's correction would pay for the same comparison twice."""
     text = "baseline = 'a'\n[runs.a]\n[runs.b]\n[[comparisons]]\nname = 'n'\nrun = 'b'\nbaseline = 'a'"
     assert [one.title for one in read_plan(text).all_comparisons] == ["n"]
+
+
+def test_the_command_line_goes_before_every_form_of_a_setting(write_plan: Callable[[str], Path]) -> None:
+    path = write_plan("[runs.a]\nobjective = { weight = 2 }\n'objective.temperature' = 4\n[runs.'é']")
+    runs = by_id(Plan.read(path, ["objective.temperature=9"]))
+    assert {run.config.objective.temperature for run in runs.values()} == {9}
+    assert runs["a-seed1"].config.objective.weight == 2
 
 
 def test_a_seed_of_the_command_line_must_be_one(write_plan: Callable[[str], Path]) -> None:
@@ -197,6 +214,9 @@ def test_views_are_read_and_written_alike() -> None:
         ({"a": {"b": 1, "c": 2}}, {"a.b": 3}, {"a": {"b": 3, "c": 2}}),
         ({"a": 1}, {"a": {"b": 2}}, {"a": {"b": 2}}),
         ({}, {"a.b.c": 1, "a.b.d": 2}, {"a": {"b": {"c": 1, "d": 2}}}),
+        ({}, {"data.label_map": {"PER.NAM": "PER"}}, {"data": {"label_map": {"PER.NAM": "PER"}}}),
+        ({"label_map": {"A": "B"}}, {"label_map.PER.NAM": "PER"}, {"label_map": {"A": "B", "PER.NAM": "PER"}}),
+        ({"label_map": {"A": "B"}}, {"label_map": {}}, {"label_map": {}}),
     ],
 )
 def test_changes_are_merged(before: dict[str, Any], changes: dict[str, Any], after: dict[str, Any]) -> None:

@@ -247,6 +247,9 @@ class ExperimentConfig(Section):
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
+LABEL_TABLES = frozenset({"label_map", "reversed_pairs"})
+"""Settings that are tables by label: a dot in their keys is part of a label."""
+
 _Table = TypeVar("_Table", bound=Section)
 
 

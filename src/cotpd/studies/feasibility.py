@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from cotpd.core.config import ExperimentConfig
@@ -57,6 +58,8 @@ def _check_place(place: Place, plan: Plan, shipped: Mapping[str, str]) -> None:
 
 def _check_posts(side: Sequence[Place], plan: Plan, configs: Mapping[str, ExperimentConfig]) -> None:
     sets = [(plan.scores[p.score].data or configs[p.run].data.path, plan.scores[p.score].split) for p in side]
-    for number, (data, split) in enumerate(sets):
-        if (data, split) in sets[:number]:
+    seen = set[tuple[Path, str]]()
+    for data, split in sets:
+        if (data.resolve(), split) in seen:
             raise UsageError(f"a comparison pools the {split} posts of {data} twice, which would feign certainty")
+        seen.add((data.resolve(), split))

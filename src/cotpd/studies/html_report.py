@@ -20,7 +20,7 @@ from cotpd.studies.markdown_report import (
 )
 from cotpd.studies.plots import Dot, dot_plot, learning_curves
 from cotpd.studies.results import Compared, Results, Row
-from cotpd.studies.verdict import Verdict, remarks, verdict_of
+from cotpd.studies.verdict import is_alarm, remarks, verdict_of
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _MOST_ANSWERS = 12
@@ -75,7 +75,7 @@ def _answers(results: Results) -> Iterator[str]:
 
 def _answer(one: Compared) -> str:
     verdict = verdict_of(one)
-    kind = "alarm" if one.run_is_control and verdict is Verdict.AHEAD else verdict.value
+    kind = "alarm" if is_alarm(one) else verdict.value
     first, *rest = headline(one)
     notes = "".join(f"<li>{escape(remark)}</li>" for remark in remarks(one))
     return (

@@ -40,7 +40,7 @@ def state_of_study(results: Results) -> str:
     counts = Counter(verdict_of(one) for one in results.compared)
     told = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
     if results.compared:
-        found.append(f"Of {len(results.compared)} comparisons after Holm's correction: {told}.")
+        found.append(f"Of {len(results.compared)} comparisons: {told}.")
     else:
         found.append("Nothing could be compared, so the figures below describe and prove nothing.")
     return " ".join(found)
@@ -133,7 +133,10 @@ def _lines(results: Results) -> Iterator[str]:
             yield from ("", "### By what training shows of a name", "", NAMES_TOLD, "", *_table(header, names))
     if results.failures:
         yield from ("", "## What failed", "", *(f"- {name}: {reason}" for name, reason in results.failures.items()))
-    told = {name: (["a control"] if name in results.controls else []) + [note] for name, note in results.notes.items()}
+    told = {
+        name: (["a control"] if name in results.controls else []) + [" ".join(note.split())]
+        for name, note in results.notes.items()
+    }
     yield from ("", "## The runs", "")
     yield from (f"- {name}" + ": ".join(["", *filter(None, texts)]) for name, texts in told.items())
     yield from ("", "## How the figures are made", "", "\n\n".join(explained(results)))

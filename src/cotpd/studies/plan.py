@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from cotpd.core.config import Part, Section, apply_changes, checked, read_toml
+from cotpd.core.config import LABEL_TABLES, Part, Section, apply_changes, checked, read_toml
 from cotpd.core.errors import UsageError
 from cotpd.evaluation.matching import Mode
 
 _VIEW = re.compile(r"(text|prompt|knowledge)(?: without ((?:caption|noun|sentence|multimodality)(?:, ?\w+)*))?")
-_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+_NAME = re.compile(r"[^\W_][\w.+-]{0,99}")
 
 
 class ScoredView(NamedTuple):
@@ -127,6 +127,12 @@ class ComparisonPlan(Section):
     descriptive: bool = False
     """Whether it only describes: it gets no verdict, and takes no part in Holm's correction."""
 
+    @model_validator(mode="after")
+    def _asks_for_one_thing(self) -> Self:
+        if self.descriptive and self.at_least:
+            raise ValueError("at_least asks for a verdict, and a descriptive comparison gets none; give one of the two")
+        return self
+
     @property
     def sides(self) -> list[Side]:
         """Run, baseline and, where there is one, ceiling."""
@@ -178,7 +184,8 @@ class Plan(Section):
         found = {
             "base": _beside(path, plan.base),
             "runs": {
-                name: run.model_copy(update={"changes": merged(run.changes, shared)}) for name, run in runs.items()
+                name: run.model_copy(update={"changes": merged(merged({}, run.changes), shared)})
+                for name, run in runs.items()
             },
         }
         return plan.model_copy(update=found)
@@ -193,7 +200,9 @@ class Plan(Section):
     def _are_named(cls, tables: dict[str, Any]) -> dict[str, Any]:
         odd = [name for name in tables if not _NAME.fullmatch(name) or re.search(r"-(seed|fold)\d+$", name)]
         if odd:
-            raise ValueError(f"{odd[0]!r} is no name: letters, digits and . _ + - are, and no end such as -seed1")
+            raise ValueError(
+                f"{odd[0]!r} is no name: a letter or digit, then up to 99 of them and . _ + -, no end such as -seed1"
+            )
         return tables
 
     @model_validator(mode="after")
@@ -246,14 +255,20 @@ def side_title(side: Side) -> str:
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Values with changes over them; `"a.b" = c` means the same as a table `[a]` with `b = c`."""
+    """Values with changes over them; `"a.b" = c` means the same as a table `[a]` with `b = c`.
+
+    Tables of labels are values: their keys may hold dots, and a table takes the place of the one before.
+    """
     result = dict(values)
     for key, value in changes.items():
         place, dot, rest = key.partition(".")
         change = {rest: value} if dot else value
         before = result.get(place, {})
-        is_table = isinstance(change, dict) and isinstance(before, dict)
-        result[place] = merged(before, change) if is_table else change
+        if isinstance(change, dict) and isinstance(before, dict):
+            of_labels = {**before, **change} if dot else change
+            result[place] = of_labels if place in LABEL_TABLES else merged(before, change)
+        else:
+            result[place] = change
     return result
 
 

@@ -29,12 +29,18 @@ def verdict_of(one: Compared) -> Verdict:
     return Verdict.AHEAD if one.lead > 0 else Verdict.BEHIND
 
 
+def is_alarm(one: Compared) -> bool:
+    """Whether a control leads, also where the plan asks for no verdict."""
+    leads = one.interval.low > 0 and min(one.num_seeds) >= 2
+    return one.run_is_control and leads and verdict_of(one) in (Verdict.AHEAD, Verdict.DESCRIBED)
+
+
 def remarks(one: Compared) -> list[str]:
     """What a reader must know beside the figures, the worst first."""
     found, verdict = [], verdict_of(one)
-    if one.run_is_control and verdict is Verdict.AHEAD:
+    if is_alarm(one):
         found.append("a control leads: what it lacks is not what makes the gain")
-    if one.run_is_control and verdict is Verdict.UNDECIDED:
+    if one.run_is_control and one.interval.low <= 0 <= one.interval.high and min(one.num_seeds) >= 2:
         found.append(f"a control: no gain is shown, and one above {100 * one.interval.high:+.2f} is ruled out")
     if one.baseline_is_control:
         found.append("the baseline is a control: the lead is what the control lacks")
