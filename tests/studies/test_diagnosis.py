@@ -20,8 +20,10 @@ from cotpd.student.student import Student
 from cotpd.studies.diagnosis import augmentation, diagnosis, prompts
 from cotpd.studies.diagnosis.alignment import ALL, alignment_finding, distances, memory_finding
 from cotpd.studies.diagnosis.augmentation import SIGNATURE as HURTS
-from cotpd.studies.diagnosis.diagnosis import WORSE_INPUTS, diagnose
+from cotpd.studies.diagnosis.diagnosis import WORSE_INPUTS, Patient, diagnose
 from cotpd.studies.diagnosis.finding import Finding, Verdict, summary
+from cotpd.studies.diagnosis.knowledge import SIGNATURE as WORTHLESS
+from cotpd.studies.diagnosis.knowledge import knowledge_finding
 from cotpd.studies.diagnosis.learning import SIGNATURE as NOT_LEARNT
 from cotpd.studies.diagnosis.learning import learning_finding
 from cotpd.studies.diagnosis.prompts import attention_entropy, measure_prompts, prompt_finding
@@ -209,9 +211,9 @@ def named(findings: tuple[Finding, ...]) -> dict[str, Verdict]:
 def test_a_run_is_examined_by_what_it_was_trained_on(finished: Path, data: Path) -> None:
     joint = named(diagnose(finished / "both-seed1", against=[finished / "knowledge-seed1"]))
     assert [name for name, verdict in joint.items() if verdict is Verdict.UNKNOWN] == [HURTS]
-    assert len(joint) == 6
+    assert len(joint) == 7
     alone = named(diagnose(finished / "knowledge-seed1", data))
-    assert [name for name, verdict in alone.items() if verdict is not Verdict.UNKNOWN] == [NOT_LEARNT]
+    assert {name for name, verdict in alone.items() if verdict is not Verdict.UNKNOWN} == {NOT_LEARNT, WORTHLESS}
     taught = named(diagnose(finished / "taught-seed1", data, split="test"))
     assert taught[WORSE_INPUTS] is Verdict.UNKNOWN, "a student against recorded targets never reads knowledge"
     assert list(taught.values()).count(Verdict.UNKNOWN) == 2
@@ -231,6 +233,41 @@ def test_a_run_is_examined_where_it_was_moved_to(
     config.write_text(text, encoding="utf-8")
     assert text.count("gone") >= 2
     assert diagnose(Path("taught-seed1"), data) == diagnose(finished / "taught-seed1")
+
+
+def test_another_corpus_is_not_taken_for_the_own_in_silence(
+    finished: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(finished / "both-seed1", tmp_path / "run")
+    config = tmp_path / "run" / "config.toml"
+    config.write_text(config.read_text(encoding="utf-8").replace(str(data), "gone"), encoding="utf-8")
+    diagnose(tmp_path / "run", data)
+    assert "taken for it" not in caplog.text
+    shutil.copytree(data, tmp_path / "other")
+    lines = (data / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "other" / "train.jsonl").write_text("".join(lines[1:]), encoding="utf-8")
+    diagnose(tmp_path / "run", tmp_path / "other")
+    assert "what is taken for it" in caplog.text
+
+
+@pytest.mark.parametrize("run", ["both-seed1", "taught-seed1", "knowledge-seed1"])
+@pytest.mark.parametrize("uses_knowledge", [True, False])
+def test_knowledge_that_its_reader_does_not_use_is_found(
+    uses_knowledge: bool, run: str, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader finds everything by a post's own knowledge, and nothing by another's if it uses what it reads."""
+    own = {post.id: post.knowledge for post in Patient.of(finished / run, None, "dev").posts}
+
+    def decode(_: Student, posts: Any, *, kind: Any) -> Any:
+        misled = [uses_knowledge and kind == "knowledge" and own.get(post.id) != post.knowledge for post in posts]
+        return [Prediction(p.id, p.words, () if m else p.entities) for p, m in zip(posts, misled, strict=True)]
+
+    monkeypatch.setattr(diagnosis, "decode", decode)
+    found = {finding.signature: finding for finding in diagnose(finished / run)}[WORTHLESS]
+    assert found.verdict is (Verdict.ABSENT if uses_knowledge else Verdict.FOUND)
+    assert "data.corruption" not in found.advice
+    damaged = knowledge_finding(compare(*[evaluate([Prediction("b", ("no", "names"))], POSTS[1:])] * 2), "shuffled")
+    assert "this run is a control, data.corruption = 'shuffled'" in str(damaged)
 
 
 def variant(parent: Example, kind: VariantKind, words: tuple[str, ...]) -> Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,11 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import read_jsonl
 from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import Example
-from cotpd.distillation.material import training_posts
+from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.corruption import corrupted
+from cotpd.distillation.material import Material, training_posts
 from cotpd.distillation.recipe import read_corpus
+from cotpd.distillation.run_directory import RunDirectory
 from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
 from cotpd.evaluation import Comparison, compare, evaluate
 from cotpd.evaluation.matching import ExactEntities, ExactRelations
@@ -32,9 +36,13 @@ from cotpd.studies.diagnosis.alignment import (
 )
 from cotpd.studies.diagnosis.augmentation import augmentation_finding
 from cotpd.studies.diagnosis.finding import Finding, Verdict, difference, unmeasured, worst_first
+from cotpd.studies.diagnosis.knowledge import SIGNATURE as WORTHLESS
+from cotpd.studies.diagnosis.knowledge import knowledge_finding
 from cotpd.studies.diagnosis.learning import learning_finding
 from cotpd.studies.diagnosis.prompts import prompt_finding
 from cotpd.views.view import ViewKind
+
+logger = logging.getLogger(__name__)
 
 WORSE_INPUTS = "multimodal inputs got worse"
 
@@ -58,9 +66,12 @@ class Patient:
 
         Raises `CheckpointError` for a run that is not finished, `DataError` without posts of the split.
         """
-        student = checkpoint.load(run / "model")
-        config = _found_again(ExperimentConfig.read(run / "config.toml"), run, data)
+        student, made = checkpoint.load(run / "model"), ExperimentConfig.read(run / "config.toml")
+        config = _found_again(made, run, data)
         own = read_corpus(config.data)
+        if config.data.path != made.data.path and _is_other(own, config, run):
+            told = "%s: its corpus %s is not to be found, and what is taken for it, %s, has other posts or knowledge"
+            logger.warning(told, run, made.data.path, data)
         corpus = read_corpus(config.data.model_copy(update={"path": data})) if data else own
         examples = _readable(student, corpus.splits.get(split, ()))
         if not examples:
@@ -95,6 +106,7 @@ def diagnose(
     compared = compare(patient.scores(ships), plain[0].scores(ships)) if plain else None
     findings = [
         _learning(patient),
+        _knowledge(patient),
         *_alignment(patient),
         prompt_finding(patient.student, patient.posts),
         _inputs(patient, undivided[0] if undivided else None),
@@ -116,10 +128,28 @@ def _learning(patient: Patient) -> Finding:
     return learning_finding(taught.micro_f1, held_out.micro_f1, _losses(patient.path, "task_loss"))
 
 
+def _knowledge(patient: Patient) -> Finding:
+    """Whether what the reader is told of a post matters: itself, or of a run with recorded targets its first target."""
+    objective = patient.config.objective
+    readers = _targets_of(patient) if objective.target == "recorded" else [patient]
+    readers = [reader for reader in readers if teaching_view(reader.path) is ViewKind.KNOWLEDGE]
+    if not readers:
+        return unmeasured(WORTHLESS, "nothing of this run reads knowledge")
+    if not _informed(patient.posts):
+        return unmeasured(WORTHLESS, "these posts have neither captions nor knowledge")
+    swap = patient.config.data.model_copy(update={"corruption": "shuffled", "corruption_share": 1.0})
+    others = replace(readers[0], posts=corrupted(patient.posts, swap, seed=0))
+    compared = compare(readers[0].scores(ViewKind.KNOWLEDGE), others.scores(ViewKind.KNOWLEDGE))
+    return knowledge_finding(compared, patient.config.data.corruption)
+
+
 def _alignment(patient: Patient) -> list[Finding]:
     objective = patient.config.objective
     if objective.target == "none" or objective.alignment == "none":
         return [unmeasured(name, "this run was trained without alignment") for name in (SIGNATURE, MEMORISED)]
+    if objective.weight == 0:
+        reason = "objective.weight is 0, so this run was trained without alignment"
+        return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
     if objective.target == "knowledge" and not _informed(patient.posts):
         reason = "these posts have neither captions nor knowledge, so the target's view cannot be read"
         return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
@@ -145,9 +175,14 @@ def _gap(patient: Patient) -> Comparison:
     objective, ships = patient.config.objective, patient.scores(patient.student.design.ships)
     if objective.target != "recorded":
         return compare(patient.scores(ViewKind(objective.target)), ships)
-    runs = [replace(patient, path=run, student=checkpoint.load(run / "model")) for run in objective.target_runs]
-    targets = sorted((run.scores(teaching_view(run.path)) for run in runs), key=lambda scores: scores.micro_f1)
+    found = (run.scores(teaching_view(run.path)) for run in _targets_of(patient))
+    targets = sorted(found, key=lambda scores: scores.micro_f1)
     return compare(targets[len(targets) // 2], ships)
+
+
+def _targets_of(patient: Patient) -> list[Patient]:
+    runs = patient.config.objective.target_runs
+    return [replace(patient, path=run, student=checkpoint.load(run / "model")) for run in runs]
 
 
 def _losses(run: Path, name: Literal["task_loss", "alignment_loss"]) -> list[float]:
@@ -199,6 +234,10 @@ def _found_again(config: ExperimentConfig, run: Path, data: Path | None) -> Expe
             "objective": config.objective.model_copy(update={"target_runs": tuple(targets)}),
         }
     )
+
+
+def _is_other(corpus: Corpus, config: ExperimentConfig, run: Path) -> bool:
+    return RunDirectory(run).data not in (None, Material.of(corpus, config).fingerprint(config))
 
 
 def _readable(student: Student, posts: Sequence[Example]) -> tuple[Example, ...]:
