@@ -24,9 +24,9 @@ def diagnose(
     """Look for the known failures of distillation in a run: which show, by which figures, and what to change.
 
     A student that has not learnt, knowledge that is worth nothing to its reader, the alignment that did not take
-    (distance of the views by type, of entities seen and unseen in training), a target that memorised its labels, prompts
-    that collapsed, augmentation that hurts (label noise, drift), and with --against multimodal inputs that got worse.
-    The exit code is 0 whatever is found; programs read --json.
+    (distance of the views by type, of entities seen and unseen in training), a target that memorised its labels,
+    prompts that collapsed, augmentation that hurts (label noise, drift), and with --against multimodal inputs that got
+    worse. The exit code is 0 whatever is found; programs read --json.
 
     Examples:
 
