@@ -124,6 +124,18 @@ def test_a_result_without_an_answer_is_a_failure(response: object, tmp_path: Pat
     assert read_batch(REQUESTS[:1], [odd], source=SOURCE, store=store) == BatchReport(failed=1)
 
 
+@pytest.mark.parametrize(
+    "change", [{"error": "half \ud83d"}, {"response": {"body": {"error": {"message": "half \ud83d"}}}}]
+)
+def test_half_a_character_in_a_failure_spoils_no_batch(
+    change: dict[str, Any], tmp_path: Path, store: RequestStore
+) -> None:
+    back = results(tmp_path / "back.jsonl", [result(KEYS[0], **change), result(KEYS[1])])
+    report = read_batch(REQUESTS, [back], source=SOURCE, store=store)
+    assert report == BatchReport(answered=1, failed=1)
+    assert ["half \N{REPLACEMENT CHARACTER}" in each.reason for each in store.mishaps()] == [True]
+
+
 def test_a_file_that_holds_no_results_is_named(tmp_path: Path, store: RequestStore) -> None:
     odd = results(tmp_path / "odd.jsonl", [{"id": "train-001"}])
     with pytest.raises(DataError, match=r"odd\.jsonl:1: a result needs a custom_id"):
