@@ -61,7 +61,7 @@ def write_batch(requests: Iterable[Request], path: Path, *, source: Source, stor
             body = to_chat(request, model=source.model)
             stream.write(json_line({"custom_id": key, "method": "POST", "url": _URL, "body": body}).encode())
             written.append(key)
-        store.send_out(written, path.name)
+        store.send_out(written, str(path.absolute()))
     return len(written)
 
 
