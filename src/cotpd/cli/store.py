@@ -74,8 +74,8 @@ def _statistics(opened: RequestStore) -> tuple[list[dict[str, Any]], dict[str, A
     damaged_before = opened.num_damaged
     for _ in opened:
         pass
-    damaged = opened.num_damaged - damaged_before
     mishaps = sum(1 for _ in opened.mishaps())
+    damaged = opened.num_damaged - damaged_before
     return [asdict(row) for row in opened.statistics()], {
         "mishaps": mishaps,
         "damaged": damaged,
