@@ -66,7 +66,8 @@ class RequestStore:
     the file cannot be written. A damaged file is set aside and what can be read of it is kept; ``salvaged`` then
     counts its answers, and is None otherwise.
 
-    Raises `StoreError` for a store that another process writes, a newer one, and a file that is none.
+    Raises `StoreError` for a store that another process writes, a newer one, a file that is none, and one that cannot
+    be opened: the disk is full, or somebody reads it.
     """
 
     def __init__(self, path: Path | None = None, *, wait: bool = False, read_only: bool = False) -> None:
