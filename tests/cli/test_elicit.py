@@ -235,6 +235,10 @@ def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotp
     assert (ended.code, chat_server.num_questions, len(rows(data))) == (0, 0, NUM_QUESTIONS - 1)
     assert "of the batch: 11 answered, 1 missing" in ended.err
     assert next((row["grain"], row["example_id"]) for row in rows(data)) == ("noun", "b")
+    assert "0 questions" in cotpd(*arguments, "--to-batch", data / "batch" / "again-2.jsonl").out
+    chat_server.script = lambda number, question: reply(question)
+    assert "1 questions are out in a batch and are asked and paid again" in cotpd(*arguments).err
+    assert chat_server.num_questions == 1
 
 
 def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:

@@ -59,6 +59,15 @@ def test_a_batch_is_called_back(path: Path, cotpd: Cotpd) -> None:
     assert "2 questions of batch.jsonl may be asked again" in cotpd("store", path, "--call-back", "batch.jsonl").err
 
 
+def test_a_batch_is_called_back_from_where_it_lies(
+    path: Path, tmp_path: Path, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RequestStore(path) as store:
+        store.send_out(["out-3"], str(tmp_path / "other.jsonl"))
+    monkeypatch.chdir(tmp_path)
+    assert "1 questions of other.jsonl may be asked again" in cotpd("store", path, "--call-back", "other.jsonl").err
+
+
 def test_a_store_that_is_not_there_is_named_and_not_made(tmp_path: Path, cotpd: Cotpd) -> None:
     ended = cotpd("store", tmp_path / "nothing.sqlite")
     assert (ended.code, "there is no such store" in ended.err) == (2, True)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from cotpd.llm.progress import Progress
 from cotpd.llm.replaying_model import ReplayingModel
 from cotpd.llm.request_store import RequestStore
 from cotpd.llm.scripted_model import ScriptedModel
+from cotpd.llm.workers import Workers
 
 SWIFT = Policy(concurrency=8, delay=0.001, pause=0.001, drain=30.0)
 
@@ -302,6 +304,40 @@ def test_a_caller_who_stops_loses_nothing_that_was_on_its_way() -> None:
         assert 4 <= len(list(store)) <= 5
 
 
+@pytest.mark.parametrize("moment", ["taken", "judged", "kept"])
+def test_an_interrupt_while_answers_are_kept_loses_none(moment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 2: nor does the end then wait for what has come already."""
+    moments = iter([KeyboardInterrupt()])
+
+    def interrupt(now: str, is_due: object) -> None:
+        if now == moment and is_due and (error := next(moments, None)):
+            raise error
+
+    wait, add = Workers.wait, RequestStore.add
+
+    def wait_or_stop(workers: Workers[Any], seconds: float | None) -> list[Any]:
+        ended = wait(workers, seconds)
+        interrupt("taken", ended)
+        return ended
+
+    def add_or_stop(store: RequestStore, kept: Sequence[Any], mishaps: Sequence[Any]) -> None:
+        interrupt("kept", kept)
+        add(store, kept, mishaps)
+
+    monkeypatch.setattr(Workers, "wait", wait_or_stop)
+    monkeypatch.setattr(RequestStore, "add", add_or_stop)
+    model, started = Counting(most_at_once=4), monotonic()
+    with RequestStore() as store:
+        with pytest.raises(KeyboardInterrupt):
+            run(
+                [request(number, validate=lambda said: interrupt("judged", said)) for number in range(9)],
+                model,
+                store=store,
+            )
+        assert len(list(store)) == len(model.asked)
+    assert monotonic() - started < SWIFT.drain / 2
+
+
 def test_a_stopped_run_does_not_wait_for_ever() -> None:
     """Fault 2: five seconds by default."""
     release = threading.Event()
@@ -393,7 +429,9 @@ def test_a_recording_answers_and_never_asks() -> None:
         recorded = ReplayingModel(store, name="small", endpoint="script")
         assert recorded.answer(request(1)) == echo(request(1).messages)
         requests = [request(number) for number in range(300)]
+        store.send_out([requests[0].key("script", "small")], "batch")
         ended = run(requests, recorded, store=store)
+        assert (list(store.mishaps()), store.batches()) == ([], {"batch": 1}), "nobody was asked"
     assert [about for about, end in ended.items() if isinstance(end, Answer)] == [1]
     assert ended[0] == Failure("small was never asked this")
 

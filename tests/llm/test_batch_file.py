@@ -65,9 +65,16 @@ def test_no_question_stands_in_two_batches(tmp_path: Path, store: RequestStore) 
     """Fault 21: unless its batch is called back."""
     assert write_batch(REQUESTS[:3], tmp_path / "one.jsonl", source=SOURCE, store=store) == 3
     assert write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store) == 3
-    assert store.batches() == {"one.jsonl": 3, "two.jsonl": 3}
-    assert store.call_back("one.jsonl") == 3
+    assert store.batches() == {str(tmp_path / "one.jsonl"): 3, str(tmp_path / "two.jsonl"): 3}
+    assert store.call_back(str(tmp_path / "one.jsonl")) == 3
     assert write_batch(REQUESTS, tmp_path / "three.jsonl", source=SOURCE, store=store) == 3
+
+
+def test_batches_of_one_name_in_two_places_are_two(tmp_path: Path, store: RequestStore) -> None:
+    for place, requests in (("one", REQUESTS[:2]), ("two", REQUESTS[2:])):
+        write_batch(requests, tmp_path / place / "batch.jsonl", source=SOURCE, store=store)
+    assert store.call_back(str(tmp_path / "one" / "batch.jsonl")) == 2
+    assert store.batches() == {str(tmp_path / "two" / "batch.jsonl"): 4}
 
 
 def test_a_batch_that_may_have_been_handed_in_is_not_written_over(tmp_path: Path, store: RequestStore) -> None:
@@ -122,6 +129,18 @@ def test_reading_the_same_results_again_changes_nothing(tmp_path: Path, store: R
 def test_a_result_without_an_answer_is_a_failure(response: object, tmp_path: Path, store: RequestStore) -> None:
     odd = results(tmp_path / "odd.jsonl", [result(KEYS[0], response=response)])
     assert read_batch(REQUESTS[:1], [odd], source=SOURCE, store=store) == BatchReport(failed=1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"error": "half \ud83d"}, {"response": {"body": {"error": {"message": "half \ud83d"}}}}]
+)
+def test_half_a_character_in_a_failure_spoils_no_batch(
+    change: dict[str, Any], tmp_path: Path, store: RequestStore
+) -> None:
+    back = results(tmp_path / "back.jsonl", [result(KEYS[0], **change), result(KEYS[1])])
+    report = read_batch(REQUESTS, [back], source=SOURCE, store=store)
+    assert report == BatchReport(answered=1, failed=1)
+    assert ["half \N{REPLACEMENT CHARACTER}" in each.reason for each in store.mishaps()] == [True]
 
 
 def test_a_file_that_holds_no_results_is_named(tmp_path: Path, store: RequestStore) -> None:

@@ -192,6 +192,13 @@ def test_what_a_server_says_of_itself_is_one_short_line(model: ChatModel, chat_s
     assert len(str(raised.value)) < 400
 
 
+def test_half_a_character_in_what_a_server_says_is_replaced(model: ChatModel, chat_server: FakeServer) -> None:
+    """No store, no file and no terminal takes it."""
+    chat_server.script = lambda number, question: Reply(body=rb'{"error": {"message": "party \ud83d"}}', status=500)
+    with pytest.raises(CallError, match="party \N{REPLACEMENT CHARACTER}"):
+        ask(model)
+
+
 @pytest.mark.parametrize("status", [200, 429])
 def test_headers_in_other_letters_are_no_hindrance(status: int, model: ChatModel, chat_server: FakeServer) -> None:
     """Any byte may stand in a header; it must not end the run."""
@@ -205,8 +212,10 @@ def test_headers_in_other_letters_are_no_hindrance(status: int, model: ChatModel
         assert raised.value.retry_after is None
 
 
-def test_the_wait_that_the_endpoint_asks_for_is_told(model: ChatModel, chat_server: FakeServer) -> None:
-    chat_server.script = lambda number, question: Reply(body=b"{}", status=429, headers={"Retry-After": "7"})
+@pytest.mark.parametrize("status", [200, 429])
+def test_the_wait_that_the_endpoint_asks_for_is_told(status: int, model: ChatModel, chat_server: FakeServer) -> None:
+    error = b'{"error": {"message": "slow down", "code": 429}}'
+    chat_server.script = lambda number, question: Reply(body=error, status=status, headers={"Retry-After": "7"})
     with pytest.raises(CallError) as raised:
         ask(model)
     assert raised.value.retry_after == 7

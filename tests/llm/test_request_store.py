@@ -8,11 +8,15 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from cotpd.core.errors import StoreError
+from cotpd.llm import store_file
 from cotpd.llm.language_model import Answer
 from cotpd.llm.request_store import Kept, Mishap, RequestStore, StoreStatistics
 
@@ -134,13 +138,66 @@ def test_a_damaged_store_is_set_aside_and_salvaged(
         assert store.find("key-0007") == kept(7)
 
 
-def test_a_flipped_letter_in_an_answer_is_never_served(full: Path) -> None:
+@pytest.mark.parametrize(
+    "flipped", [b'{"text": "Answer 71 is', b'{"text": "\xc1nswer 17 is', b'z"text": "Answer 17 is']
+)
+def test_a_flipped_letter_in_an_answer_is_never_served(flipped: bytes, full: Path) -> None:
     """Fault 18: SQLite's own check does not see it."""
     data = full.read_bytes()
-    full.write_bytes(data.replace(b"Answer 17 is", b"Answer 71 is"))
+    full.write_bytes(data.replace(b'{"text": "Answer 17 is', flipped))
     with RequestStore(full) as store:
         assert store.find("key-0017") is None
         assert (store.salvaged, store.num_damaged, found(store)) == (None, 1, NUM_ANSWERS - 1)
+        assert len(list(store)) == NUM_ANSWERS - 1
+        assert store.statistics()[0].answers == NUM_ANSWERS
+        store.add([kept(17)])
+        assert store.find("key-0017") == kept(17)
+
+
+@pytest.mark.parametrize("flipped", [b'z"text": "dull"', b'{"tuxt": "dull"'])
+def test_a_flipped_letter_in_what_was_rejected_is_counted(flipped: bytes, path: Path) -> None:
+    with RequestStore(path) as store:
+        store.add([], [Mishap("key", "dull", Answer("dull"))])
+    path.write_bytes(path.read_bytes().replace(b'{"text": "dull"', flipped))
+    with RequestStore(path) as store:
+        assert (list(store.mishaps()), store.num_damaged) == ([Mishap("key", "dull")], 1)
+
+
+def test_a_damaged_page_is_told_by_who_only_looks(full: Path) -> None:
+    damage(full, "leaf")
+    with RequestStore(full, read_only=True) as store, pytest.raises(StoreError, match=r"cannot be read .* --repair"):
+        list(store)
+
+
+class Interrupted(BaseException):
+    """As a kill: nothing runs after it but what `finally` holds."""
+
+
+@pytest.mark.parametrize("moment", ["salvage", "before", "between"])
+def test_an_interrupted_salvage_is_done_again(moment: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damage(full, "leaf")
+    rename = Path.rename
+
+    def stop(*_: object) -> NoReturn:
+        raise Interrupted
+
+    def rename_or_stop(source: Path, target: Path) -> Path:
+        is_moment = source == full if moment == "before" else target == full
+        return stop() if is_moment else rename(source, target)
+
+    with monkeypatch.context() as patch:
+        if moment == "salvage":
+            patch.setattr(store_file, "salvage", stop)
+        patch.setattr(Path, "rename", rename_or_stop)
+        with pytest.raises(Interrupted):
+            RequestStore(full)
+    with RequestStore(full) as store:
+        assert found(store) >= 350
+    assert sorted(each.name for each in full.parent.iterdir()) == [
+        "requests.sqlite",
+        "requests.sqlite.damaged-1",
+        "requests.sqlite.lock",
+    ]
 
 
 def test_damage_that_comes_while_it_is_open_is_told(full: Path) -> None:
@@ -200,6 +257,50 @@ def test_a_full_disk_loses_nothing_that_was_kept(full: Path) -> None:
     with RequestStore(full) as store:
         assert (store.salvaged, found(store)) == (None, NUM_ANSWERS)
         store.add([kept(1_000)])
+
+
+@pytest.mark.parametrize(
+    ("code", "what"), [(sqlite3.SQLITE_FULL, "disk is full"), (sqlite3.SQLITE_IOERR_SHMSIZE, "disk I/O error")]
+)
+def test_a_disk_that_is_full_is_no_damage(code: int, what: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 17: taken for damaged, a healthy store would be set aside, and all of it paid again."""
+    before = full.read_bytes()
+
+    def fail(path: Path) -> sqlite3.Connection:
+        error = sqlite3.OperationalError(what)
+        error.sqlite_errorcode = code
+        raise error
+
+    monkeypatch.setattr(store_file, "_open", fail)
+    with pytest.raises(StoreError, match=f"cannot be opened .*{what}.*free the disk"):
+        RequestStore(full)
+    assert full.read_bytes() == before
+    assert not list(full.parent.glob("*.damaged-*"))
+
+
+def test_a_store_that_somebody_reads_is_in_use(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", partial(connect, timeout=0))
+    with closing(connect(full)) as reader:
+        reader.execute("BEGIN").execute("SELECT * FROM answers").fetchone()
+        with pytest.raises(StoreError, match=r"cannot be opened [(]database is locked[)]; .*wait for who uses it"):
+            RequestStore(full)
+    with RequestStore(full) as store:
+        assert (store.salvaged, found(store)) == (None, NUM_ANSWERS)
+
+
+def test_a_file_that_may_only_be_read_is_read(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != full)
+    with RequestStore(full) as store, RequestStore(full) as other:
+        assert store.read_only
+        assert found(other) == NUM_ANSWERS
+
+
+def test_a_link_to_a_store_has_its_lock(full: Path) -> None:
+    link = full.with_name("link.sqlite")
+    link.symlink_to(full)
+    with RequestStore(full), pytest.raises(StoreError, match="is writing to it"):
+        RequestStore(link)
 
 
 @pytest.mark.parametrize("is_asked_for", [True, False])

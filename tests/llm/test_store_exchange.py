@@ -39,7 +39,17 @@ def test_what_one_has_paid_for_is_not_replaced(tmp_path: Path) -> None:
         assert store.find("a") == ANSWERS[0]
 
 
-@pytest.mark.parametrize("change", [{"key": 7}, {"answer": "text"}, {"answer": {"text": None}}, {"model": None}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"key": 7},
+        {"answer": "text"},
+        {"answer": {"text": None}},
+        {"model": None},
+        {"key": "half \ud83d"},
+        {"rejected": "half \ud83d"},
+    ],
+)
 def test_other_rows_are_named(change: dict[str, object], tmp_path: Path) -> None:
     row = {"key": "a", "endpoint": "", "model": "", "answer": {"text": "fine"}} | change
     (tmp_path / "odd.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")

@@ -118,9 +118,11 @@ class _Run:
         tell_price((each.request for each in left), self.model, self.store, self.policy)
 
     def ask(self) -> ElicitationReport:
-        """Ask what is open."""
+        """Ask what is open, also where it stands in a batch, which is told."""
         from cotpd.cli.live_display import LiveDisplay
 
+        if num_out := sum(self.store.is_out(each.request_key) for each in self._questions()):
+            typer.echo(f"{num_out:,} questions are out in a batch and are asked and paid again", err=True)
         with LiveDisplay("asking") as display:
             return self._elicit(self.model, display.show)
 

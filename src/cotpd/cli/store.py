@@ -47,7 +47,8 @@ def store(
         if import_:
             typer.echo(f"{import_answers(opened, import_):,} answers taken over", err=True)
         if call_back:
-            typer.echo(f"{opened.call_back(call_back):,} questions of {call_back} may be asked again", err=True)
+            count = opened.call_back(call_back) or opened.call_back(str(Path(call_back).absolute()))
+            typer.echo(f"{count:,} questions of {call_back} may be asked again", err=True)
         if export:
             typer.echo(f"{export}: {export_answers(opened, export):,} answers", err=True)
         _print(opened, as_json=as_json)
@@ -73,8 +74,8 @@ def _statistics(opened: RequestStore) -> tuple[list[dict[str, Any]], dict[str, A
     damaged_before = opened.num_damaged
     for _ in opened:
         pass
-    damaged = opened.num_damaged - damaged_before
     mishaps = sum(1 for _ in opened.mishaps())
+    damaged = opened.num_damaged - damaged_before
     return [asdict(row) for row in opened.statistics()], {
         "mishaps": mishaps,
         "damaged": damaged,

@@ -175,21 +175,32 @@ class _Run:
 
     def _settle(self, calls: Sequence[Call[_Job]]) -> list[Result]:
         """Keep what the calls brought, then tell which requests have an end."""
+        self._keep(calls)
+        results: list[Result] = []
+        for call in calls:
+            if isinstance(call.outcome, Answer):
+                results += self._answered(call.ticket, call.outcome)
+            else:
+                results += self._failed(call, call.outcome)
+        return results
+
+    def _keep(self, calls: Sequence[Call[_Job]]) -> None:
+        """Put on the disk what the calls brought; until it is there, they count as on their way.
+
+        What a recording does not hold is no mishap: nobody was asked, and the question may be out in a batch.
+        """
         kept: list[Kept] = []
         mishaps: list[Mishap] = []
-        results: list[Result] = []
         for call in calls:
             job, outcome = call.ticket, call.outcome
             if isinstance(outcome, Answer):
-                results += self._answered(job, outcome)
                 rejected = job.requests[0].validate(outcome)
                 kept.append(Kept(job.key, self._model.endpoint, self._model.name, outcome, rejected))
                 mishaps += [Mishap(job.key, rejected, outcome)] if rejected else []
-            else:
+            elif not (isinstance(outcome, CallError) and outcome.fault is Fault.UNKNOWN):
                 mishaps.append(Mishap(job.key, str(outcome)))
-                results += self._failed(call, outcome)
         self._store.add(kept, mishaps)
-        return results
+        self._workers.forget(calls)
 
     def _answered(self, job: _Job, answer: Answer) -> list[Result]:
         self._pace.correct(self._spending.end(job.size, answer) - job.size.total)
@@ -241,10 +252,10 @@ class _Run:
         return result
 
     def _drain(self) -> None:
-        """Keep what is still on its way, as far as it comes in time."""
+        """Keep what has come or is still on its way, as far as it comes in time."""
         deadline = monotonic() + self._policy.drain
         while self._workers.num_busy and (left := deadline - monotonic()) > 0:
-            self._settle(self._workers.wait(left))
+            self._keep(self._workers.wait(left))
         self._workers.close()
 
 

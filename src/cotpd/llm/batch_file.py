@@ -15,7 +15,7 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line, read_jsonl, writing
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.chat_request import to_chat
-from cotpd.llm.completion import read_completion
+from cotpd.llm.completion import read_completion, told
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.request_store import Kept, Mishap, RequestStore
 
@@ -61,7 +61,7 @@ def write_batch(requests: Iterable[Request], path: Path, *, source: Source, stor
             body = to_chat(request, model=source.model)
             stream.write(json_line({"custom_id": key, "method": "POST", "url": _URL, "body": body}).encode())
             written.append(key)
-        store.send_out(written, path.name)
+        store.send_out(written, str(path.absolute()))
     return len(written)
 
 
@@ -131,5 +131,5 @@ def _answer(row: dict[str, Any], model: str) -> Answer:
     """The answer in a row. Raises `CallError` for one that expired, failed or holds no completion."""
     response = row.get("response")
     if not isinstance(response, dict) or row.get("error"):
-        raise CallError(f"the batch gave no answer: {str(row.get('error'))[:200]}", Fault.BROKEN)
+        raise CallError(f"the batch gave no answer: {told(str(row.get('error')))}", Fault.BROKEN)
     return read_completion(response.get("body"), model=model)

@@ -74,14 +74,14 @@ class ChatModel:
         import openai
 
         try:
-            content = self._client.chat.completions.with_raw_response.create(**body).content
-            status, wait = 200, None
+            sent = self._client.chat.completions.with_raw_response.create(**body)
+            content, status, headers = sent.content, 200, sent.headers
         except openai.APIStatusError as error:
-            content, status, wait = error.response.content, error.status_code, retry_after(error.response.headers)
+            content, status, headers = error.response.content, error.status_code, error.response.headers
         except openai.APIConnectionError as error:
             raise self._not_reached(error) from None
         try:
-            return read_body(self._masked(content), model=self.name, status=status, wait=wait)
+            return read_body(self._masked(content), model=self.name, status=status, wait=retry_after(headers))
         except CallError as error:
             raise CallError(f"{error} ({self.endpoint})", error.fault, retry_after=error.retry_after) from None
 

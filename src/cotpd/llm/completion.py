@@ -56,8 +56,13 @@ def read_completion(body: object, *, model: str, status: int = 200, wait: float 
         finish_reason="refusal" if refused else _text(choice.get("finish_reason")),
         prompt_tokens=_count(body.get("usage"), "prompt_tokens"),
         completion_tokens=_count(body.get("usage"), "completion_tokens"),
-        model=_told(_text(body.get("model"))) or model,
+        model=told(_text(body.get("model"))) or model,
     )
+
+
+def told(text: str) -> str:
+    """What a server says of itself: on one line, not at length, and without halves of characters."""
+    return _whole(" ".join(text.split())[:_LONGEST_MESSAGE])
 
 
 def _read_error(error: object, model: str, status: int, wait: float | None) -> Answer:
@@ -66,7 +71,7 @@ def _read_error(error: object, model: str, status: int, wait: float | None) -> A
         if known & marks:
             return Answer("", finish_reason=reason, model=model)
     message = error.get("message") if isinstance(error, dict) else error
-    what = f"{model} answered with an error: {_told(str(message))}"
+    what = f"{model} answered with an error: {told(str(message))}"
     if _SPENT & marks:
         raise CallError(f"{what}; fill up the account, then run again", Fault.FINAL)
     code = str(error.get("code")) if isinstance(error, dict) else ""
@@ -117,11 +122,6 @@ def _whole(text: str) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _told(text: str) -> str:
-    """What a server says of itself, on one line and not at length."""
-    return " ".join(text.split())[:_LONGEST_MESSAGE]
 
 
 def _count(usage: object, key: str) -> int:

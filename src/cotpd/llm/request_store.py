@@ -66,7 +66,8 @@ class RequestStore:
     the file cannot be written. A damaged file is set aside and what can be read of it is kept; ``salvaged`` then
     counts its answers, and is None otherwise.
 
-    Raises `StoreError` for a store that another process writes, a newer one, and a file that is none.
+    Raises `StoreError` for a store that another process writes, a newer one, a file that is none, and one that cannot
+    be opened: the disk is full, or somebody reads it.
     """
 
     def __init__(self, path: Path | None = None, *, wait: bool = False, read_only: bool = False) -> None:
@@ -74,6 +75,7 @@ class RequestStore:
         self.path, self.read_only, self.salvaged = path, self._file.read_only, self._file.salvaged
         self.num_damaged = 0
         self._connection = self._file.connection
+        self._connection.text_factory = lambda data: data.decode("utf-8", "replace")
         self._lock = threading.Lock()
         self._synced = -math.inf
 
@@ -114,25 +116,30 @@ class RequestStore:
 
     def batches(self) -> dict[str, int]:
         """The batches that are out and how many of their questions are open."""
-        return dict(self._connection.execute("SELECT batch, COUNT(*) FROM batches GROUP BY batch ORDER BY batch"))
+        return dict(self._rows("SELECT batch, COUNT(*) FROM batches GROUP BY batch ORDER BY batch"))
 
     def __iter__(self) -> Iterator[Kept]:
         """Every whole answer, by key."""
-        for row in self._connection.execute(f"SELECT {_COLUMNS} FROM answers ORDER BY key"):
+        for row in self._rows(f"SELECT {_COLUMNS} FROM answers ORDER BY key"):
             if kept := self._read(row):
                 yield kept
 
     def mishaps(self) -> Iterator[Mishap]:
-        """What was rejected and what failed, in its order."""
-        for key, reason, answer in self._connection.execute("SELECT key, reason, answer FROM mishaps ORDER BY rowid"):
-            yield Mishap(key, reason, _answer(answer) if answer else None)
+        """What was rejected and what failed, in its order; a damaged answer is left out and counts."""
+        for key, reason, text in self._rows("SELECT key, reason, answer FROM mishaps ORDER BY rowid"):
+            try:
+                answer = _answer(text) if text else None
+            except (ValueError, TypeError):
+                answer, self.num_damaged = None, self.num_damaged + 1
+            yield Mishap(key, reason, answer)
 
     def statistics(self) -> list[StoreStatistics]:
-        """One row for each model and endpoint."""
-        tokens = (f"SUM(json_extract(answer, '$.{name}_tokens'))" for name in ("prompt", "completion"))
+        """One row for each model and endpoint; the tokens of damaged answers do not count."""
+        valid = "FILTER (WHERE json_valid(answer))"
+        tokens = (f"IFNULL(SUM(answer ->> '{name}_tokens') {valid}, 0)" for name in ("prompt", "completion"))
         counts = f"""SELECT endpoint, model, COUNT(*), COUNT(rejected), {", ".join(tokens)}
                      FROM answers GROUP BY endpoint, model ORDER BY endpoint, model"""
-        return [StoreStatistics(*row) for row in self._connection.execute(counts)]
+        return [StoreStatistics(*row) for row in self._rows(counts)]
 
     def close(self) -> None:
         """Let go of the file."""
@@ -145,12 +152,20 @@ class RequestStore:
         self.close()
 
     def _select(self, query: str, key: str) -> tuple[Any, ...] | None:
+        with self._reading(), self._lock:
+            row: tuple[Any, ...] | None = self._connection.execute(query, (key,)).fetchone()
+        return row
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        with self._reading():
+            yield from self._connection.execute(query)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
-            with self._lock:
-                row: tuple[Any, ...] | None = self._connection.execute(query, (key,)).fetchone()
+            yield
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: cannot be read ({error}); run `cotpd store --repair`") from error
-        return row
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

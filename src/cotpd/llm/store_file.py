@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cotpd.core.errors import StoreError
 from cotpd.core.files import sync_directory
@@ -30,6 +31,8 @@ _SCHEMA = f"""
     PRAGMA user_version = {_VERSION};
     COMMIT;
 """
+_TELLS_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""What SQLite says of damage, the last of a missing table; a full disk or a busy file is none."""
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _log = logging.getLogger(__name__)
 
@@ -53,10 +56,15 @@ class StoreFile:
 
 def open_store(path: Path | None, *, wait: bool, read_only: bool) -> StoreFile:
     """The store in ``path``, or a new one in memory. Raises `StoreError`, see `RequestStore`."""
+    path = path and path.resolve()
     with ExitStack() as stack:
         if path and not read_only:
-            read_only = not _lock(path, stack, wait=wait)
-        connection, salvaged = _connect(path, read_only=read_only)
+            read_only = not (_is_writable(path) and _lock(path, stack, wait=wait))
+        try:
+            connection, salvaged = _connect(path, read_only=read_only)
+        except (sqlite3.Error, OSError) as error:
+            advice = "free the disk, or wait for who uses it, and run again"
+            raise StoreError(f"{path}: cannot be opened ({error}); {advice}") from error
         stack.enter_context(closing(connection))
         return StoreFile(connection, read_only, salvaged, stack.pop_all())
 
@@ -66,11 +74,19 @@ def _connect(path: Path | None, *, read_only: bool) -> tuple[sqlite3.Connection,
         return _create(":memory:"), None
     if read_only:
         return _open_read_only(path), None
+    if _saved(path).exists():
+        _swap(path)
     if not path.exists() or not path.stat().st_size:
-        return _create(path), None
+        return _begin(path), None
     _refuse_strangers(path)
-    whole = _open_whole(path)
-    return (whole, None) if whole else _rebuild(path)
+    if whole := _open_whole(path):
+        return whole, None
+    num_saved = _rebuild(path)
+    return _open(path), num_saved
+
+
+def _is_writable(path: Path) -> bool:
+    return not path.exists() or os.access(path, os.W_OK)
 
 
 def _lock(path: Path, stack: ExitStack, *, wait: bool) -> bool:
@@ -96,21 +112,30 @@ def _lock(path: Path, stack: ExitStack, *, wait: bool) -> bool:
     return True
 
 
+def _begin(path: Path) -> sqlite3.Connection:
+    _create(path).close()
+    sync_directory(path.parent)
+    return _open(path)
+
+
 def _create(path: Path | str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, check_same_thread=False)
-    connection.executescript(_SCHEMA)
-    _journal(connection)
-    if isinstance(path, Path):
-        sync_directory(path.parent)
-    return connection
+    with ExitStack() as stack:
+        connection = stack.enter_context(closing(sqlite3.connect(path, check_same_thread=False)))
+        connection.executescript(_SCHEMA)
+        stack.pop_all()
+        return connection
 
 
-def _journal(connection: sqlite3.Connection) -> None:
-    """A write-ahead log: a killed process loses nothing of it. Who writes says when it is synced.
+def _open(path: Path) -> sqlite3.Connection:
+    """With a write-ahead log: a killed process loses nothing of it. Who writes says when it is synced.
 
     SQLite before 3.51.3 may corrupt one that several connections write; here the lock lets in one.
     """
-    connection.execute("PRAGMA journal_mode = WAL")
+    with ExitStack() as stack:
+        connection = stack.enter_context(closing(sqlite3.connect(path, check_same_thread=False)))
+        connection.execute("PRAGMA journal_mode = WAL")
+        stack.pop_all()
+        return connection
 
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
@@ -122,6 +147,8 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
         _check_version(connection, path)
     except sqlite3.DatabaseError as error:
         connection.close()
+        if not _is_damage(error):
+            raise
         raise StoreError(f"{path}: damaged ({error}); open it where it can be written, to salvage it") from error
     return connection
 
@@ -139,25 +166,26 @@ def _is_readable(path: Path) -> bool:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         try:
             connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-        except sqlite3.DatabaseError:
-            return False
+        except sqlite3.DatabaseError as error:
+            return not _is_damage(error)
     return True
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    return error.sqlite_errorcode & 0xFF in _TELLS_DAMAGE
 
 
 def _open_whole(path: Path) -> sqlite3.Connection | None:
     """A connection to a store without damage, None for one with. Raises `StoreError` for a newer one."""
-    connection = sqlite3.connect(path, check_same_thread=False)
-    with ExitStack() as stack:
-        stack.enter_context(closing(connection))
-        try:
+    try:
+        with closing(sqlite3.connect(path)) as connection:
             _check_version(connection, path)
             whole = connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-            _journal(connection)
-        except sqlite3.DatabaseError:
-            whole = False
-        if whole:
-            stack.pop_all()
-        return connection if whole else None
+        return _open(path) if whole else None
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        return None
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> None:
@@ -168,18 +196,33 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
 
 
-def _rebuild(path: Path) -> tuple[sqlite3.Connection, int]:
-    """Set a damaged store aside and take over all that can be read of it."""
+def _rebuild(path: Path) -> int:
+    """Take over all that can be read of a damaged store, then set it aside: the number of answers saved."""
+    with TemporaryDirectory(dir=path.parent) as directory:
+        fresh = Path(directory) / path.name
+        with closing(_create(fresh)) as connection:
+            num_saved = salvage(path, connection)
+        fresh.rename(_saved(path))
+    aside = _swap(path)
+    _log.warning("%s was damaged: it is now %s, and %d of its answers were saved", path, aside, num_saved)
+    return num_saved
+
+
+def _saved(path: Path) -> Path:
+    """Where all that was saved of a damaged store waits to take its place."""
+    return path.with_name(f"{path.name}.saved")
+
+
+def _swap(path: Path) -> Path:
+    """Put what was saved in the place of the damaged store; interrupted, the next opening goes on with it."""
     aside = next(name for name in _names_aside(path) if not name.exists())
-    path.rename(aside)
-    for ending in ("-journal", "-wal", "-shm"):
-        rest = path.with_name(path.name + ending)
-        if rest.exists():
-            rest.rename(aside.with_name(aside.name + ending))
-    connection = _create(path)
-    saved = salvage(aside, connection)
-    _log.warning("%s was damaged: it is now %s, and %d of its answers were saved", path, aside, saved)
-    return connection, saved
+    for ending in ("-journal", "-wal", "-shm", ""):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + ending))
+    _saved(path).rename(path)
+    sync_directory(path.parent)
+    return aside
 
 
 def _names_aside(path: Path) -> Iterator[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -42,30 +44,38 @@ class Workers(Generic[Ticket]):
         self._model = model
         self._longest_answer = longest_answer
         self._waiting: SimpleQueue[Call[Ticket] | None] = SimpleQueue()
-        self._finished: SimpleQueue[Call[Ticket]] = SimpleQueue()
+        self._alarm: SimpleQueue[None] = SimpleQueue()
         self._calls: list[Call[Ticket]] = []
         self._num_threads = 0
 
     @property
     def num_busy(self) -> int:
-        """The requests on their way."""
+        """The requests on their way, with those that have ended and are not forgotten."""
         return len(self._calls)
 
     def start(self, ticket: Ticket, request: Request) -> None:
         """Put a request on its way."""
         call = Call(ticket, request)
         self._calls.append(call)
+        self._waiting.put(call)
         if len(self._calls) > self._num_threads:
             self._num_threads += 1
             threading.Thread(target=self._work, daemon=True, name=f"asking-{self._num_threads}").start()
-        self._waiting.put(call)
 
     def wait(self, seconds: float | None) -> list[Call[Ticket]]:
-        """The calls that have ended, none after so many seconds; those that took too long have ended, too."""
+        """The calls that have ended, none after so many seconds or less; those that took too long have ended, too.
+
+        They come again until they are forgotten: whoever is interrupted in between loses none.
+        """
         limits = [_LONGEST_SLEEP if seconds is None else seconds, _LONGEST_SLEEP]
         if self._calls:
             limits.append(min(call.started for call in self._calls) + self._longest_answer - monotonic())
-        return self._take(max(0.0, min(limits))) or self._give_up()
+        return self._ended(0.0) or self._ended(max(0.0, min(limits))) or self._give_up()
+
+    def forget(self, calls: Sequence[Call[Ticket]]) -> None:
+        """No longer wait for these."""
+        gone = {id(call) for call in calls}
+        self._calls = [call for call in self._calls if id(call) not in gone]
 
     def close(self) -> None:
         """Let idle threads go."""
@@ -76,30 +86,20 @@ class Workers(Generic[Ticket]):
         while call := self._waiting.get():
             with call:
                 call.outcome = self._model.answer(call.request)
-            self._finished.put(call)
+            self._alarm.put(None)
 
-    def _take(self, seconds: float) -> list[Call[Ticket]]:
-        """What has ended; a call that was given up is no longer waited for."""
-        ended = []
-        try:
-            ended.append(self._finished.get(timeout=seconds))
+    def _ended(self, seconds: float) -> list[Call[Ticket]]:
+        """What has ended, of those that are waited for."""
+        with suppress(Empty):
+            self._alarm.get(timeout=seconds)
             while True:
-                ended.append(self._finished.get_nowait())
-        except Empty:
-            pass
-        waited_for = {id(call) for call in self._calls}
-        known = [call for call in ended if id(call) in waited_for]
-        self._forget(known)
-        return known
+                self._alarm.get_nowait()
+        return [call for call in self._calls if call.outcome is not None]
 
     def _give_up(self) -> list[Call[Ticket]]:
         oldest = monotonic() - self._longest_answer
         late = [call for call in self._calls if call.started <= oldest]
-        self._forget(late)
+        self.forget(late)
         self._num_threads -= len(late)
         message = f"{self._model.name} gave no answer within {self._longest_answer:,.0f} s"
         return [Call(each.ticket, each.request, each.started, CallError(message, Fault.BROKEN)) for each in late]
-
-    def _forget(self, calls: list[Call[Ticket]]) -> None:
-        gone = {id(call) for call in calls}
-        self._calls = [call for call in self._calls if id(call) not in gone]
