@@ -246,6 +246,18 @@ def test_a_corpus_that_cannot_be_learnt_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_variants_that_are_not_there_are_missed(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    """Else a study of augmentation finds that it does nothing."""
+    origin = Origin(corpus.train[0].id, VariantKind.STYLE, "style.v1", "small")
+    variant = replace(corpus.train[0], id="variant", origin=origin)
+    config = configure(data={"augmentation": {"kinds": ["style", "image"]}})
+    with pytest.raises(DataError, match=r"no variants of kind image, .* `cotpd augment`"):
+        distill(replace(corpus, augmented=(variant,)), config=config, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_stages_train_against_recorded_marginals(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:

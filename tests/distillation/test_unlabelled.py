@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from cotpd.core.config import DataConfig, ExperimentConfig
-from cotpd.core.errors import UsageError
+from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
@@ -46,6 +46,18 @@ def test_no_label_of_an_unlabelled_post_changes_a_run(
         runs.append(load_file(tmp_path / str(number) / "model" / "model.safetensors"))
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
     assert not all(torch.equal(runs[0][name], runs[2][name]) for name in runs[0]), "the posts themselves count"
+
+
+def test_posts_of_which_the_target_knows_nothing_are_refused(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They would be half of each epoch, and teach what a reader of nothing believes."""
+    config = configure(optimisation={"epochs": 1}, data={"unlabelled": ["elsewhere"]})
+    bare = tuple(replace(post, caption=None, knowledge=()) for post in others)
+    with pytest.raises(DataError, match="elsewhere: no post without labels has a caption or knowledge"):
+        distill(replace(corpus, unlabelled=bare), config=config, out=tmp_path / "none")
+    distill(replace(corpus, unlabelled=(*others, *bare[:2])), config=config, out=tmp_path / "some")
+    assert "2 of 14 posts without labels have neither caption nor knowledge" in caplog.text
 
 
 def test_the_task_loss_is_that_of_the_labelled_posts(

@@ -27,6 +27,7 @@ from cotpd.distillation.feed import Feed
 from cotpd.distillation.material import Material
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
+from cotpd.distillation.targets import teaching_view
 from cotpd.distillation.trainer import Trainer
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extractor
@@ -61,6 +62,7 @@ def distill(
     corpus = corpus.with_knowledge(knowledge)
     material = Material.of(corpus, config)
     _check(material, config)
+    _check_variants(corpus, config)
     processes = PartialState()
     is_main = processes.is_main_process
     with processes.main_process_first():
@@ -135,6 +137,33 @@ def _check(material: Material, config: ExperimentConfig) -> None:
         raise DataError(
             "no training post has a caption or knowledge; put captions.jsonl or knowledge.jsonl beside the corpus, "
             "or set objective.target = 'none'",
+            where=str(config.data.path),
+        )
+    if material.unlabelled and _reads_knowledge(config):
+        bare = sum(not (example.caption or example.knowledge) for example in material.unlabelled)
+        if bare == len(material.unlabelled):
+            raise DataError(
+                "no post without labels has a caption or knowledge, and the target reads them; put captions.jsonl or "
+                "knowledge.jsonl beside each corpus of data.unlabelled",
+                where=", ".join(map(str, config.data.unlabelled)) or str(config.data.path),
+            )
+        if bare:
+            told = "%d of %d posts without labels have neither caption nor knowledge, which the target reads"
+            logger.warning(told, bare, len(material.unlabelled))
+
+
+def _reads_knowledge(config: ExperimentConfig) -> bool:
+    """Whether the target reads captions and knowledge."""
+    runs = config.objective.target_runs if config.objective.target == "recorded" else ()
+    return config.objective.target == "knowledge" or ViewKind.KNOWLEDGE in map(teaching_view, runs)
+
+
+def _check_variants(corpus: Corpus, config: ExperimentConfig) -> None:
+    there = {post.origin.kind for post in corpus.augmented if post.origin}
+    if missing := [kind for kind in config.data.augmentation.kinds if kind not in there]:
+        raise DataError(
+            f"augmented.jsonl has no variants of kind {', '.join(missing)}, which data.augmentation.kinds names; make "
+            "them with `cotpd augment`",
             where=str(config.data.path),
         )
 
