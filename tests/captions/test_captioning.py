@@ -163,6 +163,24 @@ def test_a_file_of_something_else_is_an_error(folder: ImageFolder, out: Path) ->
         caption(["a"], folder, Script(), out=out)
 
 
+@pytest.mark.parametrize("said", ['[{"image_id": "a", "text": "mine"}]', "{'a': 'mine'}", "mine", '{"a": 1, "a": 2}'])
+@pytest.mark.parametrize("before", ["", "a line\n", '{"image_id": "b", "text": "kept"}\n'])
+def test_a_last_line_of_something_else_is_not_taken_for_a_torn_one(
+    before: str, said: str, folder: ImageFolder, out: Path
+) -> None:
+    out.write_text(before + said, encoding="utf-8")
+    with pytest.raises(DataError, match=r"captions.jsonl:\d: not a JSON object|expected, found list"):
+        caption(["a"], folder, Script(), out=out)
+    assert out.read_text("utf-8").rstrip("\n") == before + said
+
+
+def test_what_is_torn_stays_in_a_file_of_something_else(folder: ImageFolder, out: Path) -> None:
+    out.write_text('mine:\n{"image_id": "e", "capt', encoding="utf-8")
+    with pytest.raises(DataError, match=r"captions.jsonl:1: not a JSON object"):
+        caption(["a"], folder, Script(), out=out)
+    assert out.read_text("utf-8") == 'mine:\n{"image_id": "e", "capt'
+
+
 def test_progress_is_told_after_every_picture(folder: ImageFolder) -> None:
     seen: list[int] = []
     caption(IDS, folder, Script(), on_progress=lambda report: seen.append(report.num_done))
