@@ -119,6 +119,16 @@ def test_a_changed_image_or_setting_replaces_the_caption(folder: ImageFolder, ou
     assert sorted(row["image_id"] for row in rows(out)) == ["a", "d", "e", "f"]
 
 
+def test_what_has_no_new_outcome_keeps_its_old_one(folder: ImageFolder, out: Path) -> None:
+    """An endpoint that refuses every question must not cost the captions that are there."""
+    caption(IDS, folder, Script(), out=out)
+    silent = Script(settings="2")
+    silent.captions = lambda pictures: (Caption(each.image_id, "new", "script") for each in list(pictures)[:1])  # type: ignore[method-assign]
+    assert caption(IDS, folder, silent, out=out).num_outdated == 4, "a, its twin d, and what cannot be opened"
+    assert {row["image_id"]: row["text"] for row in rows(out)} == {"a": "new", "d": "new", "e": "all is (5, 5, 5)"}
+    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c", "f"}
+
+
 def test_several_captioners_lie_side_by_side(folder: ImageFolder, out: Path) -> None:
     caption(["a"], folder, Script("one"), out=out)
     caption(["a"], folder, Script("two"), out=out)
