@@ -64,7 +64,7 @@ def caption(
     With ``out`` each caption is on the disk as it comes, and what the file holds is not computed again: rows by this
     captioner with the same settings and the same bytes of the image, and all rows that somebody else wrote. Those of
     a changed image or setting are replaced at the end where there is a new outcome. Rows of other captioners stay. To
-    ``ask_again``, what this captioner rejected is forgotten first. Raises `DataError` for a file that holds no captions.
+    ``ask_again``, what this captioner rejected is forgotten first. Raises `DataError` for a file without captions.
     """
     file = CaptionFile(out) if out else None
     if file:
