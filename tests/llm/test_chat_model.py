@@ -349,6 +349,22 @@ def test_the_key_stays_secret(status: int, model: ChatModel, chat_server: FakeSe
     assert model.endpoint in repr(model)
 
 
+def test_a_key_cut_off_in_a_long_message_stays_secret(model: ChatModel, chat_server: FakeServer) -> None:
+    error = json.dumps({"error": {"message": f"{'x' * 190}{KEY}"}}).encode()
+    chat_server.script = lambda number, question: Reply(body=error, status=401)
+    with pytest.raises(LanguageModelError) as raised:
+        ask(model)
+    assert KEY[:8] not in str(raised.value)
+
+
+def test_a_key_that_is_a_word_changes_no_answer(chat_server: FakeServer) -> None:
+    """Local servers take any key."""
+    chat_server.script = lambda number, question: "He would do anything for Messi."
+    with ChatModel("anything-goes", base_url=chat_server.url, api_key="anything") as model:
+        answer = ask(model)
+    assert (answer.text, answer.model) == ("He would do anything for Messi.", "anything-goes")
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "127.0.0.1:9/v1", "ftp://127.0.0.1/v1"])
 def test_an_endpoint_that_is_not_there_is_named(address: str) -> None:
     with (

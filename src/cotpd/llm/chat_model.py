@@ -35,8 +35,9 @@ class ChatModel:
         self, model: str, *, base_url: str | None = None, api_key: str | None = None, timeout: float = 120.0
     ) -> None:
         self.name = model
-        self._key = api_key or os.environ.get("OPENAI_API_KEY", "")
-        self._client = _connect(base_url, self._key, timeout)
+        key = api_key or os.environ.get("OPENAI_API_KEY", "")
+        self._secret = key if len(key) >= _SHORTEST_KEY else ""
+        self._client = _connect(base_url, key, timeout)
         self._close = weakref.finalize(self, self._client.close)
         self._structure = Structure.SCHEMA
         self.endpoint = str(self._client.base_url.copy_with(userinfo=b"", query=None))
@@ -81,7 +82,7 @@ class ChatModel:
         except openai.APIConnectionError as error:
             raise self._not_reached(error) from None
         try:
-            return read_body(self._masked(content), model=self.name, status=status, wait=wait)
+            return read_body(content, model=self.name, status=status, wait=wait, secret=self._secret)
         except CallError as error:
             raise CallError(f"{error} ({self.endpoint})", error.fault, retry_after=error.retry_after) from None
 
@@ -94,9 +95,6 @@ class ChatModel:
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
             return CallError(f"{what}. Does it run, and is this its address?", Fault.ABSENT)
         return CallError(what, Fault.BROKEN)
-
-    def _masked(self, content: bytes) -> bytes:
-        return content.replace(self._key.encode(), b"***") if len(self._key) >= _SHORTEST_KEY else content
 
 
 def _blames_format(error: CallError) -> bool:
