@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -93,6 +94,19 @@ def test_what_decides_the_answer_decides_what_is_asked_again(change: dict[str, A
         model = Counting()
         run([replace(first, **change), *reversed(others), replace(first, about="again")], model, store=store)
         assert [each.about for each in model.asked] == ["Jordan"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"parameters": Parameters(20, temperature=0)}, {"parameters": Parameters(20, temperature=0.0)}),
+        ({"parameters": Parameters(20, top_p=1)}, {"parameters": Parameters(20, top_p=1.0)}),
+        ({"schema": {"type": "object"}}, {"schema": MappingProxyType({"type": "object"})}),
+    ],
+)
+def test_what_is_equal_is_the_same_question(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert request(1, **one) == request(1, **other)
+    assert request(1, **one).key("", "") == request(1, **other).key("", "")
 
 
 def test_another_picture_is_another_question() -> None:
