@@ -119,6 +119,16 @@ def test_a_changed_image_or_setting_replaces_the_caption(folder: ImageFolder, ou
     assert sorted(row["image_id"] for row in rows(out)) == ["a", "d", "e", "f"]
 
 
+def test_what_has_no_new_outcome_keeps_its_old_one(folder: ImageFolder, out: Path) -> None:
+    """An endpoint that refuses every question must not cost the captions that are there."""
+    caption(IDS, folder, Script(), out=out)
+    silent = Script(settings="2")
+    silent.captions = lambda pictures: (Caption(each.image_id, "new", "script") for each in list(pictures)[:1])  # type: ignore[method-assign]
+    assert caption(IDS, folder, silent, out=out).num_outdated == 4, "a, its twin d, and what cannot be opened"
+    assert {row["image_id"]: row["text"] for row in rows(out)} == {"a": "new", "d": "new", "e": "all is (5, 5, 5)"}
+    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c", "f"}
+
+
 def test_several_captioners_lie_side_by_side(folder: ImageFolder, out: Path) -> None:
     caption(["a"], folder, Script("one"), out=out)
     caption(["a"], folder, Script("two"), out=out)
@@ -161,6 +171,24 @@ def test_a_file_of_something_else_is_an_error(folder: ImageFolder, out: Path) ->
     out.write_text('{"image_id": 3.5, "text": 7}\n', encoding="utf-8")
     with pytest.raises(DataError, match=r"captions.jsonl:1: not a row of captions \(image_id"):
         caption(["a"], folder, Script(), out=out)
+
+
+@pytest.mark.parametrize("said", ['[{"image_id": "a", "text": "mine"}]', "{'a': 'mine'}", "mine", '{"a": 1, "a": 2}'])
+@pytest.mark.parametrize("before", ["", "a line\n", '{"image_id": "b", "text": "kept"}\n'])
+def test_a_last_line_of_something_else_is_not_taken_for_a_torn_one(
+    before: str, said: str, folder: ImageFolder, out: Path
+) -> None:
+    out.write_text(before + said, encoding="utf-8")
+    with pytest.raises(DataError, match=r"captions.jsonl:\d: not a JSON object|expected, found list"):
+        caption(["a"], folder, Script(), out=out)
+    assert out.read_text("utf-8").rstrip("\n") == before + said
+
+
+def test_what_is_torn_stays_in_a_file_of_something_else(folder: ImageFolder, out: Path) -> None:
+    out.write_text('mine:\n{"image_id": "e", "capt', encoding="utf-8")
+    with pytest.raises(DataError, match=r"captions.jsonl:1: not a JSON object"):
+        caption(["a"], folder, Script(), out=out)
+    assert out.read_text("utf-8") == 'mine:\n{"image_id": "e", "capt'
 
 
 def test_progress_is_told_after_every_picture(folder: ImageFolder) -> None:

@@ -103,6 +103,34 @@ def test_a_jpeg_of_endless_scans_is_refused_before_it_is_decoded(monkeypatch: py
     assert reason(content[:-2] + last * 101 + content[-2:]) == "too many scans"
 
 
+@pytest.mark.parametrize("disguise", [b"\xff\x01", b"\xff\xf0", b"\xff\x02\xff\xff"])
+def test_no_scan_hides_behind_a_marker_without_length(disguise: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows such a marker is the next one, which is not to be taken for a length of 65,498."""
+    content = encoded(Image.effect_noise((64, 64), 9).convert("RGB"), "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -2]
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
+    assert reason(content[:-2] + disguise + last * 101 + content[-2:]) == "too many scans"
+
+
+def test_no_scan_hides_in_the_header_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A component may be called 0xFF, and its tables 0x11: no marker, and no length after it."""
+    content = encoded(Image.effect_noise((64, 64), 9), "JPEG")
+    at = content.index(b"\xff\xda")
+    scan = b"\xff\xda\0\x08\x01\xff\x11\x01\x3f\0" + bytes(9)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("it was decoded"))
+    assert reason(content[:at] + scan * 101 + content[-2:]) == "too many scans"
+
+
+@pytest.mark.parametrize("before", [b"", b"\xff\xd9", b"\xff\xf0\xff\xff"])
+def test_a_jpeg_of_endless_segments_is_not_even_opened(before: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many take Pillow four times as long."""
+    content = encoded(halves(), "JPEG")
+    segment = b"\xff\xe1\0\x0aExif\0\0II"
+    assert near(picture(content[:2] + segment * 900 + content[2:]).getpixel((5, 10)), RED)
+    monkeypatch.setattr(Image, "open", lambda *arguments, **options: pytest.fail("it was opened"))
+    assert reason(content[:2] + before + segment * 1001 + content[2:]) == "too many segments"
+
+
 def test_a_large_image_is_scaled_and_keeps_its_shape() -> None:
     assert picture(encoded(Image.new("RGB", (4000, 1000), RED), "JPEG")).size == (LONGEST_SIDE, LONGEST_SIDE // 4)
     assert picture(encoded(Image.new("RGB", (1, 9000), RED))).size == (1, LONGEST_SIDE)

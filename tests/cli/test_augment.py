@@ -64,6 +64,19 @@ def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_serve
     }
 
 
+@pytest.mark.parametrize("text", [None, '[{"id": 1}]', "by hand\n"])
+def test_a_file_of_anything_but_variants_is_not_written_over(
+    text: str | None, data: Path, chat_server: Any, cotpd: Cotpd
+) -> None:
+    """The posts themselves for one: they would be lost to as many variants, or to none."""
+    out = data / "train.jsonl" if text is None else data / "mine.jsonl"
+    out.write_text(out.read_text("utf-8") if text is None else text, encoding="utf-8")
+    before = out.read_bytes()
+    ended = cotpd("augment", data, "--model", "small", "--base-url", chat_server.url, "--out", out)
+    assert (ended.code, out.read_bytes(), chat_server.questions) == (2 if text is None else 5, before, [])
+    assert str(out) in ended.err
+
+
 def test_dev_and_test_posts_reach_no_question(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
     chat_server.script = reply
     assert cotpd("augment", data, "--model", "small", "--base-url", chat_server.url).code == 0

@@ -86,10 +86,10 @@ def test_a_rehearsal_tells_what_is_left_to_pay(data: Path, images: Path, chat_se
     arguments = ("caption", data, "--images", images, "--model", "eye", "--base-url", chat_server.url)
     prices = ("--price-in", "1", "--price-out", "1", "--dry-run")
     assert "calls: 2\n" in cotpd(*arguments, *prices).out
-    assert "price, at most: 0.00" in cotpd(*arguments, *prices).out
+    assert "price, with 1,500 tokens a picture: 0.00" in cotpd(*arguments, *prices).out
     cotpd(*arguments, "--split", "train", "--limit", "1", "--out", data / "elsewhere.jsonl")
     assert "calls: 1\n" in cotpd(*arguments, *prices).out
-    assert "price, at most: unknown" in cotpd(*arguments, "--dry-run").out
+    assert "price, with 1,500 tokens a picture: unknown" in cotpd(*arguments, "--dry-run").out
 
 
 def test_a_spent_budget_ends_with_4_and_goes_on_later(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:

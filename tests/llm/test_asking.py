@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from cotpd.llm.progress import Progress
 from cotpd.llm.replaying_model import ReplayingModel
 from cotpd.llm.request_store import RequestStore
 from cotpd.llm.scripted_model import ScriptedModel
+from cotpd.llm.spending import Spending
 from cotpd.llm.workers import Workers
 
 SWIFT = Policy(concurrency=8, delay=0.001, pause=0.001, drain=30.0)
@@ -94,6 +96,19 @@ def test_what_decides_the_answer_decides_what_is_asked_again(change: dict[str, A
         model = Counting()
         run([replace(first, **change), *reversed(others), replace(first, about="again")], model, store=store)
         assert [each.about for each in model.asked] == ["Jordan"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"parameters": Parameters(20, temperature=0)}, {"parameters": Parameters(20, temperature=0.0)}),
+        ({"parameters": Parameters(20, top_p=1)}, {"parameters": Parameters(20, top_p=1.0)}),
+        ({"schema": {"type": "object"}}, {"schema": MappingProxyType({"type": "object"})}),
+    ],
+)
+def test_what_is_equal_is_the_same_question(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert request(1, **one) == request(1, **other)
+    assert request(1, **one).key("", "") == request(1, **other).key("", "")
 
 
 def test_another_picture_is_another_question() -> None:
@@ -391,6 +406,53 @@ def test_a_server_that_tells_no_tokens_is_taken_to_have_cost_the_most() -> None:
     assert (len(seen), seen[-1].prompt_tokens, seen[-1].cost) == (3, 0, None)
 
 
+@pytest.mark.parametrize(("tokens", "num_asked"), [(30_000, 1), (60_000, 2), (120_000, 4)])
+def test_a_budget_holds_when_pictures_take_more_than_was_thought(tokens: int, num_asked: int) -> None:
+    """Some models take 25,501 tokens for one: the first answer tells, and the others wait for it."""
+    asked: list[Sequence[Message]] = []
+
+    def reply(messages: Sequence[Message]) -> Answer:
+        asked.append(messages)
+        return Answer("a field", prompt_tokens=25_501, completion_tokens=10)
+
+    pictures = [Image.of_bytes(bytes([number]), "image/png") for number in range(12)]
+    requests = [request(each, messages=(Message("user", "What?", (each,)),)) for each in pictures]
+    policy = replace(SWIFT, budget=Budget(tokens=tokens))
+    with pytest.raises(BudgetReachedError):
+        list(ask(requests, ScriptedModel(reply, most_at_once=8), policy=policy))
+    assert len(asked) == num_asked
+
+
+def test_without_a_budget_of_tokens_nobody_waits_for_the_first_answer() -> None:
+    together = threading.Barrier(4)
+
+    def reply(messages: Sequence[Message]) -> Answer:
+        together.wait(10)
+        return echo(messages)
+
+    policy = replace(SWIFT, budget=Budget(requests=4))
+    assert len(run([request(number) for number in range(4)], ScriptedModel(reply, most_at_once=4), policy=policy)) == 4
+
+
+@pytest.mark.parametrize("reason", ["too_long", "content_filter"])
+def test_a_question_that_was_refused_unread_leaves_the_cost_known(reason: str) -> None:
+    seen: list[Progress] = []
+    model = ScriptedModel(lambda asked: Answer("", reason) if "Who is 0?" in asked[-1].content else echo(asked))
+    policy = replace(SWIFT, budget=Budget(tokens=100), price=Price(1e6, 1e6))
+    with pytest.raises(BudgetReachedError):
+        list(ask([request(number) for number in range(12)], model, policy=policy, listener=seen.append))
+    assert (seen[-1].asked, seen[-1].cost) == (6, 75.0)
+
+
+def test_a_budget_may_be_for_several_calls() -> None:
+    model, policy = ScriptedModel(lambda messages: "fine"), replace(SWIFT, budget=Budget(tokens=100))
+    spending = Spending(policy)
+    assert len(run([request(1), request(2)], model, policy=policy, spending=spending)) == 2
+    with pytest.raises(BudgetReachedError):
+        run([request(3), request(4)], model, policy=policy, spending=spending)
+    assert spending.attempts == 3
+
+
 def test_progress_counts_everything() -> None:
     seen: list[Progress] = []
     requests = [
@@ -406,6 +468,7 @@ def test_progress_counts_everything() -> None:
     last = seen[-1]
     assert (last.served + last.answered, last.rejected, last.failed, last.done) == (3, 1, 0, 4)
     assert last.served in (1, 2), "the twin is answered with the first, or, if that is over, from the store"
+    assert last.asked == 2, "the twin is no question of its own"
     assert (last.attempts, last.prompt_tokens, last.completion_tokens, last.cost) == (3, 20, 10, 30.0)
     assert [each.done for each in seen] == sorted(each.done for each in seen)
     assert (last.seconds_left(7) or 0) == pytest.approx(3 / last.rate)

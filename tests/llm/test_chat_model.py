@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from cotpd.core.errors import LanguageModelError, MissingExtraError
+from cotpd.core.errors import LanguageModelError, MissingExtraError, UsageError
 from cotpd.llm.bounded_client import MAX_BYTES
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.chat_model import ChatModel
@@ -358,6 +358,22 @@ def test_the_key_stays_secret(status: int, model: ChatModel, chat_server: FakeSe
     assert model.endpoint in repr(model)
 
 
+def test_a_key_cut_off_in_a_long_message_stays_secret(model: ChatModel, chat_server: FakeServer) -> None:
+    error = json.dumps({"error": {"message": f"{'x' * 190}{KEY}"}}).encode()
+    chat_server.script = lambda number, question: Reply(body=error, status=401)
+    with pytest.raises(LanguageModelError) as raised:
+        ask(model)
+    assert KEY[:8] not in str(raised.value)
+
+
+def test_a_key_that_is_a_word_changes_no_answer(chat_server: FakeServer) -> None:
+    """Local servers take any key."""
+    chat_server.script = lambda number, question: "He would do anything for Messi."
+    with ChatModel("anything-goes", base_url=chat_server.url, api_key="anything") as model:
+        answer = ask(model)
+    assert (answer.text, answer.model) == ("He would do anything for Messi.", "anything-goes")
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "127.0.0.1:9/v1", "ftp://127.0.0.1/v1"])
 def test_an_endpoint_that_is_not_there_is_named(address: str) -> None:
     with (
@@ -365,6 +381,42 @@ def test_an_endpoint_that_is_not_there_is_named(address: str) -> None:
         pytest.raises(LanguageModelError, match=r"small at .*127\.0\.0\.1.* gave no answer.*is this its address"),
     ):
         ask(model)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:abc/v1",
+        "http://me:hush/hush@127.0.0.1:80/v1",
+        "http://x\n/v1",
+        "http://.../v1",
+        "http://\ud800/",
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_its_password(address: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read; write http://host:port/v1") as raised:
+        ChatModel("small", base_url=address)
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 1e12, 0.0, -1.0])
+def test_a_time_that_cannot_be_waited_is_refused(timeout: float) -> None:
+    with pytest.raises(UsageError, match="choose more than 0, at most 86,400"):
+        ChatModel("small", base_url="http://127.0.0.1:9/v1", timeout=timeout)
+
+
+@pytest.mark.parametrize("key", ["sk-abcdefgh…", "sk-abc\nsk-def", "sk-abc\0"])
+def test_a_key_that_is_none_is_refused_and_not_told(key: str) -> None:
+    with pytest.raises(UsageError, match="the API key holds what no key does") as raised:
+        ChatModel("small", base_url="http://127.0.0.1:9/v1", api_key=key)
+    assert "sk-" not in str(raised.value)
+
+
+def test_a_key_from_a_file_ends_with_its_line(chat_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\r\n")
+    with ChatModel("small", base_url=chat_server.url) as model:
+        ask(model)
+    assert chat_server.questions[0]["authorization"] == f"Bearer {KEY}"
 
 
 def test_without_the_sdk_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,8 +63,8 @@ def caption(
 
     With ``out`` each caption is on the disk as it comes, and what the file holds is not computed again: rows by this
     captioner with the same settings and the same bytes of the image, and all rows that somebody else wrote. Those of
-    a changed image or setting are replaced at the end. Rows of other captioners stay. To ``ask_again``, what this
-    captioner rejected is forgotten first. Raises `DataError` for a file that holds no captions.
+    a changed image or setting are replaced at the end where there is a new outcome. Rows of other captioners stay. To
+    ``ask_again``, what this captioner rejected is forgotten first. Raises `DataError` for a file without captions.
     """
     file = CaptionFile(out) if out else None
     if file:
@@ -100,6 +100,7 @@ class _Run:
         self._folder, self._id, self._known, self._file = folder, captioner, known, file
         self._said = {key: outcome for outcomes in known.values() for key, outcome in outcomes.items()}
         self._keys: dict[str, str] = {}
+        self._settled: dict[str, str] = {}
         self._waiting: dict[str, list[str]] = {}
 
     def caption(
@@ -115,7 +116,7 @@ class _Run:
             on_progress(self.report)
         on_progress(self.report)
         if self._file:
-            self.report.num_outdated = self._file.drop_outdated(self._id.name, self._keys)
+            self.report.num_outdated = self._file.drop_outdated(self._id.name, self._settled)
 
     def file_to_describe(self, image_id: str) -> ImageFile | None:
         """The file of an image that nothing is known of; every other image is settled."""
@@ -155,7 +156,7 @@ class _Run:
 
     def _settle(self, image_id: str, key: str, outcome: Outcome) -> None:
         outcome = replace(outcome, image_id=image_id)
-        self._keys[image_id], self._said[key] = key, outcome
+        self._settled[image_id], self._said[key] = key, outcome
         if isinstance(outcome, Caption):
             self.report.captions.append(outcome)
         else:

@@ -1,7 +1,7 @@
 """Images that strangers made, found in a folder and opened safely: whatever is wrong with one is a reason.
 
-Only JPEG, PNG, WebP and GIF are opened, told by their content; files over `MAX_BYTES`, `MAX_PIXELS` or `MAX_SCANS` are
-not. Nothing outside the folder is read, nothing is fetched, nothing but a regular file is waited for.
+Only JPEG, PNG, WebP and GIF are opened, told by their content; files over `MAX_BYTES`, `MAX_PIXELS`, `MAX_SEGMENTS` or
+`MAX_SCANS` are not. Nothing outside the folder is read, nothing is fetched, nothing but a regular file is waited for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,8 @@ SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".gif")
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64 * 10**6
+MAX_SEGMENTS = 1_000
+"""Of a JPEG, which commonly has twenty: Pillow takes time by the square of those that hold EXIF."""
 MAX_SCANS = 100
 """Of a progressive JPEG, which commonly has ten: each takes a hundred bytes and goes over all pixels."""
 
@@ -67,9 +68,10 @@ _TURNS = {
     8: Transpose.ROTATE_90,
 }
 """What puts a picture upright, by its EXIF orientation."""
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""Of a segment of JPEG; others stand inside a scan, or fill up."""
-_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
+_SEGMENT = re.compile(rb"\xff[\xc0-\xc7\xc9-\xcf\xd9-\xef\xfe]")
+"""The markers of JPEG before a length, and the one that ends an image; others stand alone, or no decoder knows them."""
+_JPEG = b"\xff\xd8\xff"
+_END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 _WHITE = (255, 255, 255, 255)
 
 
@@ -134,7 +136,8 @@ def open_picture(file: ImageFile) -> Picture:
     """Decode an image: its first frame, turned upright, on white, scaled down.
 
     Raises `UnusableImageError` with a reason: ``not an image`` (none of `FORMATS`, whatever its name says),
-    ``too many pixels`` and ``too many scans`` (a bomb is not even decoded), ``damaged`` (cut off or broken).
+    ``too many pixels``, ``too many segments`` and ``too many scans`` (a bomb is not even decoded), ``damaged`` (cut off
+    or broken).
     """
     try:
         with warnings.catch_warnings():
@@ -179,26 +182,36 @@ def _content(path: Path) -> bytes:
 
 
 def _decode(content: bytes) -> Image.Image:
+    if content.startswith(_JPEG):
+        _refuse_endless(content)
     image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
         raise UnusableImageError("too many pixels")
-    if image.format in ("JPEG", "MPO") and sum(1 for _ in islice(_scans(content), MAX_SCANS + 1)) > MAX_SCANS:
-        raise UnusableImageError("too many scans")
     image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
     image.load()
     return image
 
 
-def _scans(content: bytes) -> Iterator[int]:
-    """Where the scans of a JPEG begin (ITU T.81, B.1.1: a segment tells its length, a scan ends at the next marker)."""
-    at = 0
-    while marker := _MARKER.search(content, at):
-        at, kind = marker.end(), content[marker.end() - 1]
-        if kind == _END_OF_IMAGE:
+def _refuse_endless(content: bytes) -> None:
+    """Raise `UnusableImageError` for a JPEG of too many parts. Pillow looks for the first scan even after an end."""
+    num_scans = 0
+    for num_segments, kind in enumerate(_segments(content), 1):
+        if num_scans and kind == _END_OF_IMAGE:
             return
-        if kind == _START_OF_SCAN:
-            yield at
-        elif kind != _START_OF_IMAGE:
+        num_scans += kind == _START_OF_SCAN
+        if num_scans > MAX_SCANS:
+            raise UnusableImageError("too many scans")
+        if num_segments > MAX_SEGMENTS:
+            raise UnusableImageError("too many segments")
+
+
+def _segments(content: bytes) -> Iterator[int]:
+    """The markers of a JPEG (ITU T.81, B.1.1: a segment tells its length, a scan ends at the next marker)."""
+    at = 0
+    while marker := _SEGMENT.search(content, at):
+        at, kind = marker.end(), content[marker.end() - 1]
+        yield kind
+        if kind != _END_OF_IMAGE:
             at += int.from_bytes(content[at : at + 2], "big")
 
 

@@ -13,7 +13,7 @@ import typer
 from cotpd.cli.asking_report import numbers, outcome, refuse_too_many, summary
 from cotpd.cli.model_options import AskingOptions, ModelOptions
 from cotpd.cli.option_group import with_groups
-from cotpd.core.errors import DataError
+from cotpd.core.errors import DataError, UsageError
 from cotpd.core.records import VariantKind
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def augment(
     kinds = tuple(dict.fromkeys(kind or VariantKind))
     settings = AugmentationSettings(kinds, share, per_post, cap, names_from, images, seed)
     policy, target = asking.policy(is_patient=llm.is_file), out or companion(data, AUGMENTED)
+    _refuse_others(target)
     with llm.open(asking.timeout) as model, asking.open_store(target, only_look=dry_run) as store:
         if dry_run:
             return _rehearse(train, settings, model, Asking(store, policy))
@@ -87,6 +88,15 @@ def augment(
     typer.echo(json.dumps(_to_dict(report)) if as_json else "\n".join(lines))
     advice = f"see {_rejections(target)}, and ask a stronger model"
     refuse_too_many(report.rejected_share, max_rejected, "variants were lost", advice)
+
+
+def _refuse_others(target: Path) -> None:
+    """Raise `UsageError` or `DataError` for a file that holds anything but variants: nobody could make it again."""
+    from cotpd.core.files import read_jsonl
+
+    rows = read_jsonl(target) if target.exists() else ()
+    if any(not row.get("origin") for _, row in rows):
+        raise UsageError(f"{target} holds rows that are no variants and would be lost; name another file with --out")
 
 
 def _rehearse(train: Sequence[Example], settings: AugmentationSettings, model: LanguageModel, asking: Asking) -> None:

@@ -29,16 +29,18 @@ def is_open(request: Request, model: LanguageModel, store: RequestStore, policy:
 
 
 def tell_price(requests: Iterable[Request], model: LanguageModel, store: RequestStore, policy: Policy) -> None:
-    """Print the calls, the tokens and the money that a run is likely to take at most; the same question is one call."""
-    from cotpd.llm.spending import Estimate, estimate
+    """Print the calls, the tokens and the money that a run is likely to take; the same question is one call."""
+    from cotpd.llm.spending import TOKENS_PER_IMAGE, Estimate, estimate
 
     asked = {request.key(model.endpoint, model.name): request for request in requests}
-    sizes = [estimate(request) for request in asked.values() if is_open(request, model, store, policy)]
-    whole, price = sum(sizes, Estimate(0, 0)), policy.price
+    left = [request for request in asked.values() if is_open(request, model, store, policy)]
+    whole, price = sum(map(estimate, left), Estimate(0, 0)), policy.price
+    has_images = any(message.images for request in left for message in request.messages)
+    bound = f"with {TOKENS_PER_IMAGE:,} tokens a picture" if has_images else "at most"
     money = f"{price.of(whole.prompt, whole.completion):,.4f}" if price else "unknown: give --price-in and --price-out"
-    typer.echo(f"calls: {len(sizes):,}")
-    typer.echo(f"tokens, at most: {whole.prompt:,} to read and {whole.completion:,} to write")
-    typer.echo(f"price, at most: {money}")
+    typer.echo(f"calls: {len(left):,}")
+    typer.echo(f"tokens, {bound}: {whole.prompt:,} to read and {whole.completion:,} to write")
+    typer.echo(f"price, {bound}: {money}")
 
 
 def _lines(request: Request) -> Iterator[str]:

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cotpd.core.errors import DataError
 from cotpd.core.files import json_line, read_jsonl, sync_directory
+
+_ROW_START = b'{"'
 
 
 class RowFile:
@@ -18,13 +21,18 @@ class RowFile:
         self.path = path
 
     def mend(self) -> None:
-        """Drop a last line that a kill has torn; end one that is whole."""
+        """Drop a last line that a kill has torn; end one that is whole.
+
+        Raises `DataError`, and changes nothing, where another line is no row or the last one not the beginning of one.
+        """
         data = self.path.read_bytes() if self.path.exists() else b""
         start = data.rfind(b"\n") + 1
-        if start == len(data):
+        last, number = data[start:], data.count(b"\n") + 1
+        if not last:
             return
+        self._refuse_others(number, last)
         with self.path.open("r+b") as stream:
-            if _is_object(data[start:]):
+            if _is_object(last):
                 stream.seek(0, os.SEEK_END)
                 stream.write(b"\n")
             else:
@@ -47,6 +55,14 @@ class RowFile:
             os.fsync(stream.fileno())
         if is_new:
             sync_directory(self.path.parent)
+
+    def _refuse_others(self, number: int, last: bytes) -> None:
+        def refuse(defect: DataError) -> None:
+            if defect.where != f"{self.path}:{number}" or not _ROW_START.startswith(last[:2]):
+                raise defect
+
+        for _ in read_jsonl(self.path, on_defect=refuse):
+            pass
 
 
 def _is_object(data: bytes) -> bool:

@@ -77,10 +77,10 @@ class Asking:
 class ElicitationReport:
     """What became of the questions, in their order: the knowledge, the rejections, and what they cost.
 
-    ``num_asked`` counts the questions put to the model now; the other answers were found. ``failures`` are the
-    reasons of those that stay without an answer: the next run asks them again. ``num_without_caption`` counts the
+    ``num_asked`` counts the questions put to the model now, each once; the other answers were found. ``failures`` are
+    the reasons of those that stay without an answer: the next run asks them again. ``num_without_caption`` counts the
     posts that the multimodality question was not asked about. ``answered_by`` counts what the models called
-    themselves, of those asked now. ``cost`` is None where no price is known.
+    themselves in the answers that came now, also from the store. ``cost`` is None where no price is known.
     """
 
     model: str = ""
@@ -210,7 +210,7 @@ class _Run:
             rejections,
             self._failures,
             num_questions=len(self._asked),
-            num_asked=self._last.done - self._last.served,
+            num_asked=self._last.asked,
             num_without_caption=num_possible - len(self._asked),
             prompt_tokens=self._last.prompt_tokens,
             completion_tokens=self._last.completion_tokens,

@@ -52,17 +52,20 @@ def ask(
     store: RequestStore | None = None,
     policy: Policy | None = None,
     listener: Callable[[Progress], None] | None = None,
+    spending: Spending | None = None,
 ) -> Iterator[Result]:
     """Yield every request with its answer, in the order of completion; what is yielded is in the store.
 
     The same question is asked once, and not at all where the store has an answer to it; each answer, also a stored
     one, is judged by its request. ``requests`` are taken as they are needed. Stopped in any way, also by a caller who
-    takes no more, the run waits a little for what is on its way and keeps it.
+    takes no more, the run waits a little for what is on its way and keeps it. Where one budget is for several calls,
+    ``spending`` takes what each has spent to the next.
 
     Raises `BudgetReachedError`, and `LanguageModelError` or `StoreError` when the run cannot go on.
     """
     with nullcontext(store) if store else RequestStore() as kept:
-        yield from _Run(model, kept, policy or Policy(), listener).results(iter(requests))
+        policy = policy or Policy()
+        yield from _Run(model, kept, policy, listener, spending or Spending(policy)).results(iter(requests))
 
 
 @dataclass(slots=True, eq=False)
@@ -78,11 +81,16 @@ class _Job:
 
 class _Run:
     def __init__(
-        self, model: LanguageModel, store: RequestStore, policy: Policy, listener: Callable[[Progress], None] | None
+        self,
+        model: LanguageModel,
+        store: RequestStore,
+        policy: Policy,
+        listener: Callable[[Progress], None] | None,
+        spending: Spending,
     ) -> None:
         self._model, self._store, self._policy, self._listener = model, store, policy, listener
         self._pace = Pace(policy, model.most_at_once)
-        self._spending = Spending(policy)
+        self._spending = spending
         self._workers: Workers[_Job] = Workers(model, longest_answer=policy.longest_answer)
         self._tally = Tally()
         self._open: dict[str, _Job] = {}
@@ -206,6 +214,7 @@ class _Run:
         self._pace.correct(self._spending.end(job.size, answer) - job.size.total)
         self._pace.succeed()
         del self._open[job.key]
+        self._tally.asked += 1
         ends = [(request, _judged(request, answer)) for request in job.requests]
         num_rejected = sum(isinstance(end, Failure) for _, end in ends)
         self._tally.rejected += num_rejected
@@ -243,6 +252,7 @@ class _Run:
 
     def _ended(self, job: _Job, error: LanguageModelError) -> list[Result]:
         del self._open[job.key]
+        self._tally.asked += 1
         self._tally.failed += len(job.requests)
         return [(request, Failure(str(error))) for request in job.requests]
 

@@ -7,7 +7,7 @@ import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from cotpd.core.errors import MissingExtraError
+from cotpd.core.errors import MissingExtraError, UsageError
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.chat_request import Structure, to_chat
 from cotpd.llm.completion import read_body
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 _SHORTEST_KEY = 8
 """Shorter ones, which local servers are given, are words like any other and no secrets."""
+_LONGEST_TIMEOUT = 86_400.0
 
 
 class ChatModel:
     """The model of this name at ``base_url``: each call is one attempt, without retries and redirects.
 
     ``base_url`` ends in ``/v1``; by default it is ``OPENAI_BASE_URL``, and OpenAI's own without that. ``api_key``: by
-    default ``OPENAI_API_KEY``; local servers need none. ``timeout``: seconds for one answer. Raises
-    `MissingExtraError` without the openai package.
+    default ``OPENAI_API_KEY``; local servers need none. ``timeout``: seconds for one answer, at most a day. Raises
+    `UsageError` for an address, a key or a time that cannot be, and `MissingExtraError` without the openai package.
     """
 
     most_at_once = None
@@ -35,8 +36,9 @@ class ChatModel:
         self, model: str, *, base_url: str | None = None, api_key: str | None = None, timeout: float = 120.0
     ) -> None:
         self.name = model
-        self._key = api_key or os.environ.get("OPENAI_API_KEY", "")
-        self._client = _connect(base_url, self._key, timeout)
+        key = (api_key or os.environ.get("OPENAI_API_KEY", "")).strip()
+        self._secret = key if len(key) >= _SHORTEST_KEY else ""
+        self._client = _connect(base_url, key, timeout)
         self._close = weakref.finalize(self, self._client.close)
         self._structure = Structure.SCHEMA
         self.endpoint = str(self._client.base_url.copy_with(userinfo=b"", query=None))
@@ -81,7 +83,7 @@ class ChatModel:
         except openai.APIConnectionError as error:
             raise self._not_reached(error) from None
         try:
-            return read_body(self._masked(content), model=self.name, status=status, wait=retry_after(headers))
+            return read_body(content, model=self.name, status=status, wait=retry_after(headers), secret=self._secret)
         except CallError as error:
             raise CallError(f"{error} ({self.endpoint})", error.fault, retry_after=error.retry_after) from None
 
@@ -95,9 +97,6 @@ class ChatModel:
             return CallError(f"{what}. Does it run, and is this its address?", Fault.ABSENT)
         return CallError(what, Fault.BROKEN)
 
-    def _masked(self, content: bytes) -> bytes:
-        return content.replace(self._key.encode(), b"***") if len(self._key) >= _SHORTEST_KEY else content
-
 
 def _blames_format(error: CallError) -> bool:
     return any(word in str(error) for word in ("response_format", "json_", "schema"))
@@ -105,10 +104,22 @@ def _blames_format(error: CallError) -> bool:
 
 def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
     try:
+        import httpx2
         import openai
 
         from cotpd.llm.bounded_client import BoundedClient
     except ImportError as error:
         raise MissingExtraError("an endpoint needs the openai package; run: pip install 'cotpd[llm]'") from error
-    client = BoundedClient(timeout)
-    return openai.OpenAI(base_url=base_url, api_key=key or "none", max_retries=0, http_client=client)
+    if not 0 < timeout <= _LONGEST_TIMEOUT:
+        raise UsageError(f"{timeout:g} s is no time for an answer; choose more than 0, at most {_LONGEST_TIMEOUT:,.0f}")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError("the API key holds what no key does, such as a line or a letter beyond ASCII; copy it again")
+    try:
+        client = openai.OpenAI(
+            base_url=base_url, api_key=key or "none", max_retries=0, http_client=BoundedClient(timeout)
+        )
+        client.base_url.host.encode("idna")
+    except (httpx2.InvalidURL, UnicodeError):
+        advice = "write http://host:port/v1, and special characters of a password as %2F"
+        raise UsageError(f"the address of the endpoint cannot be read; {advice}") from None
+    return client

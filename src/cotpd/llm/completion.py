@@ -21,8 +21,11 @@ _LONGEST_MESSAGE = 200
 """Letters of what a server says of itself: a name, or why it failed."""
 
 
-def read_body(content: bytes, *, model: str, status: int = 200, wait: float | None = None) -> Answer:
-    """The answer in what a server sent. Raises `CallError`; ``wait``: the seconds that it asks to wait."""
+def read_body(content: bytes, *, model: str, status: int = 200, wait: float | None = None, secret: str = "") -> Answer:
+    """The answer in what a server sent. Raises `CallError`, in which the ``secret`` that a server repeats is masked.
+
+    ``wait``: the seconds that it asks to wait.
+    """
     try:
         body = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -31,10 +34,12 @@ def read_body(content: bytes, *, model: str, status: int = 200, wait: float | No
         raise _odd(model, "what it sent is no JSON; does the address end in /v1?") from None
     if status != 200 and not (isinstance(body, dict) and body.get("error")):
         raise _failed(f"{model} answered with status {status}", status, wait)
-    return read_completion(body, model=model, status=status, wait=wait)
+    return read_completion(body, model=model, status=status, wait=wait, secret=secret)
 
 
-def read_completion(body: object, *, model: str, status: int = 200, wait: float | None = None) -> Answer:
+def read_completion(
+    body: object, *, model: str, status: int = 200, wait: float | None = None, secret: str = ""
+) -> Answer:
     """The answer in a ``chat.completion`` object.
 
     A question too long for the context is an answer ``too_long``, a filtered one ``content_filter``. Raises
@@ -44,10 +49,10 @@ def read_completion(body: object, *, model: str, status: int = 200, wait: float 
     if not isinstance(body, dict):
         raise _odd(model, f"a JSON object was expected, found {type(body).__name__}")
     if body.get("error"):
-        return _read_error(body["error"], model, status, wait)
+        return _read_error(body["error"], model, status, wait, secret)
     choice = _first_choice(body, model)
     if choice.get("error") or choice.get("finish_reason") == "error":
-        return _read_error(choice.get("error") or "the answer broke off", model, status, wait)
+        return _read_error(choice.get("error") or "the answer broke off", model, status, wait, secret)
     message = _message(choice, model)
     text = _spoken(message.get("content"), model)
     refused = not text and bool(_text(message.get("refusal")))
@@ -65,13 +70,14 @@ def told(text: str) -> str:
     return _whole(" ".join(text.split())[:_LONGEST_MESSAGE])
 
 
-def _read_error(error: object, model: str, status: int, wait: float | None) -> Answer:
+def _read_error(error: object, model: str, status: int, wait: float | None, secret: str) -> Answer:
     marks = {_text(error.get("type")), _text(error.get("code"))} if isinstance(error, dict) else set()
     for reason, known in (("too_long", _TOO_LONG), ("content_filter", _FILTERED)):
         if known & marks:
             return Answer("", finish_reason=reason, model=model)
-    message = error.get("message") if isinstance(error, dict) else error
-    what = f"{model} answered with an error: {told(str(message))}"
+    message = str(error.get("message") if isinstance(error, dict) else error)
+    message = message.replace(secret, "***") if secret else message
+    what = f"{model} answered with an error: {told(message)}"
     if _SPENT & marks:
         raise CallError(f"{what}; fill up the account, then run again", Fault.FINAL)
     code = str(error.get("code")) if isinstance(error, dict) else ""

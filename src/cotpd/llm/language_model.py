@@ -63,6 +63,11 @@ class Parameters:
     top_p: float | None = None
     seed: int | None = None
 
+    def __post_init__(self) -> None:
+        """0 and 0.0 are one temperature, and so one request."""
+        object.__setattr__(self, "temperature", float(self.temperature))
+        object.__setattr__(self, "top_p", None if self.top_p is None else float(self.top_p))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -113,7 +118,7 @@ class Request:
                 for each in self.messages
             ],
             "parameters": asdict(self.parameters),
-            "schema": self.schema,
+            "schema": self.schema and dict(self.schema),
         }
         return hash_text(json.dumps(content, sort_keys=True, separators=(",", ":")))
 

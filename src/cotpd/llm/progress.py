@@ -13,13 +13,15 @@ class Progress:
     """A moment of a run. ``cost`` is None where no price is known; ``seconds`` have passed since it began.
 
     ``served`` counts what a store answered, ``answered`` what the model answered now and was accepted; ``rejected``
-    and ``failed`` are the rest. ``attempts`` counts the calls made, also those that failed.
+    and ``failed`` are the rest. ``asked`` counts the questions that the model answered or failed to answer now, each
+    once however many requests ask it; ``attempts`` counts the calls made, also those that failed.
     """
 
     served: int = 0
     answered: int = 0
     rejected: int = 0
     failed: int = 0
+    asked: int = 0
     attempts: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -50,6 +52,7 @@ class Tally:
     answered: int = 0
     rejected: int = 0
     failed: int = 0
+    asked: int = 0
     began: float = field(default_factory=monotonic)
 
     def progress(self, spending: Spending, *, in_flight: int) -> Progress:
@@ -59,6 +62,7 @@ class Tally:
             self.answered,
             self.rejected,
             self.failed,
+            self.asked,
             attempts=spending.attempts,
             prompt_tokens=spending.prompt_tokens,
             completion_tokens=spending.completion_tokens,

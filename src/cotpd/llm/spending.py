@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cotpd.llm.language_model import Answer, Request
-from cotpd.llm.policy import Budget, Policy
+from cotpd.llm.policy import Policy
 
 _LETTERS_PER_TOKEN = 3
-_TOKENS_PER_IMAGE = 1_500
+TOKENS_PER_IMAGE = 1_500
+"""What many models take for a picture; one of them takes 25,501."""
 _TOKENS_PER_MESSAGE = 8
 
 
@@ -32,16 +33,17 @@ def estimate(request: Request) -> Estimate:
     """Counted high, from letters, pictures and the longest answer: what is reserved before a request is sent."""
     letters = sum(len(each.content.encode("utf-8", "surrogatepass")) for each in request.messages)
     images = sum(len(each.images) for each in request.messages)
-    prompt = letters // _LETTERS_PER_TOKEN + images * _TOKENS_PER_IMAGE + len(request.messages) * _TOKENS_PER_MESSAGE
+    prompt = letters // _LETTERS_PER_TOKEN + images * TOKENS_PER_IMAGE + len(request.messages) * _TOKENS_PER_MESSAGE
     return Estimate(prompt, request.parameters.max_tokens)
 
 
 @dataclass(slots=True)
 class Spending:
-    """Attempts, tokens and money. What is on its way is reserved, so that a budget is never overrun.
+    """Attempts, tokens and money. What is on its way is reserved, so that a budget is not overrun.
 
     ``prompt_tokens`` and ``completion_tokens`` are what the endpoint told. An answer that tells nothing counts in
-    ``guessed`` with its estimate, which the budget believes.
+    ``guessed`` with its estimate, which the budget believes. ``ratio``: the most prompt tokens that a question took,
+    over their estimate, and at least 1; None before the first answer, for which a budget of tokens or money waits.
     """
 
     policy: Policy
@@ -49,6 +51,7 @@ class Spending:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     guessed: Estimate = Estimate(0, 0)
+    ratio: float | None = None
     reserved: list[Estimate] = field(default_factory=list)
 
     @property
@@ -60,12 +63,14 @@ class Spending:
     def allows(self, next_one: Estimate) -> bool:
         """Whether one more attempt stays within the budget, whatever becomes of those on their way."""
         budget, price = self.policy.budget, self.policy.price
-        if budget == Budget():
-            return True
         if budget.requests is not None and self.attempts >= budget.requests:
             return False
+        if budget.tokens is None and budget.money is None:
+            return True
+        if self.ratio is None and self.reserved:
+            return False
         likely = (self.guessed, *self.reserved, next_one)
-        prompt = self.prompt_tokens + sum(each.prompt for each in likely)
+        prompt = self.prompt_tokens + (self.ratio or 1.0) * sum(each.prompt for each in likely)
         completion = self.completion_tokens + sum(each.completion for each in likely)
         if budget.tokens is not None and prompt + completion > budget.tokens:
             return False
@@ -79,11 +84,18 @@ class Spending:
     def end(self, attempt: Estimate, answer: Answer | None) -> int:
         """It is over: the tokens that it took, as far as one knows."""
         self.reserved.remove(attempt)
-        if answer is None:
+        if answer is None or _is_unread(answer):
             return 0
+        self.ratio = max(self.ratio or 1.0, answer.prompt_tokens / max(1, attempt.prompt))
         if not (answer.prompt_tokens or answer.completion_tokens):
             self.guessed = self.guessed + attempt
             return attempt.total
         self.prompt_tokens += answer.prompt_tokens
         self.completion_tokens += answer.completion_tokens
         return answer.prompt_tokens + answer.completion_tokens
+
+
+def _is_unread(answer: Answer) -> bool:
+    """Whether an endpoint refused the question instead of answering it, of which it tells no tokens."""
+    is_refused = answer.finish_reason in ("too_long", "content_filter") and not answer.text
+    return is_refused and not (answer.prompt_tokens or answer.completion_tokens)

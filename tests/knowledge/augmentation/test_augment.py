@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,10 @@ from cotpd.knowledge.augmentation.augment import AugmentationReport, augment, fi
 from cotpd.knowledge.augmentation.drafts import AugmentationSettings, drafts
 from cotpd.knowledge.elicitation import Asking
 from cotpd.llm.language_model import Answer, Message
-from cotpd.llm.policy import Budget, Policy
+from cotpd.llm.policy import Budget, Policy, Price
 from cotpd.llm.request_store import RequestStore
 from cotpd.llm.scripted_model import ScriptedModel
+from cotpd.llm.spending import estimate
 
 STYLE, ENTITY, IMAGE = VariantKind
 PEOPLE, PLACES = ("Kerr", "Messi", "Adele", "Obama"), ("Lima", "Oslo", "Rome", "Paris")
@@ -66,6 +67,17 @@ class Model(ScriptedModel):
             IMAGE: f"rain on {post[-5:]}",
         }
         return replies[kind]
+
+
+class Telling(Model):
+    """Tells how many tokens it has read, by kind of question."""
+
+    def __init__(self, tokens: Mapping[str, int]) -> None:
+        super().__init__()
+        self._tokens = tokens
+
+    def _reply(self, messages: Sequence[Message]) -> Answer:
+        return Answer(str(super()._reply(messages)), prompt_tokens=self._tokens[kind_of(messages[-1].content)])
 
 
 def kind_of(question: str) -> str:
@@ -248,6 +260,24 @@ def test_the_budget_holds_over_both_rounds_of_questions() -> None:
             asking=Asking(policy=Policy(concurrency=1, budget=Budget(requests=6))),
         )
     assert len(model.asked) == 6
+
+
+@pytest.mark.parametrize("tokens", [0, 410])
+def test_what_the_first_round_has_cost_is_not_spent_again(tokens: int) -> None:
+    """Also where the server tells no tokens, and the budget can only believe the estimate."""
+    settings = AugmentationSettings((ENTITY,), names_from="model")
+    first = sum(tokens or estimate(each).total for each in first_requests(TRAIN, settings))
+    model, policy = Telling({ENTITY: tokens, "fact": tokens}), Policy(concurrency=1, budget=Budget(tokens=first + 500))
+    with pytest.raises(BudgetReachedError):
+        augment(TRAIN, model, settings=settings, asking=Asking(policy=policy))
+    assert len(TRAIN) <= len(model.asked) <= len(TRAIN) + 2
+
+
+@pytest.mark.parametrize(("entity", "fact", "cost"), [(10, 20, 120.0), (0, 20, None), (10, 0, None)])
+def test_the_cost_is_that_of_both_rounds_or_unknown(entity: int, fact: int, cost: float | None) -> None:
+    model, settings = Telling({ENTITY: entity, "fact": fact}), AugmentationSettings((ENTITY,), names_from="model")
+    asking = Asking(policy=Policy(price=Price(1e6, 1e6)))
+    assert augment(TRAIN, model, settings=settings, asking=asking).cost == cost
 
 
 def test_hostile_posts_stay_data() -> None:

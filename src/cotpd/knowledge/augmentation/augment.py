@@ -21,9 +21,9 @@ from cotpd.knowledge.augmentation.reading import (
 from cotpd.knowledge.elicitation import Asking
 from cotpd.llm.asking import ask
 from cotpd.llm.language_model import Answer, LanguageModel, Request
-from cotpd.llm.policy import Budget, Policy
 from cotpd.llm.progress import Progress
 from cotpd.llm.request_store import RequestStore
+from cotpd.llm.spending import Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,8 @@ class _Run:
         self._drafts = {draft.id: draft for draft in drafts(train, settings)}
         self._outcomes: dict[str, Example | VariantRejection] = {}
         self._failures: list[str] = []
-        self._spent: list[Progress] = []
+        self._spending = Spending(asking.policy)
+        self._rounds: list[Progress] = []
 
     def answer(self) -> None:
         """Ask for what the model is to write; then, of every post with another name, whether it is possible."""
@@ -125,16 +126,15 @@ class _Run:
         self._refuse_copies()
         self._refuse_leaks(held_out)
         outcomes = [self._outcomes[name] for name in self._drafts if name in self._outcomes]
-        costs = [each.cost for each in self._spent if each.cost is not None]
         return AugmentationReport(
             [each for each in outcomes if isinstance(each, Example)],
             [each for each in outcomes if isinstance(each, VariantRejection)],
             self._failures,
             num_drafts=len(self._drafts),
-            num_asked=sum(each.answered + each.rejected for each in self._spent),
-            prompt_tokens=sum(each.prompt_tokens for each in self._spent),
-            completion_tokens=sum(each.completion_tokens for each in self._spent),
-            cost=sum(costs) if costs else None,
+            num_asked=sum(each.asked for each in self._rounds),
+            prompt_tokens=self._spending.prompt_tokens,
+            completion_tokens=self._spending.completion_tokens,
+            cost=self._spending.cost,
         )
 
     def _renamed_from_corpus(self, names: CorpusNames) -> dict[str, Example]:
@@ -151,15 +151,16 @@ class _Run:
 
     def _ask(self, asked: Sequence[Request]) -> Iterator[tuple[Draft, Answer]]:
         """The usable answers, within what is left of the budget; the others are noted."""
-        self._spent.append(Progress())
+        self._rounds.append(Progress())
 
         def listen(progress: Progress) -> None:
-            self._spent[-1] = progress
+            self._rounds[-1] = progress
             if self._asking.listener:
                 self._asking.listener(progress, len(asked))
 
-        policy = _left(self._asking.policy, self._spent)
-        for request, end in ask(asked, self._model, store=self._store, policy=policy, listener=listen):
+        policy, spending = self._asking.policy, self._spending
+        ends = ask(asked, self._model, store=self._store, policy=policy, listener=listen, spending=spending)
+        for request, end in ends:
             if isinstance(end, Answer):
                 yield request.about, end
             elif end.answer:
@@ -195,17 +196,3 @@ def _rejected(draft: Draft, reason: str, answer: str = "") -> VariantRejection:
 def _content(example: Example) -> tuple[tuple[str, ...], str]:
     imagined = example.caption.text if example.caption and example.caption.captioner == IMAGINED else ""
     return tuple(comparable_words(example.text)), imagined
-
-
-def _left(policy: Policy, spent: Sequence[Progress]) -> Policy:
-    """The policy with what remains of its budget."""
-    budget = policy.budget
-    attempts = sum(each.attempts for each in spent)
-    tokens = sum(each.prompt_tokens + each.completion_tokens for each in spent)
-    money = sum(each.cost or 0.0 for each in spent)
-    left = Budget(
-        None if budget.requests is None else max(0, budget.requests - attempts),
-        None if budget.tokens is None else max(0, budget.tokens - tokens),
-        None if budget.money is None else max(0.0, budget.money - money),
-    )
-    return replace(policy, budget=left)
