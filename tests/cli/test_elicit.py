@@ -37,7 +37,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def reply(question: dict[str, Any]) -> str:
-    return f"It tells {hash_text(question['messages'][-1]['content'])[:6]} of the man."
+    return f"It tells {hash_text(question['messages'][-1]['content'])[:6]} of the wins."
 
 
 def rows(data: Path) -> list[dict[str, str]]:
@@ -181,7 +181,7 @@ def test_another_model_that_answers_is_told(data: Path, chat_server: FakeServer,
     """Fault 11."""
     body = {
         "model": "chea\x1b[2Jper",
-        "choices": [{"message": {"content": "It tells of the man."}, "finish_reason": "stop"}],
+        "choices": [{"message": {"content": "It tells of the wins."}, "finish_reason": "stop"}],
     }
     chat_server.script = lambda number, question: Reply(body=json.dumps(body).encode())
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)

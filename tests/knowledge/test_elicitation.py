@@ -42,7 +42,7 @@ class Model(ScriptedModel):
         self.asked.append(question)
         if "Jordanb" in question:
             return "I'm sorry, I cannot help."
-        return Answer(f"It tells {hash_text(question)[:6]} of them.", prompt_tokens=100, completion_tokens=10)
+        return Answer(f"It tells {hash_text(question)[:6]} of the wins.", prompt_tokens=100, completion_tokens=10)
 
 
 def results(report: ElicitationReport) -> tuple[list[Knowledge], list[Rejection]]:

@@ -87,12 +87,28 @@ def test_another_voice_keeps_names_relations_image_and_caption() -> None:
     assert variant.knowledge == ()
 
 
-def test_another_voice_may_keep_the_tags_of_the_post() -> None:
+@pytest.mark.parametrize(("said", "first"), [("wow @You , Kerr !! #Lima", "wow"), ("# Lima has Kerr", "#")])
+def test_another_voice_may_keep_the_tags_of_the_post(said: str, first: str) -> None:
     """However its corpus splits them."""
     post = Example("p", ("Kerr", "!", "#", "Lima", "@", "you"), (Entity(Span(0, 1), "PER"),))
-    model = Model(lambda kind, question: "wow @You , Kerr !! #Lima")
+    model = Model(lambda kind, question: said)
     report = augment([post], model, settings=AugmentationSettings((STYLE,)))
-    assert [each.words[0] for each in report.variants] == ["wow"]
+    assert [each.words[0] for each in report.variants] == [first]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "text"),
+    [
+        (STYLE, "I can't wait to see Kerr in Lima", "I can ' t wait to see Kerr in Lima"),
+        (STYLE, "**Kerr** in `Lima`", "Kerr in Lima"),
+        (STYLE, 'Sure! **Here is the post:**\n"Kerr in Lima"', "Kerr in Lima"),
+        (ENTITY, "Another person:\nPele", "Pele likes rainy Lima very much0"),
+    ],
+)
+def test_what_is_said_around_a_variant_is_left_out(kind: VariantKind, said: str, text: str) -> None:
+    model = Model(lambda asked, question: said if asked == kind else None)
+    report = augment(TRAIN[:1], model, settings=AugmentationSettings((kind,), names_from="model"))
+    assert [each.text for each in report.variants] == [text]
 
 
 def test_every_variant_names_its_parent_and_how_it_was_made() -> None:
