@@ -79,11 +79,24 @@ def test_a_rehearsal_asks_nothing(data: Path, chat_server: Any, cotpd: Cotpd) ->
     assert (ended.code, chat_server.questions) == (0, [])
     assert "18 variants of 3 posts" in ended.out
     assert "calls: 18" in ended.out
-    assert "price, at most: 0.00" in ended.out
+    assert "price, at most: 0.01" in ended.out
     assert "then at most 6 more calls" in ended.out
     for kind in ("style", "entity", "image"):
         assert f"── {kind}\n" in ended.out
     assert not list(data.glob("augmented*")) + list(data.glob("requests*"))
+
+
+def test_the_price_told_is_that_of_both_rounds_of_questions(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    """With names of the corpus nothing is asked first; what is asked then costs all there is to pay."""
+    chat_server.script = reply
+    arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "entity")
+    arguments += ("--names-from", "corpus", "--price-in", 1000, "--price-out", 1000)
+    told = cotpd(*arguments, "--dry-run").out
+    assert "calls: 0\n" in told
+    assert "and 24 to write" in told
+    assert "then at most 3 more calls" in told
+    most = float(told.partition("price, at most: ")[2].split()[0].replace(",", ""))
+    assert 0 < json.loads(cotpd(*arguments, "--json").out)["cost"] <= most
 
 
 def test_a_rehearsal_after_a_stopped_run_counts_what_is_left(data: Path, chat_server: Any, cotpd: Cotpd) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def show_questions(kinds: Mapping[str, Request]) -> None:
     """Print one question of each kind, under its name."""
     for name, request in kinds.items():
-        typer.echo(f"── {name}")
+        typer.echo(f"── {printable(name)}")
         typer.echo("\n\n".join(_lines(request)) + "\n")
 
 
@@ -28,13 +28,23 @@ def is_open(request: Request, model: LanguageModel, store: RequestStore, policy:
     return kept is None or (policy.ask_again and request.validate(kept.answer) is not None)
 
 
-def tell_price(requests: Iterable[Request], model: LanguageModel, store: RequestStore, policy: Policy) -> None:
-    """Print the calls, the tokens and the money that a run is likely to take at most; the same question is one call."""
+def tell_price(
+    requests: Iterable[Request],
+    model: LanguageModel,
+    store: RequestStore,
+    policy: Policy,
+    *,
+    later: Sequence[Request] = (),
+) -> None:
+    """Print the calls, the tokens and the money that a run is likely to take at most; the same question is one call.
+
+    ``later`` are questions like those that the answers may lead to, each a call of its own: paid, but not counted.
+    """
     from cotpd.llm.spending import Estimate, estimate
 
     asked = {request.key(model.endpoint, model.name): request for request in requests}
     sizes = [estimate(request) for request in asked.values() if is_open(request, model, store, policy)]
-    whole, price = sum(sizes, Estimate(0, 0)), policy.price
+    whole, price = sum(map(estimate, later), sum(sizes, Estimate(0, 0))), policy.price
     money = f"{price.of(whole.prompt, whole.completion):,.4f}" if price else "unknown: give --price-in and --price-out"
     typer.echo(f"calls: {len(sizes):,}")
     typer.echo(f"tokens, at most: {whole.prompt:,} to read and {whole.completion:,} to write")

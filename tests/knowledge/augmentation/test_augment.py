@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,18 @@ def test_near_duplicates_of_dev_and_test_are_refused() -> None:
 def test_volume_is_as_set(settings: dict[str, float], count: int) -> None:
     planned = list(drafts(TRAIN, AugmentationSettings((STYLE,), **settings)))  # type: ignore[arg-type]
     assert len(planned) == len({draft.id for draft in planned}) == count
+
+
+def test_the_seed_chooses_what_a_cap_leaves() -> None:
+    """Else the first posts of a corpus alone would be varied, which often are of one author or day."""
+    train = [made(number % 4) for number in range(40)]
+    train = [replace(post, id=f"p{number}") for number, post in enumerate(train)]
+    drawn = [[each.parent.id for each in drafts(train, AugmentationSettings((STYLE,), cap=5, seed=s))] for s in (1, 2)]
+    assert drawn[0] != drawn[1]
+    order = [post.id for post in train]
+    assert all(ids == sorted(ids, key=order.index) for ids in drawn)
+    twice = list(drafts(train, AugmentationSettings((STYLE,), per_post=2, cap=45)))
+    assert Counter(each.number for each in twice) == {1: 40, 2: 5}
 
 
 def test_a_larger_corpus_keeps_most_choices() -> None:
