@@ -11,6 +11,7 @@ import pytest
 
 from cotpd.core.files import json_line
 from cotpd.corpus.corpus import Corpus
+from cotpd.llm.request_store import RequestStore
 
 Cotpd = Callable[..., Any]
 
@@ -71,6 +72,23 @@ def test_dev_and_test_posts_reach_no_question(data: Path, chat_server: Any, cotp
     assert "Kerr" in asked
     assert "Obama" not in asked
     assert "Pele" not in asked
+
+
+def test_captions_made_while_it_waits_are_carried_on(
+    data: Path, chat_server: Any, cotpd: Cotpd, when_waiting: Callable[[Callable[[], None]], None]
+) -> None:
+    chat_server.script = reply
+    holder = RequestStore(data / "requests.sqlite")
+    captions = [{"example_id": f"train{n}", "captioner": "we", "text": "a stage"} for n in range(3)]
+
+    def finish() -> None:
+        (data / "captions.jsonl").write_text("".join(map(json_line, captions)), encoding="utf-8")
+        holder.close()
+
+    when_waiting(finish)
+    ended = cotpd("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "style", "--wait")
+    assert ended.code == 0
+    assert [post.caption.text for post in Corpus.from_path(data).augmented if post.caption] == ["a stage"] * 3
 
 
 def test_a_rehearsal_asks_nothing(data: Path, chat_server: Any, cotpd: Cotpd) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -141,7 +140,7 @@ def test_a_second_run_is_told_who_holds_the_store(data: Path, chat_server: FakeS
 
 
 def test_captions_made_while_it_waits_are_shown(
-    data: Path, chat_server: FakeServer, cotpd: Cotpd, caplog: pytest.LogCaptureFixture
+    data: Path, chat_server: FakeServer, cotpd: Cotpd, when_waiting: Callable[[Callable[[], None]], None]
 ) -> None:
     """It waits for `cotpd caption`, and without them the model would be asked about posts without a picture."""
     answer_all(chat_server)
@@ -149,17 +148,12 @@ def test_captions_made_while_it_waits_are_shown(
     made = captions.read_bytes()
     captions.unlink()
 
-    def finish(record: logging.LogRecord) -> bool:
-        if "waiting for" in record.msg:
-            captions.write_bytes(made)
-            holder.close()
-        return True
+    def finish() -> None:
+        captions.write_bytes(made)
+        holder.close()
 
-    log = logging.getLogger("cotpd.llm.store_file")
-    caplog.set_level(logging.INFO, log.name)
-    log.addFilter(finish)
+    when_waiting(finish)
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--wait")
-    log.removeFilter(finish)
     assert (ended.code, len(rows(data))) == (0, NUM_QUESTIONS)
     assert not [each for each in chat_server.questions if "(no picture)" in each["messages"][-1]["content"]]
 
