@@ -20,6 +20,7 @@ import pytest
 from cotpd.core.pairs import one_pair_each
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats import mnre
+from cotpd.llm.fake_server import deterministic_reply
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -76,6 +77,7 @@ def _write_pairs(data: Path, folder: Path) -> None:
 def test_the_code_runs(name: str, chat_server: Any) -> None:
     code = "".join(blocks(ROOT / name, "python"))
     assert code, "the document has no code"
+    chat_server.script = deterministic_reply
     exec(compile(code.replace(SERVER, chat_server.url), name, "exec"), {})  # noqa: S102
 
 
@@ -84,6 +86,7 @@ def test_the_code_runs(name: str, chat_server: Any) -> None:
 def test_the_commands_run(name: str, chat_server: Any, cotpd: Callable[..., Any]) -> None:
     said = [words for words in commands(ROOT / name) if words[0] == "cotpd"]
     assert said, "the document has no command"
+    chat_server.script = deterministic_reply
     for _, *arguments in said:
         ended = cotpd(*(chat_server.url if word == SERVER else word for word in arguments))
         assert ended.code == 0, f"{arguments}: {ended.err}"

@@ -11,6 +11,7 @@ import pytest
 
 from cotpd.core.files import json_line
 from cotpd.corpus.corpus import Corpus
+from cotpd.llm.request_store import RequestStore
 
 Cotpd = Callable[..., Any]
 
@@ -86,17 +87,47 @@ def test_dev_and_test_posts_reach_no_question(data: Path, chat_server: Any, cotp
     assert "Pele" not in asked
 
 
+def test_captions_made_while_it_waits_are_carried_on(
+    data: Path, chat_server: Any, cotpd: Cotpd, when_waiting: Callable[[Callable[[], None]], None]
+) -> None:
+    chat_server.script = reply
+    holder = RequestStore(data / "requests.sqlite")
+    captions = [{"example_id": f"train{n}", "captioner": "we", "text": "a stage"} for n in range(3)]
+
+    def finish() -> None:
+        (data / "captions.jsonl").write_text("".join(map(json_line, captions)), encoding="utf-8")
+        holder.close()
+
+    when_waiting(finish)
+    ended = cotpd("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "style", "--wait")
+    assert ended.code == 0
+    assert [post.caption.text for post in Corpus.from_path(data).augmented if post.caption] == ["a stage"] * 3
+
+
 def test_a_rehearsal_asks_nothing(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
     arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--names-from", "model")
     ended = cotpd(*arguments, "--per-post", 2, "--dry-run", "--price-in", 1, "--price-out", 1)
     assert (ended.code, chat_server.questions) == (0, [])
     assert "18 variants of 3 posts" in ended.out
     assert "calls: 18" in ended.out
-    assert "price, at most: 0.00" in ended.out
+    assert "price, at most: 0.01" in ended.out
     assert "then at most 6 more calls" in ended.out
     for kind in ("style", "entity", "image"):
         assert f"── {kind}\n" in ended.out
     assert not list(data.glob("augmented*")) + list(data.glob("requests*"))
+
+
+def test_the_price_told_is_that_of_both_rounds_of_questions(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    """With names of the corpus nothing is asked first; what is asked then costs all there is to pay."""
+    chat_server.script = reply
+    arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "entity")
+    arguments += ("--names-from", "corpus", "--price-in", 1000, "--price-out", 1000)
+    told = cotpd(*arguments, "--dry-run").out
+    assert "calls: 0\n" in told
+    assert "and 24 to write" in told
+    assert "then at most 3 more calls" in told
+    most = float(told.partition("price, at most: ")[2].split()[0].replace(",", ""))
+    assert 0 < json.loads(cotpd(*arguments, "--json").out)["cost"] <= most
 
 
 def test_a_rehearsal_after_a_stopped_run_counts_what_is_left(data: Path, chat_server: Any, cotpd: Cotpd) -> None:

@@ -37,7 +37,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def reply(question: dict[str, Any]) -> str:
-    return f"It tells {hash_text(question['messages'][-1]['content'])[:6]} of the man."
+    return f"It tells {hash_text(question['messages'][-1]['content'])[:6]} of the wins."
 
 
 def rows(data: Path) -> list[dict[str, str]]:
@@ -139,6 +139,25 @@ def test_a_second_run_is_told_who_holds_the_store(data: Path, chat_server: FakeS
     assert f"process {os.getpid()}" in ended.err
 
 
+def test_captions_made_while_it_waits_are_shown(
+    data: Path, chat_server: FakeServer, cotpd: Cotpd, when_waiting: Callable[[Callable[[], None]], None]
+) -> None:
+    """It waits for `cotpd caption`, and without them the model would be asked about posts without a picture."""
+    answer_all(chat_server)
+    captions, holder = data / "captions.jsonl", RequestStore(data / "requests.sqlite")
+    made = captions.read_bytes()
+    captions.unlink()
+
+    def finish() -> None:
+        captions.write_bytes(made)
+        holder.close()
+
+    when_waiting(finish)
+    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--wait")
+    assert (ended.code, len(rows(data))) == (0, NUM_QUESTIONS)
+    assert not [each for each in chat_server.questions if "(no picture)" in each["messages"][-1]["content"]]
+
+
 def test_without_a_home_it_works(
     data: Path, chat_server: FakeServer, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +200,7 @@ def test_another_model_that_answers_is_told(data: Path, chat_server: FakeServer,
     """Fault 11."""
     body = {
         "model": "chea\x1b[2Jper",
-        "choices": [{"message": {"content": "It tells of the man."}, "finish_reason": "stop"}],
+        "choices": [{"message": {"content": "It tells of the wins."}, "finish_reason": "stop"}],
     }
     chat_server.script = lambda number, question: Reply(body=json.dumps(body).encode())
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
@@ -214,6 +233,13 @@ def test_what_an_endpoint_says_steers_no_terminal(
     assert "no way" in shown
     assert "pwned" in shown
     assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+
+
+def test_a_post_id_steers_no_terminal(data: Path, cotpd: Cotpd) -> None:
+    (data / "train.jsonl").write_text(json_line({"id": "p\x1b]0;pwned\x07", "words": ["Jordan"]}), encoding="utf-8")
+    arguments = ("elicit", data, "--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--split", "train")
+    ended = cotpd(*arguments, "--dry-run")
+    assert "── noun.v1, p\ufffd]0;pwned\ufffd\n" in ended.out
 
 
 def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
@@ -305,6 +331,9 @@ def test_grains_splits_and_limit_are_choices(data: Path, chat_server: FakeServer
         (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--price-in", "1"], 2, "--price-out"),
         (["--model", "small", "--max-rejected", "5"], 2, "--max-rejected"),
         (["--model", "small", "--ask-again", "--to-batch", "b.jsonl"], 2, "leave out --ask-again or --to-batch"),
+        (["--model", "small", "--from-batch", "a", "--to-batch", "b"], 2, "leave out --from-batch or --to-batch"),
+        (["--model", "small", "--max-requests", "0", "--to-batch", "b"], 2, "leave out --max-requests, --max-tokens"),
+        (["--model", "small", "--max-cost", "1", "--to-batch", "b"], 2, "a batch file knows no budget"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments: list[str], code: int, message: str, data: Path, cotpd: Cotpd) -> None:

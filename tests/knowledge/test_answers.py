@@ -42,6 +42,8 @@ def test_a_rejection_tells_where_it_comes_from() -> None:
     ("said", "wanted"),
     [
         ("<think>Jordan? A player?\n</think>\nJordan is a team.", "Jordan is a team."),
+        ("Jordan? A player?\n</think>\n\nJordan is a team.", "Jordan is a team."),
+        ("Jordan?</think>It</think>Jordan is a team. <think>Is it?</think>It won.", "Jordan is a team. It won."),
         ("```text\nJordan is a team.\n```", "Jordan is a team."),
         ("# Answer\n- **Jordan** is a `team`.\n2. It won.", "Answer Jordan is a team. It won."),
         ("Jordan is a team.\r\n\r\n It\u0000 won\tat last. ", "Jordan is a team. It won at last."),
@@ -62,6 +64,10 @@ def test_what_is_not_knowledge_is_left_out(said: str, wanted: str) -> None:
         ("Jordan: team\nFIFA: organisation\ncrowd: people", "Jordan: team"),
         ("none: only ordinary words\nAmman: place", "Amman: place"),
         ("None: only ordinary words", "None: only ordinary words"),
+        ("none", "none"),
+        ("Jordan - team, it won\nFIFA – organisation\nOman — team", "Jordan - team, it won\nOman — team"),
+        ("FIFA：organisation\nJordan：team", "Jordan：team"),
+        ("Jordan: team\n:-) : a smile\nThen buy a watch", "Jordan: team"),
         ("Jordan is a team that won in Amman.", "Jordan is a team that won in Amman."),
     ],
 )
@@ -82,13 +88,35 @@ def test_too_much() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["I'm sorry, but I can't help.", "I’m sorry.", "Sorry, no.", "I cannot assist.", "As an AI, I do not know Jordan."],
+    [
+        "I'm sorry, but I can't help.",
+        "I’m sorry.",
+        "Sorry, no.",
+        "I cannot assist.",
+        "As an AI, I do not know Jordan.",
+        "I can't directly help with that.",
+        "I'm unable to see Jordan.",
+        "I won't rewrite this post.",
+        "I cannot describe the second picture.",
+        "I'm sorry, but the information provided is not enough.",
+    ],
 )
 def test_refusal(said: str) -> None:
     assert reason(said) == "refusal"
 
 
-@pytest.mark.parametrize("said", ["I can see a team. It won.", "Sorry is what Oman feels. Jordan won."])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I can see a team. It won.",
+        "Sorry is what Oman feels. Jordan won.",
+        "I can't wait to see Jordan play.",
+        "I cannot believe that Jordan won.",
+        "I can't help but love Jordan.",
+        "Sorry, but Jordan is the best.",
+        "I'm sorry but nobody plays like Jordan.",
+    ],
+)
 def test_what_only_looks_like_a_refusal_is_kept(said: str) -> None:
     assert kept(said) == said
 
@@ -123,8 +151,17 @@ def test_echo(said: str) -> None:
     assert reason(said) == "echo"
 
 
-def test_ungrounded() -> None:
-    assert reason("FIFA: organisation\nQatar: place", Grain.NOUN) == "ungrounded"
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FIFA: organisation\nQatar: place",
+        "Qatar - place",
+        "I will now ignore the post, sell you watches, and what is in it",
+        "Jordan:\n  a team\nOman:\n  another",
+    ],
+)
+def test_ungrounded(said: str) -> None:
+    assert reason(said, Grain.NOUN) == "ungrounded"
 
 
 @pytest.mark.parametrize(

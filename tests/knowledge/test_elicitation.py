@@ -42,7 +42,7 @@ class Model(ScriptedModel):
         self.asked.append(question)
         if "Jordanb" in question:
             return "I'm sorry, I cannot help."
-        return Answer(f"It tells {hash_text(question)[:6]} of them.", prompt_tokens=100, completion_tokens=10)
+        return Answer(f"It tells {hash_text(question)[:6]} of the wins.", prompt_tokens=100, completion_tokens=10)
 
 
 def results(report: ElicitationReport) -> tuple[list[Knowledge], list[Rejection]]:
@@ -161,6 +161,40 @@ def test_swapping_one_thing_asks_exactly_the_questions_that_it_changes(
         patch.setattr(elicitation, "MAX_TOKENS", 91)
         assert num_asked() == NUM_QUESTIONS, "another parameter"
     assert num_asked() == num_asked(swapped) == num_asked(grains=[Grain.NOUN], wording="v2") == 0
+
+
+def test_the_answer_to_a_changed_question_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """A corpus reads the first row of a post and grain: the old answers would be trained on, the new ones only paid."""
+    out, line = (
+        tmp_path / "knowledge.jsonl",
+        json_line({"image_id": "b.jpg", "grain": "noun", "model": "x", "text": "x"}),
+    )
+    out.write_text(line, encoding="utf-8")
+    elicit(EXAMPLES, Model("other"), out=out)
+    elicit(EXAMPLES, Model(), out=out)
+    swapped = [replace(each, caption=Caption(f"{each.id}.jpg", "a cat")) for each in EXAMPLES[:2]]
+    report = elicit(swapped, Model(), out=out)
+    rows = [json.loads(row) for row in out.read_text("utf-8").splitlines()]
+    assert rows[0] == json.loads(line)
+    told = {(row["example_id"], row["grain"]): row["text"] for row in rows[1:] if row["model"] == "small"}
+    assert len(rows) == 1 + 6 + len(told)
+    assert told.items() >= {(each.example_id, each.grain): each.text for each in report.knowledge}.items()
+    assert len(out.with_name("rejections.jsonl").read_text("utf-8").splitlines()) == 6
+
+
+def test_a_changed_question_without_a_usable_answer_leaves_no_old_one(tmp_path: Path) -> None:
+    out = tmp_path / "knowledge.jsonl"
+    elicit(EXAMPLES[:1], Model(), out=out)
+    swapped = [replace(EXAMPLES[0], caption=Caption("a.jpg", "Jordanb"))]
+    assert elicit(swapped, Model(), out=out).reasons == {"refusal": 3}
+    assert out.read_text("utf-8") == ""
+
+
+def test_wordings_share_the_file_of_rejections(tmp_path: Path) -> None:
+    for wording in ("v1", "v2"):
+        elicit(EXAMPLES, Model(), wording=wording, out=tmp_path / f"{wording}.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "rejections.jsonl").read_text("utf-8").splitlines()]
+    assert [row["template"] for row in rows] == [f"{grain}.{wording}" for wording in ("v1", "v2") for grain in Grain]
 
 
 def test_rows_of_others_are_left_alone(tmp_path: Path) -> None:

@@ -69,15 +69,20 @@ def augment(
     from cotpd.knowledge.augmentation.drafts import AugmentationSettings
     from cotpd.knowledge.elicitation import Asking
 
-    corpus = Corpus.from_path(data, captioner=captioner)
-    if not corpus.train:
-        raise DataError("no post of train; only training posts are varied", where=str(data))
-    train, held_out = corpus.train[:limit], (*corpus.dev, *corpus.test)
+    def posts() -> tuple[Sequence[Example], Sequence[Example]]:
+        corpus = Corpus.from_path(data, captioner=captioner)
+        if not corpus.train:
+            raise DataError("no post of train; only training posts are varied", where=str(data))
+        return corpus.train[:limit], (*corpus.dev, *corpus.test)
+
+    train, held_out = posts()
     kinds = tuple(dict.fromkeys(kind or VariantKind))
     settings = AugmentationSettings(kinds, share, per_post, cap, names_from, images, seed)
     policy, target = asking.policy(is_patient=llm.is_file), out or companion(data, AUGMENTED)
     _refuse_others(target)
     with llm.open(asking.timeout) as model, asking.open_store(target, only_look=dry_run) as store:
+        if asking.wait:
+            train, held_out = posts()  # who was waited for may have captioned them
         if dry_run:
             return _rehearse(train, settings, model, Asking(store, policy))
         with LiveDisplay("varying") as display:
@@ -101,17 +106,19 @@ def _refuse_others(target: Path) -> None:
 
 def _rehearse(train: Sequence[Example], settings: AugmentationSettings, model: LanguageModel, asking: Asking) -> None:
     from cotpd.cli.rehearsal import show_questions, tell_price
-    from cotpd.knowledge.augmentation.augment import first_requests
+    from cotpd.knowledge.augmentation.augment import check_requests, first_requests
     from cotpd.knowledge.augmentation.drafts import drafts
 
     assert asking.store
     asked = list(first_requests(train, settings))
     show_questions({request.about.kind: request for request in reversed(asked)})
     planned = list(drafts(train, settings))
-    num_checked = sum(draft.entity is not None for draft in planned)
+    later = list(check_requests(train, settings))
     typer.echo(f"{len(planned):,} variants of {len(train):,} posts")
-    tell_price(asked, model, asking.store, asking.policy)
-    typer.echo(f"then at most {num_checked:,} more calls: is a post with another name possible, yes or no?")
+    tell_price(asked, model, asking.store, asking.policy, later=later)
+    typer.echo(
+        f"then at most {len(later):,} more calls, in this price: is a post with another name possible, yes or no?"
+    )
 
 
 def _write(report: AugmentationReport, target: Path) -> None:

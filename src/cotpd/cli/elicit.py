@@ -73,12 +73,18 @@ def elicit(
     from cotpd.corpus.corpus import Corpus
     from cotpd.corpus.splits import companion
 
-    if to_batch and asking.ask_again:
-        raise UsageError("a batch file asks nothing twice; leave out --ask-again or --to-batch")
+    if to_batch:
+        _refuse_beside_batch(asking, from_batch)
     policy, target = asking.policy(is_patient=llm.is_file), out or companion(data, _file_name(wording))
     choice = {"grains": tuple(dict.fromkeys(grain or Grain)), "wording": wording}
-    examples = Corpus.from_path(data, captioner=captioner).posts(split)[:limit]
+
+    def posts() -> tuple[Example, ...]:
+        return Corpus.from_path(data, captioner=captioner).posts(split)[:limit]
+
+    examples = posts()
     with llm.open(asking.timeout) as model, asking.open_store(target, only_look=dry_run) as store:
+        if asking.wait:
+            examples = posts()  # who was waited for may have captioned them
         run = _Run(examples, choice, model, store, policy, target)
         if dry_run:
             return run.rehearse()
@@ -88,6 +94,16 @@ def elicit(
     typer.echo(json.dumps(_to_dict(report)) if as_json else "\n".join(_summary(report, target)))
     advice = f"see {target.with_name('rejections.jsonl')}, and ask a stronger model"
     refuse_too_many(report.rejected_share, max_rejected, "answers were rejected", advice)
+
+
+def _refuse_beside_batch(asking: AskingOptions, from_batch: Sequence[Path] | None) -> None:
+    """Raise `UsageError` for an option that the writing of a batch file would not heed."""
+    if asking.ask_again:
+        raise UsageError("a batch file asks nothing twice; leave out --ask-again or --to-batch")
+    if from_batch:
+        raise UsageError("read what came back first; leave out --from-batch or --to-batch")
+    if {asking.max_requests, asking.max_tokens, asking.max_cost} != {None}:
+        raise UsageError("a batch file knows no budget; leave out --max-requests, --max-tokens and --max-cost")
 
 
 def _file_name(wording: str) -> str:

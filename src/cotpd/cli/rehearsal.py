@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def show_questions(kinds: Mapping[str, Request]) -> None:
     """Print one question of each kind, under its name."""
     for name, request in kinds.items():
-        typer.echo(f"── {name}")
+        typer.echo(f"── {printable(name)}")
         typer.echo("\n\n".join(_lines(request)) + "\n")
 
 
@@ -28,14 +28,24 @@ def is_open(request: Request, model: LanguageModel, store: RequestStore, policy:
     return kept is None or (policy.ask_again and request.validate(kept.answer) is not None)
 
 
-def tell_price(requests: Iterable[Request], model: LanguageModel, store: RequestStore, policy: Policy) -> None:
-    """Print the calls, the tokens and the money that a run is likely to take; the same question is one call."""
+def tell_price(
+    requests: Iterable[Request],
+    model: LanguageModel,
+    store: RequestStore,
+    policy: Policy,
+    *,
+    later: Sequence[Request] = (),
+) -> None:
+    """Print the calls, the tokens and the money that a run is likely to take; the same question is one call.
+
+    ``later`` are questions like those that the answers may lead to, each a call of its own: paid, but not counted.
+    """
     from cotpd.llm.spending import TOKENS_PER_IMAGE, Estimate, estimate
 
     asked = {request.key(model.endpoint, model.name): request for request in requests}
     left = [request for request in asked.values() if is_open(request, model, store, policy)]
-    whole, price = sum(map(estimate, left), Estimate(0, 0)), policy.price
-    has_images = any(message.images for request in left for message in request.messages)
+    whole, price = sum(map(estimate, [*left, *later]), Estimate(0, 0)), policy.price
+    has_images = any(message.images for request in [*left, *later] for message in request.messages)
     bound = f"with {TOKENS_PER_IMAGE:,} tokens a picture" if has_images else "at most"
     money = f"{price.of(whole.prompt, whole.completion):,.4f}" if price else "unknown: give --price-in and --price-out"
     typer.echo(f"calls: {len(left):,}")

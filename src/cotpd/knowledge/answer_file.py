@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ from cotpd.core.records import Grain, Knowledge, Rejection
 
 REJECTIONS = "rejections.jsonl"
 
+_SAME = ("example_id", "grain", "model")
+_SAME_REJECTION = (*_SAME, "template")
+
 
 class AnswerFile:
     """Knowledge in ``path`` and rejections in ``rejections.jsonl`` beside it, one JSON object a line.
 
-    Every row carries the key of its question (``question``); rows without one come from elsewhere and are left alone,
-    as are those of other questions.
+    Every row carries the key of its question (``question``); rows without one come from elsewhere and are left alone.
+    An answer takes the place of ours to an older question about the same post, grain and model; among rejections, of
+    the same template, too, for the wordings share that file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,11 +40,12 @@ class AnswerFile:
         return answers
 
     def write(self, answers: Mapping[str, Knowledge | Rejection]) -> None:
-        """Put the answers in their order after the rows that are left alone; each file is written whole or not."""
-        kept = {key: answer for key, answer in answers.items() if isinstance(answer, Knowledge)}
-        rejected = {key: answer for key, answer in answers.items() if isinstance(answer, Rejection)}
-        _write(self.path, kept.items(), answers)
-        _write(self.rejections_path, rejected.items(), answers)
+        """Put the answers in their order after the rows that stay; each file is written whole or not."""
+        rows = {key: _row(key, answer) for key, answer in answers.items()}
+        for path, kind, same in ((self.path, Knowledge, _SAME), (self.rejections_path, Rejection, _SAME_REJECTION)):
+            replaced = {_about(row, same) for row in rows.values()}
+            staying = [row for _, row in _rows(path) if not _key(row) or _about(row, same) not in replaced]
+            _write(path, [*staying, *(rows[key] for key, answer in answers.items() if isinstance(answer, kind))])
 
 
 class _Row(BaseModel):
@@ -86,11 +91,14 @@ def _read_row(where: str, row: dict[str, Any], shape: type[_Kept | _Rejected]) -
         raise DataError(f"not an answer of cotpd elicit ({what}); mend or remove the line", where=where) from error
 
 
-def _write(path: Path, answers: Iterable[tuple[str, Knowledge | Rejection]], keys: Container[str]) -> None:
-    left_alone = [row for _, row in _rows(path) if _key(row) not in keys]
-    content = "".join(map(json_line, [*left_alone, *(_row(key, answer) for key, answer in answers)])).encode()
+def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    content = "".join(map(json_line, rows)).encode()
     if content != (path.read_bytes() if path.exists() else b""):
         write_atomic(path, content)
+
+
+def _about(row: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(row.get(field)) for field in fields)
 
 
 def _row(key: str, answer: Knowledge | Rejection) -> dict[str, Any]:

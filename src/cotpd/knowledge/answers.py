@@ -6,7 +6,9 @@ import re
 import unicodedata
 from collections import Counter
 
+from cotpd.core.overlap import comparable_words
 from cotpd.core.records import Grain, Knowledge, Post, Rejection
+from cotpd.knowledge.quality import FUNCTION_WORDS
 from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
 from cotpd.llm.language_model import Answer
 
@@ -14,6 +16,7 @@ NO_NAMES = "none"
 """What the noun template asks for in place of a name when a post has none."""
 
 _LOOP_WORDS, _LOOP_TIMES = 5, 3
+_NAMED = re.compile(r".*?(?=[:：])|.*?(?= [-–—] )")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\W?[A-ZÀ-Þ0-9])")
 
 
@@ -22,7 +25,7 @@ def read_answer(answer: Answer, post: Post, *, grain: Grain, model: str, templat
 
     Reasons of a rejection: ``too long`` (the question did not fit the model), ``filtered``, ``tool call``, ``empty``,
     ``refusal``, ``too much`` (endless), ``cut`` (nothing whole before the token limit), ``echo`` (only the post or its
-    caption again), ``loop``, ``ungrounded`` (no name of a noun answer is in the post).
+    caption again), ``loop``, ``ungrounded`` (a noun answer names nothing of the post).
     """
     try:
         text = _usable_text(answer, post, grain)
@@ -52,7 +55,7 @@ def _whole(parts: list[str], grain: Grain) -> list[str]:
 
 def _without_repetition(parts: list[str], grain: Grain) -> list[str]:
     """Each sentence once; each name of a noun answer once."""
-    keys = [_squeezed(part.partition(":")[0] if grain is Grain.NOUN else part) for part in parts]
+    keys = [_name(part) if grain is Grain.NOUN else _squeezed(part) for part in parts]
     return [part for number, part in enumerate(parts) if keys[number] not in keys[:number]]
 
 
@@ -65,14 +68,26 @@ def _without_echo(parts: list[str], post: Post) -> list[str]:
 
 
 def _grounded(lines: list[str], post: Post) -> list[str]:
-    """The lines whose name is in the post; a line that says there is none only when it is the only one."""
-    text = _squeezed(post.text)
-    kept = [line for line in lines if ":" not in line or _squeezed(line.partition(":")[0]) in text]
-    if not kept and _squeezed(lines[0].partition(":")[0]) == NO_NAMES:
+    """The lines that name something of the post; a line that says there is none only when it is the only one."""
+    kept = [line for line in lines if _is_grounded(line, post)]
+    if not kept and _name(lines[0]) == NO_NAMES:
         return lines[:1]
     if not kept:
         raise UnusableAnswerError("ungrounded")
     return [_unless_looping(line) for line in kept]
+
+
+def _is_grounded(line: str, post: Post) -> bool:
+    """Whether the post has the name of a line, or of a line without one a word that is no function word."""
+    if _NAMED.match(line):
+        return bool(name := _name(line)) and name in _squeezed(post.text)
+    return not FUNCTION_WORDS.issuperset({*comparable_words(line)} & {*comparable_words(post.text)})
+
+
+def _name(line: str) -> str:
+    """What a line explains, squeezed: what comes before a colon or a dash, else all of it."""
+    named = _NAMED.match(line)
+    return _squeezed(named[0] if named else line)
 
 
 def _unless_looping(text: str) -> str:

@@ -32,7 +32,7 @@ class Quality:
     ``words``: of an answer, on average. ``grounding``: the share of a post's names and noun chunks that its answer
     speaks of, on average; chunks are the runs of words between function words and punctuation, names the runs of
     capitalised ones, tags and handles. ``refused``: of all answers, also rejected ones. ``duplicates``: answers
-    that another post has, too. ``diversity``: different pairs of following words over all such pairs.
+    that another one has given before. ``diversity``: different pairs of following words over all such pairs.
     """
 
     answers: int

@@ -20,7 +20,10 @@ WORDINGS = ("v1", "v2", "direct-v1")
 
 _PLACEHOLDERS = frozenset({"post", "caption", "mark"})
 _HEADING = re.compile(rf"^\[({'|'.join(get_args(Role))})\]\n", re.MULTILINE)
-_MARKUP = re.compile(r"<(?=\s*[/|!a-zA-Z])")
+_MARKUP = re.compile(
+    r"<(?=\s*[/|｜!a-zA-Z])|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT)\])"
+)
+"""Delimiters of ours, and the marks of chat formats: ``<|im_end|>``, ``<｜User｜>``, ``[INST]``."""
 
 
 @dataclass(frozen=True, slots=True)

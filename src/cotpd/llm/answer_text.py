@@ -16,14 +16,23 @@ _NO_ANSWER = {
 }
 _LONGEST = 4_000
 """Letters: ten times what any of our questions asks for."""
-_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)
+_THOUGHT = re.compile(r"\A(?:(?!<think>).)*</think>|<think>.*?(?:</think>|\Z)", re.DOTALL)
+"""Also one whose opening tag the chat template has put into the question."""
 _FENCE = re.compile(r"^\s*```\w*\s*$", re.MULTILINE)
 _BULLET = re.compile(r"^\s*(?:[-*•]\s+|\d{1,2}[.)]\s+|#+\s+)")
 _EMPHASIS = re.compile(r"\*\*|__|`")
+_SERVE = (
+    r"(?:help(?! but| myself| \w+ing)|assist|comply|fulfil|provide|answer|respond|do (?:that|this|so)\b|engage|discuss|"
+    r"rewrite|rephrase|generate|create|produce|identify|determine|"
+    r"(?:write|describe|explain|process|access|view|see) (?:\w+ ){0,2}(?:image|picture|photo|person|people|post|tweet))"
+)
+_UNABLE = rf"(?:i (?:can ?not|can't|won't) (?:\w+ly )?{_SERVE}|i(?:'| a)m (?:unable|not able) to)"
 _REFUSAL = re.compile(
-    r"\W*(?:i(?:'| a)?m sorry|sorry,|i (?:can ?not|can't|won't|am unable|apologi[sz]e)|as an ai\b|as a language model)",
+    rf"\W*(?:{_UNABLE}|i apologi[sz]e|as an ai\b|as a language model|"
+    rf"(?:i(?:'| a)?m )?sorry\b(?:\W*(?:no\W*)?$|.*\b(?:{_UNABLE}|as an ai|information|provided|confusion|request)))",
     re.IGNORECASE,
 )
+"""Words of refusal alone, such as "I can't" or "sorry", also begin posts: what is not done must be a service."""
 
 
 class UnusableAnswerError(ValueError):
@@ -51,7 +60,12 @@ def spoken_lines(answer: Answer) -> list[str]:
 
 def without_markdown(line: str) -> str:
     """A line without bullet, number, heading and emphasis."""
-    return " ".join(_EMPHASIS.sub("", _BULLET.sub("", line)).split())
+    return without_emphasis(_BULLET.sub("", line))
+
+
+def without_emphasis(line: str) -> str:
+    """A line in which nothing is bold or code. A first ``#`` stays, which in a post is that of a tag."""
+    return " ".join(_EMPHASIS.sub("", line).split())
 
 
 def _printable(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,12 +100,28 @@ def test_another_voice_keeps_names_relations_image_and_caption() -> None:
     assert variant.knowledge == ()
 
 
-def test_another_voice_may_keep_the_tags_of_the_post() -> None:
+@pytest.mark.parametrize(("said", "first"), [("wow @You , Kerr !! #Lima", "wow"), ("# Lima has Kerr", "#")])
+def test_another_voice_may_keep_the_tags_of_the_post(said: str, first: str) -> None:
     """However its corpus splits them."""
     post = Example("p", ("Kerr", "!", "#", "Lima", "@", "you"), (Entity(Span(0, 1), "PER"),))
-    model = Model(lambda kind, question: "wow @You , Kerr !! #Lima")
+    model = Model(lambda kind, question: said)
     report = augment([post], model, settings=AugmentationSettings((STYLE,)))
-    assert [each.words[0] for each in report.variants] == ["wow"]
+    assert [each.words[0] for each in report.variants] == [first]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "text"),
+    [
+        (STYLE, "I can't wait to see Kerr in Lima", "I can ' t wait to see Kerr in Lima"),
+        (STYLE, "**Kerr** in `Lima`", "Kerr in Lima"),
+        (STYLE, 'Sure! **Here is the post:**\n"Kerr in Lima"', "Kerr in Lima"),
+        (ENTITY, "Another person:\nPele", "Pele likes rainy Lima very much0"),
+    ],
+)
+def test_what_is_said_around_a_variant_is_left_out(kind: VariantKind, said: str, text: str) -> None:
+    model = Model(lambda asked, question: said if asked == kind else None)
+    report = augment(TRAIN[:1], model, settings=AugmentationSettings((kind,), names_from="model"))
+    assert [each.text for each in report.variants] == [text]
 
 
 def test_every_variant_names_its_parent_and_how_it_was_made() -> None:
@@ -221,6 +238,18 @@ def test_near_duplicates_of_dev_and_test_are_refused() -> None:
 def test_volume_is_as_set(settings: dict[str, float], count: int) -> None:
     planned = list(drafts(TRAIN, AugmentationSettings((STYLE,), **settings)))  # type: ignore[arg-type]
     assert len(planned) == len({draft.id for draft in planned}) == count
+
+
+def test_the_seed_chooses_what_a_cap_leaves() -> None:
+    """Else the first posts of a corpus alone would be varied, which often are of one author or day."""
+    train = [made(number % 4) for number in range(40)]
+    train = [replace(post, id=f"p{number}") for number, post in enumerate(train)]
+    drawn = [[each.parent.id for each in drafts(train, AugmentationSettings((STYLE,), cap=5, seed=s))] for s in (1, 2)]
+    assert drawn[0] != drawn[1]
+    order = [post.id for post in train]
+    assert all(ids == sorted(ids, key=order.index) for ids in drawn)
+    twice = list(drafts(train, AugmentationSettings((STYLE,), per_post=2, cap=45)))
+    assert Counter(each.number for each in twice) == {1: 40, 2: 5}
 
 
 def test_a_larger_corpus_keeps_most_choices() -> None:

@@ -88,11 +88,18 @@ def augment(
 
 
 def first_requests(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Request]:
-    """What is asked first; each new name then takes a question whether the post is possible with it."""
+    """What is asked first; each new name then takes one of `check_requests`."""
     names = CorpusNames(train, settings.seed)
     for draft in drafts(train, settings):
         if draft.entity is None or asks_for_name(draft, settings):
             yield request_for(draft, names, seed=settings.seed)
+
+
+def check_requests(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Request]:
+    """The questions whether a post is possible with its new name, while no name is known: about the post as it is."""
+    for draft in drafts(train, settings):
+        if draft.entity is not None:
+            yield request_for_verdict(draft, draft.parent)
 
 
 class _Run:

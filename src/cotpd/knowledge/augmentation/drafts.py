@@ -127,14 +127,13 @@ def drafts(train: Sequence[Example], settings: AugmentationSettings) -> Iterator
     for kind in settings.kinds:
         able = [post for post in train if _can_vary(post, kind, settings)]
         ranked = sorted(able, key=lambda post: hash_text(str(settings.seed), kind, post.id))
-        chosen = {post.id for post in ranked[: round(settings.share * len(able))]}
-        planned = [
-            Draft(post, kind, number, _entity(post, kind, number))
-            for number in range(1, settings.per_post + 1)
-            for post in able
-            if post.id in chosen
-        ]
-        yield from planned[: settings.cap]
+        chosen = ranked[: round(settings.share * len(able))]
+        numbers = range(1, settings.per_post + 1)
+        planned = {*[(number, post.id) for number in numbers for post in chosen][: settings.cap]}
+        for number in numbers:
+            for post in able:
+                if (number, post.id) in planned:
+                    yield Draft(post, kind, number, _entity(post, kind, number))
 
 
 class CorpusNames:

@@ -16,7 +16,7 @@ from cotpd.knowledge.augmentation.projection import (
     replace_name,
     words_in,
 )
-from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
+from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_emphasis, without_markdown
 from cotpd.llm.language_model import Answer, Parameters, Request
 
 IMAGINED = "imagined"
@@ -67,12 +67,12 @@ def read_variant(draft: Draft, answer: Answer, names: CorpusNames) -> Example:
     name, but never of this type), ``holds a name`` (a picture of a name of the post: no captioner would know it), and
     what `project` and `with_name` raise; and `UnusableAnswerError`.
     """
-    lines = spoken_lines(answer)
+    lines = _without_preamble(spoken_lines(answer))
     if answer.finish_reason == "length":
         raise UnusableVariantError("cut")
     match draft.kind:
         case VariantKind.STYLE:
-            words = words_in(" ".join(lines).strip(_QUOTES), names.rule)
+            words = words_in(" ".join(map(without_emphasis, lines)).strip(_QUOTES), names.rule)
             if len(words) > _GROWTH * len(draft.parent.words) + _SLACK:
                 raise UnusableVariantError("too much")
             if _tags(words) - _tags(draft.parent.words):
@@ -105,6 +105,11 @@ def with_name(draft: Draft, name: Sequence[str] | None) -> Example:
     if name_of(name) == name_of(draft.parent.words[old.start : old.end]):
         raise UnusableVariantError("copy")
     return replace(replace_name(draft.parent, old, name), image_id=None)
+
+
+def _without_preamble(lines: list[str]) -> list[str]:
+    """The lines without a first one such as "Here is the post:"."""
+    return lines[1:] if len(lines) > 1 and without_emphasis(lines[0]).endswith(":") else lines
 
 
 def _tags(words: Sequence[str]) -> set[str]:
