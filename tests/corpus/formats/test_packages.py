@@ -86,7 +86,7 @@ def save(path: Path, **columns: Any) -> None:
 
 def test_a_saved_dataset_is_read_with_tags_as_names(tmp_path: Path) -> None:
     save(tmp_path / "train", tokens=[["Anna", "wins"], ["a"]], ner_tags=[["B-PER", "O"], ["O"]], more=[1, 2])
-    save(tmp_path / "validation", tokens=[["Bo"]], ner_tags=[["S-PER"]], id=[7])
+    save(tmp_path / "validation", tokens=[["Bo"]], ner_tags=[["S-PER"]], id=[7], image_id=[""])
     corpus = Corpus.from_path(tmp_path)
     assert corpus.train[0] == Example("train:1", ("Anna", "wins"), (Entity(Span(0, 1), "PER"),))
     assert corpus.dev == (Example("7", ("Bo",), (Entity(Span(0, 1), "PER"),)),)

@@ -74,7 +74,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
         reading.check_row_words(post.tokens, where)
         entities = reading.entities(post.ner_tags, [where] * len(post.ner_tags), scheme)
         name = post.id or f"{path.name}:{where.rpartition(':')[2]}"
-        yield Row(Example(name, tuple(post.tokens), entities, image_id=post.image_id), where)
+        yield Row(Example(name, tuple(post.tokens), entities, image_id=post.image_id or None), where)
 
 
 def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _Post]]:
