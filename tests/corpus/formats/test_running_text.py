@@ -198,6 +198,7 @@ def test_each_line_of_a_brat_document_is_a_post(newline: str, read: Any) -> None
         ("R1\tknows Arg1:T1 Arg2:T9", "bad-span", Severity.ERROR),
         ("T2 PER 7 12 joins", "bad-annotation", Severity.ERROR),
         ("T2\tPER seven 12\tjoins", "bad-annotation", Severity.ERROR),
+        (f"T2\tPER 7 {'9' * 5000}\tjoins", "bad-annotation", Severity.ERROR),
     ],
 )
 def test_what_a_post_cannot_hold_is_named(line: str, kind: str, severity: Severity, read: Any) -> None:

@@ -26,9 +26,7 @@ def flat(entities: Iterable[Entity], where: str, reading: Reading) -> tuple[Enti
     entities = [entity for entity in entities if reading.has_label(entity.label, where)]
     for entity in sorted(dict.fromkeys(entities), key=lambda entity: entity.span.start - entity.span.end):
         span = entity.span
-        rivals = [
-            holders[word] for word in (span.start, span.end - 1) if word in holders
-        ]  # none lies inside: longest first
+        rivals = [holders[word] for word in (span.start, span.end - 1) if word in holders]  # as long as it, or longer
         if not rivals:
             holders.update(dict.fromkeys(range(span.start, span.end), len(kept)))
             kept.append(Entity(span, reading.label(entity.label), orphan=entity.orphan))
