@@ -79,16 +79,18 @@ def test_what_is_no_docbin_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_document_that_spacy_cannot_read_is_an_error_with_its_place(tmp_path: Path) -> None:
-    """spaCy reads a document only when it is asked: an I without a B, a word without its string."""
+    """spaCy reads a document only when it is asked: an I without a B, a type without its string."""
     tokens = pytest.importorskip("spacy.tokens", reason="the extra formats (spacy) is missing")
     from spacy.vocab import Vocab
 
-    docs = [tokens.Doc(Vocab(), words=["ok"]), tokens.Doc(Vocab(), words=["Anna"])]
+    docs = [tokens.Doc(Vocab(), words=["ok"]), tokens.Doc(Vocab(), words=["Anna"]), tokens.Doc(Vocab(), words=["ok"])]
+    for doc, label in zip(docs, ["PER", "LOC", "PER"], strict=True):
+        doc.set_ents([tokens.Span(doc, 0, 1, label=label)])
     packed = tokens.DocBin(docs=docs)
-    packed.strings.discard("Anna")
+    packed.strings.discard("LOC")
     packed.to_disk(tmp_path / "a.spacy")
     found, [defect] = read("spacy_docbin", tmp_path / "a.spacy")
-    assert [example.words for example in found] == [("ok",)]
+    assert [example.words for example in found] == [("ok",), ("ok",)]
     assert (defect.kind, defect.where, defect.severity) == ("unreadable", f"{tmp_path / 'a.spacy'}:2", Severity.ERROR)
 
 
