@@ -122,6 +122,18 @@ def test_variants_are_copied(cotpd: Run, data: Path, tmp_path: Path) -> None:
     assert Corpus.from_path(tmp_path / "out").augmented[0].id == "7~1"
 
 
+def test_what_lies_beside_a_single_file_is_copied(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    assert cotpd("convert", data / "train.txt", tmp_path / "out", "--to", "jsonl").code == 0
+    assert (tmp_path / "out" / "captions.jsonl").read_bytes() == (data / "captions.jsonl").read_bytes()
+
+
+def test_posts_without_a_split_are_not_lost_among_those_with_one(cotpd: Run, tmp_path: Path) -> None:
+    """Written beside the files of the splits, they would never be read again."""
+    (tmp_path / "a.jsonl").write_text('{"words": ["a"], "split": "train"}\n{"words": ["b"]}\n', encoding="utf-8")
+    done = cotpd("convert", tmp_path / "a.jsonl", tmp_path / "out", "--to", "jsonl")
+    assert (done.code, "a.jsonl:2: no split" in done.err, (tmp_path / "out").exists()) == (5, True, False)
+
+
 def test_types_are_renamed_and_tags_repaired(cotpd: Run, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "train.jsonl"
     assert cotpd("convert", data / "train.txt", out, "--label-map", "OTHER=MISC").code == 0

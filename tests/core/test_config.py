@@ -1,10 +1,11 @@
 """A configuration is read, changed, refused and written back."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cotpd.core.config import ExperimentConfig
+from cotpd.core.config import ExperimentConfig, apply_changes
 from cotpd.core.errors import UsageError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -65,3 +66,9 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
         ExperimentConfig.read(tmp_path / "c.toml")
     with pytest.raises(UsageError, match=r"missing\.toml"):
         ExperimentConfig.read(tmp_path / "missing.toml")
+
+
+def test_a_change_nested_too_deep_is_plain_text() -> None:
+    values: dict[str, Any] = {}
+    apply_changes(values, [f"data.path={'[' * 5000}"])
+    assert values == {"data": {"path": "[" * 5000}}

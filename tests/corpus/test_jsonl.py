@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.core.splitting import split_words
@@ -122,6 +123,20 @@ def test_a_broken_row_is_an_error_with_its_place(row: Any, kind: str, tmp_path: 
     found, defects = read({"words": ["ok"]}, row, {"words": ["ok"]}, path=tmp_path / "a.jsonl")
     assert [(d.kind, d.where, d.severity) for d in defects] == [(kind, f"{tmp_path / 'a.jsonl'}:2", Severity.ERROR)]
     assert len(found) >= 2, "the rows around it are kept"
+
+
+def test_a_value_nested_too_deep_is_an_error_with_its_place() -> None:
+    """JSON is read a little deeper than it is written."""
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    defects: list[Defect] = []
+    assert Reading(defects.append).fitting({"words": nested}, "a.jsonl:1", _Words) is None
+    assert [(d.kind, d.where, d.severity) for d in defects] == [("bad-row", "a.jsonl:1", Severity.ERROR)]
+
+
+class _Words(BaseModel):
+    words: list[str]
 
 
 @pytest.mark.parametrize(

@@ -55,3 +55,8 @@ def test_both_tokenisations_give_the_same_example() -> None:
 def test_two_entities_are_never_joined() -> None:
     post = Example("1", ("#", "Ajax"), (Entity(Span(0, 1), "A"), Entity(Span(1, 2), "B")))
     assert normalise(post) == post
+
+
+def test_the_arguments_of_a_relation_are_never_joined() -> None:
+    post = Example("1", ("#", "Ajax"), relations=(Relation(Span(0, 1), Span(1, 2), "r"),))
+    assert normalise(post) == post

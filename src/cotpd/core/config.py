@@ -294,7 +294,7 @@ def _value(text: str) -> Any:
     for parse in (json.loads, lambda value: tomllib.loads(f"v = {value}")["v"]):
         try:
             return parse(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     return text
 

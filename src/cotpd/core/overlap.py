@@ -2,7 +2,8 @@
 
 Texts are compared by their letters and digits (NFKC, case folded, links left out): their similarity is the Jaccard
 index of their sets of three following words. The search is exact all the same: two sets that are similar enough share
-one of their rarest members, so only those that do are compared (prefix filtering).
+one of their rarest members (prefix filtering), and enough of them stand behind the first one (positional filtering),
+so only those that do are compared.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cotpd.core.records import Example
@@ -20,6 +21,9 @@ SHINGLE = 3
 """Words of a shingle; a text with fewer is one shingle."""
 
 Shingles = frozenset[tuple[str, ...]]
+
+_Holders = defaultdict[tuple[str, ...], defaultdict[tuple[int, int], list[Shingles]]]
+"""The sets that hold a shingle among their rarest, by their size and its place there."""
 
 _LINK = re.compile(r"https?://\S+")
 
@@ -43,13 +47,14 @@ def similar_texts(first: Sequence[Example], second: Sequence[Example], *, thresh
         known.setdefault(shingles(example), number)
     asked = [shingles(example) for example in second]
     frequency = Counter(shingle for members in {*known, *asked} for shingle in members)
-    holders: defaultdict[tuple[str, ...], list[Shingles]] = defaultdict(list)
+    holders: _Holders = defaultdict(lambda: defaultdict(list))
     for members in known:
-        for shingle in _rarest(members, frequency, threshold):
-            holders[shingle].append(members)
+        for place, shingle in enumerate(_rarest(members, frequency, threshold)):
+            holders[shingle][len(members), place].append(members)
     nearest: dict[Shingles, tuple[float, int]] = {}
     for members in {*asked}:
-        candidates = {other for shingle in _rarest(members, frequency, threshold) for other in holders[shingle]}
+        rarest = _rarest(members, frequency, threshold)
+        candidates = {*_candidates(rarest, len(members), holders, threshold)}
         scored = ((jaccard(other, members), -known[other]) for other in candidates)
         nearest[members] = max(scored, default=(0.0, 0))
     matches = ((nearest[members], number) for number, members in enumerate(asked))
@@ -81,7 +86,17 @@ def comparable_words(text: str) -> list[str]:
 
 def jaccard(first: Shingles, second: Shingles) -> float:
     """The share of their members that two sets have in common; 0 of two empty ones."""
-    return len(first & second) / max(1, len(first | second))
+    shared = len(first & second)
+    return shared / max(1, len(first) + len(second) - shared)
+
+
+def _candidates(rarest: list[tuple[str, ...]], size: int, holders: _Holders, threshold: float) -> Iterator[Shingles]:
+    """The sets that may be similar enough to one of so many members: a first shared member leaves enough behind it."""
+    for place, shingle in enumerate(rarest):
+        for (other_size, other_place), others in holders.get(shingle, {}).items():
+            needed = threshold / (1 + threshold) * (size + other_size) - 1e-9
+            if min(size - place, other_size - other_place) >= needed:
+                yield from others
 
 
 def _rarest(members: Shingles, frequency: Counter[tuple[str, ...]], threshold: float) -> list[tuple[str, ...]]:

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cotpd.core.errors import UsageError
+from cotpd.core.errors import DataError, UsageError
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats import FORMATS, brat, named_format
 from cotpd.corpus.formats.row import Reading
-from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, UNSPLIT
+from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, UNSPLIT, companion
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,15 @@ def convert(
 
     Several splits become files of a directory, named as those of the source; captions, knowledge and variants that lie
     beside the source are copied there. It is written whole or not at all. What reading leaves out goes to ``reading``
-    as defects. Raises `DataError` for what cannot be read or written, `UsageError` when ``target`` exists, cannot hold
+    as defects. Raises `DataError` for what cannot be read or written or has no split
+    where other posts have one, `UsageError` when ``target`` exists, cannot hold
     several splits or tells no format.
     """
     chosen = named_format(to or _told_format(target))
     _refuse_taken([target, target.with_suffix(brat.ANNOTATIONS)] if chosen is FORMATS["brat"] else [target])
     corpus = Corpus.read(source, reading)
+    if corpus.unsplit and len(corpus.splits) > 1:
+        raise DataError("no split, which other posts have; files hold one split each", where=corpus.places[UNSPLIT][0])
     is_file = target.suffix in {form.suffix for form in FORMATS.values()} - {""}
     if is_file and len(corpus.splits) > 1:
         splits = ", ".join(corpus.splits)
@@ -77,8 +80,7 @@ def convert(
         for split, posts in drawn.items():
             name = f"{_stem(corpus, split)}{chosen.suffix}"
             done[split] = Written(target / name, len(posts), dict(chosen.write(folder / name, posts)))
-        if source.is_dir():
-            _copy_companions(source, folder)
+        _copy_companions(source, folder)
     return done
 
 
@@ -120,5 +122,6 @@ def _stem(corpus: Corpus, split: str) -> str:
 
 def _copy_companions(source: Path, target: Path) -> None:
     for name in (CAPTIONS, KNOWLEDGE, AUGMENTED):
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
+        file = companion(source, name)
+        if file.is_file() and file != source:
+            shutil.copyfile(file, target / name)

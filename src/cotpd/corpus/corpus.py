@@ -22,7 +22,17 @@ from cotpd.corpus.defects import Defect, Strict
 from cotpd.corpus.formats import jsonl, read_rows
 from cotpd.corpus.formats.row import Reading, Row
 from cotpd.corpus.normalisation import normalise
-from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, SPLITS, UNSPLIT, companion, named_split, split_files
+from cotpd.corpus.splits import (
+    AUGMENTED,
+    CAPTIONS,
+    KNOWLEDGE,
+    SPLITS,
+    UNSPLIT,
+    companion,
+    ignored_files,
+    named_split,
+    split_files,
+)
 from cotpd.corpus.statistics import Statistics, count
 
 
@@ -80,6 +90,8 @@ class Corpus:
     ) -> Corpus:
         """As `from_path`, telling every defect to ``reading``. Raises `DataError` when no post can be read at all."""
         sources = split_files(path)
+        for file in ignored_files(path, sources.values()):
+            reading.warn("ignored-file", str(file), "not read: no split in its name, or another file of that split")
         splits: dict[str, list[Row]] = {split: [] for split in (*SPLITS, UNSPLIT)}
         for split, file in sources.items():
             rows = list(read_rows(file, reading))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from cotpd.core.errors import DataError
@@ -38,7 +39,7 @@ def split_files(path: Path) -> dict[str, Path]:
         raise DataError("no such file or directory; check the path", where=str(path))
     if not all(named_split(file.name) for file in path.glob(f"*{ANNOTATIONS}")):
         return {UNSPLIT: path}
-    candidates = sorted(file for file in path.iterdir() if _may_be_corpus(file))
+    candidates = _candidates(path)
     found = {split: _only(files, split) for split in SPLITS if (files := _naming(split, candidates))}
     if found:
         return found
@@ -47,9 +48,18 @@ def split_files(path: Path) -> dict[str, Path]:
     raise DataError(f"no train, dev or test file ({', '.join(SUFFIXES)}) in this directory", where=str(path))
 
 
+def ignored_files(path: Path, used: Collection[Path]) -> list[Path]:
+    """The files of a directory that look like posts, and are not among those ``used``."""
+    return [] if path in used or path.is_file() else [file for file in _candidates(path) if file not in used]
+
+
 def companion(path: Path, name: str) -> Path:
     """Where the captions or the knowledge of a corpus lie: in its directory, or beside its file."""
     return (path if path.is_dir() else path.parent) / name
+
+
+def _candidates(path: Path) -> list[Path]:
+    return sorted(file for file in path.iterdir() if _may_be_corpus(file))
 
 
 def _may_be_corpus(file: Path) -> bool:

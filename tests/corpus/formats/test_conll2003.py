@@ -49,7 +49,17 @@ def test_columns_may_be_chosen(read: Any) -> None:
     assert [(defect.kind, defect.severity) for defect in defects] == [("missing-column", Severity.ERROR)] * 2
 
 
-@pytest.mark.parametrize(("line", "kind"), [("Bo", "missing-column"), ("Bo NNP I-NP PER", "unknown-tag")])
+def test_a_word_that_begins_with_a_hash_is_no_comment_where_the_tag_is_not_the_last_column(read: Any) -> None:
+    [example], defects = read("conll2003", "#1 B-PER 0.9\n#MUFC B-ORG 0.8\nwin O 0.9\n", columns=(0, 1))
+    assert example.words == ("#1", "#MUFC", "win")
+    assert [entity.label for entity in example.entities] == ["PER", "ORG"]
+    assert defects == []
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [("Bo", "missing-column"), ("Bo NNP I-NP PER", "unknown-tag"), ("#MUFC NNP I-NP B_ORG", "unknown-tag")],
+)
 def test_a_broken_line_is_an_error_with_its_place(line: str, kind: str, read: Any) -> None:
     [example], [defect] = read("conll2003", f"ok _ _ B-PER\n{line}\nend _ _ O\n")
     assert (defect.kind, defect.where.rpartition(":")[2], defect.severity) == (kind, "2", Severity.ERROR)

@@ -78,6 +78,22 @@ def test_what_is_no_docbin_is_an_error(tmp_path: Path) -> None:
     assert (found, defect.kind, defect.severity) == ([], "unreadable", Severity.ERROR)
 
 
+def test_a_document_that_spacy_cannot_read_is_an_error_with_its_place(tmp_path: Path) -> None:
+    """spaCy reads a document only when it is asked: an I without a B, a type without its string."""
+    tokens = pytest.importorskip("spacy.tokens", reason="the extra formats (spacy) is missing")
+    from spacy.vocab import Vocab
+
+    docs = [tokens.Doc(Vocab(), words=["ok"]), tokens.Doc(Vocab(), words=["Anna"]), tokens.Doc(Vocab(), words=["ok"])]
+    for doc, label in zip(docs, ["PER", "TEAM", "PER"], strict=True):
+        doc.set_ents([tokens.Span(doc, 0, 1, label=label)])
+    packed = tokens.DocBin(docs=docs)
+    packed.strings.discard("TEAM")
+    packed.to_disk(tmp_path / "a.spacy")
+    found, [defect] = read("spacy_docbin", tmp_path / "a.spacy")
+    assert [example.words for example in found] == [("ok",), ("ok",)]
+    assert (defect.kind, defect.where, defect.severity) == ("unreadable", f"{tmp_path / 'a.spacy'}:2", Severity.ERROR)
+
+
 def save(path: Path, **columns: Any) -> None:
     datasets = pytest.importorskip("datasets", reason="the extra formats (datasets) is missing")
     datasets.disable_progress_bars()
@@ -86,7 +102,7 @@ def save(path: Path, **columns: Any) -> None:
 
 def test_a_saved_dataset_is_read_with_tags_as_names(tmp_path: Path) -> None:
     save(tmp_path / "train", tokens=[["Anna", "wins"], ["a"]], ner_tags=[["B-PER", "O"], ["O"]], more=[1, 2])
-    save(tmp_path / "validation", tokens=[["Bo"]], ner_tags=[["S-PER"]], id=[7])
+    save(tmp_path / "validation", tokens=[["Bo"]], ner_tags=[["S-PER"]], id=[7], image_id=[""])
     corpus = Corpus.from_path(tmp_path)
     assert corpus.train[0] == Example("train:1", ("Anna", "wins"), (Entity(Span(0, 1), "PER"),))
     assert corpus.dev == (Example("7", ("Bo",), (Entity(Span(0, 1), "PER"),)),)
@@ -133,3 +149,10 @@ def test_a_directory_of_something_else_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match="no saved dataset"):
         read("hf_datasets", tmp_path)
+
+
+def test_a_dataset_with_a_broken_description_is_an_error(tmp_path: Path) -> None:
+    save(tmp_path / "train", tokens=[["a"]], ner_tags=[["O"]])
+    (tmp_path / "train" / "dataset_info.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(DataError, match="no saved dataset"):
+        read("hf_datasets", tmp_path / "train")

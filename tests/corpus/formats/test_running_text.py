@@ -4,10 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cotpd.core.records import Entity, Example, Relation, Span
-from cotpd.core.splitting import Rule
-from cotpd.corpus.defects import Severity
+from cotpd.core.splitting import Rule, split_words
+from cotpd.corpus.defects import Defect, Severity
+from cotpd.corpus.formats.offsets import Mention, place, words_touched
+from cotpd.corpus.formats.row import Reading
 
 POST = ["👩 Anna joins Ajax", "i.jpg", "sports", [["Anna", "Person", 2, 6, "wiki/Anna"], ["Ajax", "Team", 13, 17, ""]]]
 
@@ -44,8 +48,53 @@ def test_a_word_is_divided_where_a_mention_ends(read: Any) -> None:
     ],
 )
 def test_how_text_is_split_may_be_chosen(splitting: Any, words: tuple[str, ...], read: Any) -> None:
-    [example], _ = read("wikidiverse", json.dumps([["#tag don't", "", "", []]]), splitting=splitting)
-    assert example.words == words
+    rows = {"wikidiverse": [["#tag don't", "", "", []]], "jsonl": {"text": "#tag don't"}}
+    for name, row in rows.items():
+        [example], _ = read(name, json.dumps(row), splitting=splitting)
+        assert example.words == words
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("jsonl", {"words": ["a"], "image": ""}),
+        ("wikidiverse", [["a", "", "", []]]),
+        ("label_studio", [{"data": {"text": "a", "image": ""}}]),
+    ],
+)
+def test_an_empty_name_of_an_image_is_no_image(name: str, row: Any, read: Any) -> None:
+    """As an image, it would be the same one of all such posts."""
+    [example], _ = read(name, json.dumps(row))
+    assert example.image_id is None
+
+
+_PLACES = st.tuples(st.integers(0, 12), st.integers(0, 12))
+
+
+@given(st.text("ab #.", max_size=12), st.lists(_PLACES, max_size=6))
+def test_a_mention_becomes_the_words_of_its_characters(text: str, places: list[tuple[int, int]]) -> None:
+    mentions = [Mention(start, end, f"a:{start}-{end}") for start, end in places if start < end <= len(text)]
+    defects: list[Defect] = []
+    words, spans = place(text, mentions, Reading(defects.append))
+    assert "".join(words) == "".join(text.split())
+    for mention, span in zip(mentions, spans, strict=True):
+        there = words[span.start : span.end] if span else ()
+        assert "".join(there) == "".join(text[mention.start : mention.end].split())
+    cut = [
+        mention.where
+        for mention in mentions
+        for word in split_words(text)
+        if word.start < mention.start < word.end or word.start < mention.end < word.end
+    ]
+    assert [defect.where for defect in defects if defect.kind == "offsets-cut-word"] == cut
+
+
+@given(st.text("ab #.", max_size=12), _PLACES)
+def test_the_words_that_characters_touch_are_found(text: str, place: tuple[int, int]) -> None:
+    (start, end), words = sorted(place), split_words(text)
+    touched = [number for number, word in enumerate(words) if word.end > start and word.start < end]
+    expected = Span(touched[0], touched[-1] + 1) if touched else None
+    assert start == end or words_touched(words, start, end) == expected
 
 
 @pytest.mark.parametrize(
@@ -149,6 +198,7 @@ def test_each_line_of_a_brat_document_is_a_post(newline: str, read: Any) -> None
         ("R1\tknows Arg1:T1 Arg2:T9", "bad-span", Severity.ERROR),
         ("T2 PER 7 12 joins", "bad-annotation", Severity.ERROR),
         ("T2\tPER seven 12\tjoins", "bad-annotation", Severity.ERROR),
+        (f"T2\tPER 7 {'9' * 5000}\tjoins", "bad-annotation", Severity.ERROR),
     ],
 )
 def test_what_a_post_cannot_hold_is_named(line: str, kind: str, severity: Severity, read: Any) -> None:

@@ -27,7 +27,7 @@ ANNOTATIONS = ".ann"
 """The ending of the file of annotations beside a text."""
 
 _PLAIN = "_"
-_ENTITY = re.compile(r"(T\d+)\t(\S+) (\d+ \d+(?:;\d+ \d+)*)(?:\t(.*))?")
+_ENTITY = re.compile(r"(T\d+)\t(\S+) (\d{1,15} \d{1,15}(?:;\d{1,15} \d{1,15})*)(?:\t(.*))?")
 _RELATION = re.compile(r"(R\d+)\t(\S+) \S+?:([TE]\d+) \S+?:([TE]\d+)\s*")
 _EVENT = re.compile(r"E\d+\t\S+?:(T\d+)(?: .*)?")
 _OTHERS = {"#": "notes", "*": "equivalences", "E": "events", "A": "attributes", "M": "attributes", "N": "links"}

@@ -80,7 +80,7 @@ def _sentences(path: Path, reading: Reading) -> Iterator[_Sentence]:
             if sentence.words:
                 yield sentence
             sentence = _Sentence()
-        elif _is_comment(columns):
+        elif _is_comment(columns, reading) and (not sentence.words or len(columns) != usual):
             reading.warn("comment", where, f"left out: {quoted(line)}")
         else:
             usual = usual or len(columns)
@@ -114,9 +114,9 @@ def _begins_document(columns: list[str]) -> bool:
     return columns[0].partition(" ")[0] == _DOCUMENT and _UNKNOWN not in columns[1:2]
 
 
-def _is_comment(columns: list[str]) -> bool:
-    """A line that begins with ``#`` and ends with no tag."""
-    return columns[0].startswith("#") and not is_tag(columns[-1])
+def _is_comment(columns: list[str], reading: Reading) -> bool:
+    """A line that begins with ``#`` and has no tag in its column; inside a sentence it may be a word with a bad one."""
+    return columns[0].startswith("#") and not is_tag(_column(columns, reading.columns[1]) or "")
 
 
 def _add_word(sentence: _Sentence, columns: list[str], where: str, reading: Reading) -> None:

@@ -74,7 +74,7 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
         reading.check_row_words(post.tokens, where)
         entities = reading.entities(post.ner_tags, [where] * len(post.ner_tags), scheme)
         name = post.id or f"{path.name}:{where.rpartition(':')[2]}"
-        yield Row(Example(name, tuple(post.tokens), entities, image_id=post.image_id), where)
+        yield Row(Example(name, tuple(post.tokens), entities, image_id=post.image_id or None), where)
 
 
 def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _Post]]:
@@ -104,7 +104,7 @@ def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _Post]]:
 def _load(path: Path) -> Any:
     try:
         dataset = _datasets().load_from_disk(str(path))
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:  # IndexError: one without rows
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:  # the last: no rows
         raise DataError(f"no saved dataset, or one without rows ({error})", where=str(path)) from error
     if not hasattr(dataset, "column_names") or isinstance(dataset, dict):
         raise DataError("several splits in one; name the directory of one, or the one above", where=str(path))

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, VariantKind
-from cotpd.core.splitting import Word, split_words
 from cotpd.corpus.defects import quoted
+from cotpd.corpus.formats.offsets import split, words_touched
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 
 
@@ -116,7 +116,7 @@ class _Resolver:
 
     def __init__(self, line: _Line, where: str, reading: Reading) -> None:
         self.line, self.where, self.reading = line, where, reading
-        self.pieces: list[Word] = [] if line.words is not None else split_words(line.text or "")
+        self.pieces = [] if line.words is not None else split(line.text or "", reading.splitting)
         self.words = tuple(line.words if line.words is not None else (piece.text for piece in self.pieces))
 
     def example(self, name: str) -> Example:
@@ -128,7 +128,7 @@ class _Resolver:
             words=self.words,
             entities=self._entities(spans),
             relations=tuple(found for relation in line.relations if (found := self._relation(relation, spans))),
-            image_id=line.image,
+            image_id=line.image or None,
             caption=Caption(line.image or "", line.caption.text, line.caption.captioner) if line.caption else None,
             origin=Origin(**line.origin.model_dump()) if line.origin else None,
         )
@@ -188,11 +188,10 @@ class _Resolver:
         return None
 
     def _covering(self, start: int, end: int) -> Span | None:
-        inside = [number for number, piece in enumerate(self.pieces) if piece.end > start and piece.start < end]
-        if not inside:
+        if not (span := words_touched(self.pieces, start, end)):
             return None
-        first, last = self.pieces[inside[0]], self.pieces[inside[-1]]
+        first, last = self.pieces[span.start], self.pieces[span.end - 1]
         if (first.start, last.end) != (start, end):
             message = f"[{start}, {end}) cuts a word; it is widened to [{first.start}, {last.end})"
             self.reading.warn("offsets-cut-word", self.where, message)
-        return Span(inside[0], inside[-1] + 1)
+        return span

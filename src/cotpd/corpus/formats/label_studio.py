@@ -139,7 +139,7 @@ class _Regions:
         known = [result for result in relations if not {result.from_id, result.to_id} & others]
         not_kept["relations of other results"] += len(relations) - len(known)
         found = [relation for result in known for relation in self._relations(result, by_id)]
-        return Example(name, words, entities, tuple(found), self.data.image)
+        return Example(name, words, entities, tuple(found), self.data.image or None)
 
     def _mention(self, value: _Value) -> Mention:
         start = -1 if value.start is None else value.start

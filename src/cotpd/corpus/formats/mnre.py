@@ -86,8 +86,8 @@ def _refuse_repeated_keys(tree: ast.Expression) -> None:
     """Raise ValueError for a dictionary with a key given twice: Python keeps the last in silence."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
-            keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
-            if twice := [key for number, key in enumerate(keys) if key in keys[:number]]:
+            keys = Counter(key.value for key in node.keys if isinstance(key, ast.Constant))
+            if twice := [key for key, count in keys.items() if count > 1]:
                 raise ValueError(f"the key {twice[0]!r} twice")
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from operator import attrgetter
 
 from cotpd.core.records import Example, Span
 from cotpd.core.splitting import Rule, Word, split_words
@@ -33,13 +36,34 @@ def place(text: str, mentions: Sequence[Mention], reading: Reading) -> tuple[tup
     """
     sound = [_is_sound(text, mention, reading) for mention in mentions]
     borders = {border for mention, ok in zip(mentions, sound, strict=True) if ok for border in _borders(mention)}
-    whole = _split(text, reading.splitting)
+    whole = split(text, reading.splitting)
     words = list(_divided(whole, borders))
     for mention, ok in zip(mentions, sound, strict=True):
         if ok:
             _report_cuts(whole, mention, reading)
     spans = [_span(words, mention, reading) if ok else None for mention, ok in zip(mentions, sound, strict=True)]
     return tuple(word.text for word in words), spans
+
+
+def split(text: str, splitting: Splitting) -> list[Word]:
+    """The words of a text as the reader was told to find them."""
+    if splitting == "spaces":
+        return [Word(match[0], *match.span()) for match in _BETWEEN_SPACES.finditer(text)]
+    return split_words(text, Rule(splitting))
+
+
+def words_within(words: Sequence[Word], start: int, end: int) -> Span | None:
+    """The words that lie in the characters ``[start, end)`` whole, of words in order; None where none does."""
+    first = bisect_left(words, start, key=attrgetter("start"))
+    last = bisect_right(words, end, key=attrgetter("end"))
+    return Span(first, last) if first < last else None
+
+
+def words_touched(words: Sequence[Word], start: int, end: int) -> Span | None:
+    """The words of which a part lies in the characters ``[start, end)``, of words in order; None where none does."""
+    first = bisect_right(words, start, key=attrgetter("end"))
+    last = bisect_left(words, end, key=attrgetter("start"))
+    return Span(first, last) if first < last else None
 
 
 def characters(example: Example, span: Span) -> tuple[int, int]:
@@ -62,7 +86,7 @@ def visible(example: Example, losses: Counter[str]) -> Example:
     example = replace(example, entities=entities, relations=relations)
     losses["orphans"] += sum(entity.orphan for entity in example.entities)
     borders = {border for span in spans_of(example) for border in characters(example, span)}
-    words = tuple(word.text for word in _divided(_split(example.text, Rule.FINE), borders))
+    words = tuple(word.text for word in _divided(split(example.text, Rule.FINE), borders))
     losses["words"] += words != example.words
     return example
 
@@ -94,30 +118,25 @@ def _borders(mention: Mention) -> tuple[int, int]:
     return mention.start, mention.end
 
 
-def _split(text: str, splitting: Splitting) -> list[Word]:
-    if splitting == "spaces":
-        return [Word(match[0], *match.span()) for match in _BETWEEN_SPACES.finditer(text)]
-    return split_words(text, Rule(splitting))
-
-
 def _divided(words: Iterable[Word], borders: set[int]) -> Iterator[Word]:
     """The words, each cut at the borders inside it."""
+    edges = sorted(borders)
     for word in words:
-        inside = sorted(border for border in borders if word.start < border < word.end) if borders else []
-        for start, end in zip([word.start, *inside], [*inside, word.end], strict=True):
+        inside = edges[bisect_right(edges, word.start) : bisect_left(edges, word.end)]
+        for start, end in pairwise([word.start, *inside, word.end]):
             yield Word(word.text[start - word.start : end - word.start], start, end)
 
 
-def _report_cuts(words: Iterable[Word], mention: Mention, reading: Reading) -> None:
-    for word in words:
+def _report_cuts(words: Sequence[Word], mention: Mention, reading: Reading) -> None:
+    touched = words_touched(words, mention.start, mention.end)
+    for word in (words[number] for number in sorted({touched.start, touched.end - 1})) if touched else ():
         if any(word.start < border < word.end for border in _borders(mention)):
             message = f"[{mention.start}, {mention.end}) cuts {quoted(word.text)}; the word is divided there"
             reading.warn("offsets-cut-word", mention.where, message)
 
 
 def _span(words: Sequence[Word], mention: Mention, reading: Reading) -> Span | None:
-    inside = [n for n, word in enumerate(words) if mention.start <= word.start and word.end <= mention.end]
-    if inside:
-        return Span(inside[0], inside[-1] + 1)
-    reading.fail("bad-span", mention.where, f"the characters [{mention.start}, {mention.end}) are white space only")
-    return None
+    span = words_within(words, mention.start, mention.end)
+    if span is None:
+        reading.fail("bad-span", mention.where, f"the characters [{mention.start}, {mention.end}) are white space only")
+    return span

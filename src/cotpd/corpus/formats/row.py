@@ -125,8 +125,11 @@ class Reading:
         try:
             return model.model_validate(self._encodable(values, where))
         except ValidationError as error:
-            self.fail("bad-row", where, f"{_explain(error)}; see docs/corpora.md for the format")
-            return None
+            reason = _explain(error)
+        except (TypeError, ValueError, RecursionError) as error:  # sets, keys that are no texts, deep nesting
+            reason = f"no JSON value ({error})"
+        self.fail("bad-row", where, f"{reason}; see docs/corpora.md for the format")
+        return None
 
     def check_row_words(self, words: Sequence[str], where: str) -> None:
         """As `check_words`, for words that stand in one row: empty ones are errors, white space is reported."""

@@ -26,25 +26,20 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 
     Tokens that are white space alone, which spaCy makes of line breaks, are left out. Spans of groups, which may
     overlap, categories and links are not kept, and counted; tokens of which it is not known whether they are part of an
-    entity are reported, and read as part of none. Errors reported: a file that is no DocBin. Raises `MissingExtraError`
-    without spaCy.
+    entity are reported, and read as part of none. Errors reported: a file that is no DocBin, a document that is broken
+    (left out). Raises `MissingExtraError` without spaCy.
     """
     not_kept: Counter[str] = Counter()
     for number, doc in enumerate(_documents(path, reading), 1):
         where = f"{path}:{number}"
-        _count_others(doc, not_kept)
-        if unknown := sum(not token.ent_iob for token in doc):
-            reading.warn("not-annotated", where, f"{unknown} of {len(doc)} tokens may be part of an entity or not")
-        kept = [token.i for token in doc if token.text.strip(_SPACE)]
-        places = {old: new for new, old in enumerate(kept)}
-        words = tuple(doc[number].text for number in kept)
-        reading.check_row_words(words, where)
-        found = [(_span(entity, places), entity) for entity in doc.ents]
-        if lost := sum(span is None for span, _ in found):
-            reading.warn("space-in-mention", where, f"{lost} entities of white space alone; left out")
-        entities = flat((Entity(span, entity.label_) for span, entity in found if span), where, reading)
-        if words:
-            yield Row(Example(f"{path.stem}:{number}", words, entities), where)
+        try:
+            example = _example(doc, f"{path.stem}:{number}", where, reading)
+            _count_others(doc, not_kept)
+        except (ValueError, KeyError) as error:  # spaCy reads a document only when it is asked
+            reading.fail("unreadable", where, f"no document of spaCy ({quoted(str(error))})")
+            continue
+        if example.words:
+            yield Row(example, where)
         else:
             reading.warn("empty-post", where, "a post without words; it is left out")
     reading.not_kept(path, not_kept)
@@ -71,6 +66,19 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
         losses["ids"] += example.id != f"{path.stem}:{number}"
     write_atomic(path, documents.to_bytes())
     return +losses
+
+
+def _example(doc: Any, name: str, where: str, reading: Reading) -> Example:
+    if unknown := sum(not token.ent_iob for token in doc):
+        reading.warn("not-annotated", where, f"{unknown} of {len(doc)} tokens may be part of an entity or not")
+    kept = [token.i for token in doc if token.text.strip(_SPACE)]
+    places = {old: new for new, old in enumerate(kept)}
+    words = tuple(doc[number].text for number in kept)
+    reading.check_row_words(words, where)
+    found = [(_span(entity, places), entity) for entity in doc.ents]
+    if lost := sum(span is None for span, _ in found):
+        reading.warn("space-in-mention", where, f"{lost} entities of white space alone; left out")
+    return Example(name, words, flat((Entity(span, entity.label_) for span, entity in found if span), where, reading))
 
 
 def _count_others(doc: Any, not_kept: Counter[str]) -> None:

@@ -22,13 +22,16 @@ def flat(entities: Iterable[Entity], where: str, reading: Reading) -> tuple[Enti
     One with a blank label is an error and left out.
     """
     kept: list[Entity] = []
+    holders: dict[int, int] = {}  # by word, the number of the kept entity that it is part of
     entities = [entity for entity in entities if reading.has_label(entity.label, where)]
     for entity in sorted(dict.fromkeys(entities), key=lambda entity: entity.span.start - entity.span.end):
         span = entity.span
-        rival = next((k for k in kept if k.span.start < span.end and span.start < k.span.end), None)
-        if rival is None:
+        rivals = [holders[word] for word in (span.start, span.end - 1) if word in holders]  # as long as it, or longer
+        if not rivals:
+            holders.update(dict.fromkeys(range(span.start, span.end), len(kept)))
             kept.append(Entity(span, reading.label(entity.label), orphan=entity.orphan))
             continue
+        rival = kept[min(rivals)]
         message = f"the {entity.label} at the words [{span.start}, {span.end}) overlaps the {rival.label} at "
         reading.warn("overlap", where, f"{message}[{rival.span.start}, {rival.span.end}), which is kept")
     return tuple(sorted(kept, key=lambda entity: entity.span))

@@ -1,0 +1,33 @@
+"""Spans of words: of those that overlap the longest is kept, whatever their number."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cotpd.core.records import Entity, Span
+from cotpd.corpus.defects import Defect
+from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.spans import flat
+
+_ENTITIES = st.builds(
+    lambda start, size, label: Entity(Span(start, start + size), label),
+    st.integers(0, 9),
+    st.integers(1, 5),
+    st.sampled_from("AB"),
+)
+
+
+@given(st.lists(_ENTITIES, max_size=9))
+def test_of_overlapping_entities_the_longest_is_kept_and_named(given: list[Entity]) -> None:
+    kept: list[Entity] = []
+    lost: list[str] = []
+    for entity in sorted(dict.fromkeys(given), key=lambda entity: entity.span.start - entity.span.end):
+        span = entity.span
+        rival = next((k for k in kept if k.span.start < span.end and span.start < k.span.end), None)
+        if rival is None:
+            kept.append(entity)
+        else:
+            lost.append(f"[{span.start}, {span.end}) [{rival.span.start}, {rival.span.end})")
+    defects: list[Defect] = []
+    assert list(flat(given, "a:1", Reading(defects.append))) == sorted(kept, key=lambda entity: entity.span)
+    for defect, names in zip(defects, lost, strict=True):
+        assert all(name in defect.message for name in names.split(") "))
