@@ -26,7 +26,7 @@ def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
         found = pairs(example)
         for number, relation in enumerate(found):
             own_id = example.id if len(found) == 1 else f"{example.id}#{number}"
-            yield replace(example, id=own_id, relations=(relation,))
+            yield replace(example, id=own_id, relations=(relation,), part_of=example.post_id)
 
 
 def grouped(examples: Iterable[Example]) -> tuple[Example, ...]:

@@ -169,6 +169,7 @@ def excerpt(example: Example, span: Span) -> Example:
         caption=example.caption,
         knowledge=example.knowledge,
         origin=example.origin,
+        part_of=example.post_id,
     )
 
 
