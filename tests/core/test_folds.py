@@ -1,14 +1,18 @@
 """Folds divide a corpus, and posts of one image stay together."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from cotpd.core.config import AugmentationConfig
 from cotpd.core.folds import in_fold, without_fold
-from cotpd.core.records import Example, Origin, VariantKind
+from cotpd.core.pairs import one_pair_each
+from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.augmented import variants_for
 from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.formats.row import Reading, Row, distinct_ids
+from cotpd.views.view import excerpt
 
 POSTS = tuple(Example(f"{number}", ("a",), image_id=f"image {number // 2}") for number in range(60))
 
@@ -37,13 +41,42 @@ def test_a_post_without_an_image_is_drawn_by_its_id() -> None:
     assert 5 < sum(in_fold(post, "1/2") for post in posts) < 35
 
 
-@pytest.mark.parametrize("part", ["{0}#1", "{0}[0:50]", "{0}[0:50]#2"])
+def window(post: Example) -> Example:
+    return excerpt(post, Span(0, 3))
+
+
+def second_pair(post: Example) -> Example:
+    return list(one_pair_each([post]))[1]
+
+
+def repetition(post: Example) -> Example:
+    first, second = distinct_ids([Row(post, "file:1"), Row(post, "file:2")], Reading(lambda defect: None))
+    assert second.example.id != first.example.id
+    return second.example
+
+
+@pytest.mark.parametrize(
+    "part", [window, second_pair, repetition, lambda post: second_pair(window(window(repetition(post))))]
+)
 @pytest.mark.parametrize("fold", ["1/3", "2/3", "3/3"])
-def test_pairs_and_windows_lie_in_the_fold_of_their_post(part: str, fold: str) -> None:
+def test_what_is_made_of_a_post_lies_in_its_fold(part: Callable[[Example], Example], fold: str) -> None:
     """Without an image the id alone tells: hashed whole, each pair would be drawn anew, and its post's gold leak."""
-    posts = [Example(f"post-{number}", ("a",)) for number in range(100)]
-    parts = [Example(part.format(post.id), ("a",)) for post in posts]
-    assert [in_fold(post, fold) for post in posts] == [in_fold(piece, fold) for piece in parts]
+    entities = (Entity(Span(0, 1), "PER"), Entity(Span(2, 3), "LOC"))
+    posts = [Example(f"post-{number}", ("a", "b", "c", "d"), entities) for number in range(100)]
+    assert [in_fold(post, fold) for post in posts] == [in_fold(part(post), fold) for post in posts]
+
+
+@pytest.mark.parametrize("name", ["doc#{0}", "doc[0:{0}]"])
+def test_posts_whose_own_ids_look_like_parts_are_drawn_apart(name: str) -> None:
+    posts = [Example(name.format(number), ("a",)) for number in range(1, 101)]
+    assert all(10 < sum(in_fold(post, f"{number}/3") for post in posts) < 60 for number in (1, 2, 3))
+
+
+def test_repetitions_that_were_written_to_a_file_are_known_again() -> None:
+    rows = [Row(Example(name, ("a",)), name) for name in ("x", "x#2", "x", "x#2", "y#2", "y#3")]
+    read = [row.example for row in distinct_ids(rows, Reading(lambda defect: None))]
+    assert [post.id for post in read] == ["x", "x#2", "x#3", "x#2#2", "y#2", "y#3"]
+    assert [post.post_id for post in read] == ["x", "x", "x", "x", "y#2", "y#3"]
 
 
 @pytest.mark.parametrize("kind", VariantKind)

@@ -7,7 +7,7 @@ import pytest
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import hash_file, write_jsonl
-from cotpd.core.records import Entity, Example, Span
+from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.corpus import versions
 from cotpd.corpus.checks import Inspection, check, inspect
 from cotpd.corpus.corpus import Corpus
@@ -91,6 +91,19 @@ def test_labels_that_other_tools_trip_over_are_reported(clean: Path) -> None:
         add(clean / f"{split}.txt", f"IMGID:{split}-image\n{split}\tB-OTHER\nx\tB-NORP-EU\n")
     found = kinds(inspect(clean))
     assert (found["label-other"], found["label-with-hyphen"], found["label-sets-differ"]) == (3, 3, 0)
+
+
+def test_a_pair_with_two_labels_is_reported() -> None:
+    def post(name: str, *labels: str) -> Example:
+        relations = tuple(Relation(Span(0, 1), Span(1, 2), label) for label in labels)
+        return Example(name, ("Ana", "Rio"), relations=relations)
+
+    corpus = Corpus(train=(post("1", "in", "of"), post("2", "in"), post("3", "by")), dev=(post("4", "to"),))
+    found = [(defect.where, defect.message) for defect in check(corpus) if defect.kind == "two-labels"]
+    assert found == [
+        ("1", "Ana and Rio are related as of and, at 1, as in; one can be found"),
+        ("3", "Ana and Rio are related as by and, at 1, as in; one can be found"),
+    ]
 
 
 def test_the_same_id_in_two_splits_is_reported_where_it_is_not_the_image(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The task of relations is learnt, resumed, scored and distilled by the same code."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from cotpd.core.config import ExperimentConfig
-from cotpd.core.records import NO_RELATION
+from cotpd.core.records import NO_RELATION, Entity, Example, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.objective import Objective
@@ -33,6 +34,19 @@ def test_every_pair_is_learnt_with_its_label(make: Callable[..., Any], corpus: C
     gold = [student.design.relations[feed.read([i], epoch=0).view.gold[0, 0]] for i in range(len(feed.examples))]
     assert sum(label != NO_RELATION for label in gold) == sum(len(example.relations) for example in corpus.train)
     assert NO_RELATION in gold
+
+
+def test_pairs_too_far_apart_are_left_out_and_counted(
+    make: Callable[..., Any], corpus: Corpus, caplog: pytest.LogCaptureFixture
+) -> None:
+    student, _, config = make()
+    first, second, far = Span(0, 1), Span(3, 4), Span(590, 591)
+    entities = tuple(Entity(span, "PER") for span in (first, second, far))
+    relation = replace(next(r for post in corpus.train for r in post.relations), head=first, tail=second)
+    caplog.clear()
+    feed = Feed(student, [Example("doc", ("ab",) * 600, entities, (relation,))], config)
+    assert len(feed.examples) == 2
+    assert caplog.messages == ["4 pairs of entities lie too far apart and are left out"]
 
 
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])

@@ -79,10 +79,19 @@ def test_what_cannot_be_paired_is_refused() -> None:
         compare(scores, replace(scores, ids=(*scores.ids[:-1], "x")))
     with pytest.raises(DataError, match="different gold"):
         compare(scores, replace(scores, gold=scores.gold + 1))
+    with pytest.raises(DataError, match="different gold"):
+        compare(scores, replace(scores, types=("ORG",)))
     with pytest.raises(DataError, match="scored differently"):
         compare(scores, replace(scores, mode="strict"))
     with pytest.raises(UsageError, match="resamples must be 1 or more"):
         compare(scores, scores, resamples=0)
+
+
+def test_a_type_that_only_one_of_the_two_predicts_is_no_other_gold() -> None:
+    scores = drawn(0.7, 1)
+    none = np.zeros_like(scores.gold)
+    counts = {name: np.hstack([none, getattr(scores, name)]) for name in ("correct", "predicted", "gold")}
+    assert compare(scores, replace(scores, types=("ORG", "PER"), **counts)).difference == 0.0
 
 
 def test_a_comparison_says_in_words_and_json_what_it_found() -> None:

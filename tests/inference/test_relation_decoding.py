@@ -1,19 +1,23 @@
 """Relations are decoded for the pairs of a post, whatever their gold label."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
+from cotpd.core.errors import DataError
 from cotpd.core.labels import LabelSet
-from cotpd.core.pairs import one_pair_each, pairs, relation_labels
+from cotpd.core.pairs import REACH, one_pair_each, pairs, relation_labels
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.core.splitting import Rule
+from cotpd.inference import relation_decoding
 from cotpd.inference.decoding import decode
 from cotpd.student.encoder import TextEncoder
 from cotpd.student.student import Design, Student
-from cotpd.views.view import ViewKind
+from cotpd.views.view import View, ViewKind
 
 ANA, RIO, OSLO = Span(0, 1), Span(2, 3), Span(4, 6)
 POST = Example(
@@ -56,6 +60,56 @@ def test_the_pairs_of_a_post_are_the_stated_and_the_unrelated() -> None:
     assert pairs(MARKED) == MARKED.relations
     assert len({example.id for example in one_pair_each([POST, MARKED])}) == 7
     assert relation_labels([POST, MARKED]) == (NO_RELATION, "lives_in")
+
+
+def test_entities_far_apart_are_no_pair_unless_they_are_stated() -> None:
+    first, near, far = Span(0, 1), Span(1 + REACH, 2 + REACH), Span(2 + REACH, 3 + REACH)
+    post = Example("1", ("a",) * (3 + REACH), tuple(Entity(span, "PER") for span in (first, near, far)))
+    near_pairs = {(first, near), (near, first), (near, far), (far, near)}
+    assert {(pair.head, pair.tail) for pair in pairs(post)} == near_pairs
+    stated = replace(post, relations=(Relation(far, first, "part_of"),))
+    assert {(pair.head, pair.tail) for pair in pairs(stated)} == {*near_pairs, (far, first)}
+
+
+@pytest.mark.parametrize("words", [("ab",) * 600, ("a" * 60,) * 12])
+def test_what_cannot_be_read_together_is_left_out_and_counted(
+    student: Student, words: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A distant mention once ended the evaluation of a whole corpus."""
+    first, second, far = Span(0, 1), Span(2, 3), Span(len(words) - 1, len(words))
+    post = Example("doc", words, tuple(Entity(span, "PER") for span in (first, second, far)))
+    [prediction] = decode(student, [post], kind=ViewKind.PROMPT)
+    assert {(pair.head, pair.tail) for pair in prediction.relations} == {(first, second), (second, first)}
+    assert caplog.messages == ["4 pairs of entities lie too far apart and are left out"]
+
+
+def test_a_stated_pair_that_cannot_be_read_is_named(student: Student) -> None:
+    far = Relation(Span(0, 1), Span(590, 591), "part_of")
+    post = Example("doc", ("ana", *("ab",) * 589, "oslo"), relations=(Relation(Span(0, 1), Span(2, 3), "part_of"), far))
+    with pytest.raises(DataError, match=r"^doc: the words from 'ana' to 'oslo' are more than .* remove this relation"):
+        list(decode(student, [post], kind=ViewKind.TEXT))
+
+
+def test_a_pair_with_two_labels_is_asked_once(student: Student) -> None:
+    post = replace(POST, relations=(Relation(ANA, RIO, "lives_in"), Relation(ANA, RIO, "part_of")))
+    assert list(decode(student, [post], kind=ViewKind.PROMPT)) == list(decode(student, [POST], kind=ViewKind.PROMPT))
+
+
+def test_the_pairs_of_a_document_are_not_all_read_at_once(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool of documents has thousands of pairs, and a view of each filled the memory."""
+    spans = [Span(number, number + 1) for number in range(12)]
+    post = Example("doc", ("ab",) * 12, tuple(Entity(span, "PER") for span in spans))
+    num_read: list[int] = []
+    label = relation_decoding._labels
+
+    def counting(student: Student, views: Sequence[View], batch_size: int) -> list[tuple[str, float]]:
+        num_read.append(len(views))
+        return label(student, views, batch_size)
+
+    monkeypatch.setattr(relation_decoding, "_labels", counting)
+    [prediction] = decode(student, [post], kind=ViewKind.TEXT, batch_size=2)
+    assert [(pair.head, pair.tail) for pair in prediction.relations] == [(p.head, p.tail) for p in pairs(post)]
+    assert num_read == [64, 64, 4]
 
 
 @pytest.mark.parametrize("kind", ViewKind)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cotpd.core.errors import DataError, UsageError
+from cotpd.core.pairs import REACH
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
-from cotpd.inference.candidates import REACH, candidates
+from cotpd.inference.candidates import candidates
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extraction, Extractor
 from cotpd.inference.relation_extractor import MarkedText, RelationExtraction, RelationExtractor

@@ -61,13 +61,31 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
         ({"types": ["PER"]}, "7 labels are named, 3 follow"),
         ({"ships": "picture"}, "picture"),
         ({"encoder_config": {"model_type": "nothing"}}, "no known encoder"),
-        ({"student": {"encoder": "x", "layers": 3}}, "layers"),
+        ({"types": ["", "LOC", "PER"]}, r"config\.json: DataError"),
+        ({"prompt": {"heads": 7}}, r"config\.json: UsageError: prompt\.heads = 7"),
+        ({"student": {"encoder": "x", "depth": 3}}, "depth"),
         ({"prompt": {"heads": 2, "length": 4}}, "do not fit"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(saved: Path, values: dict[str, Any], message: str) -> None:
     change_config(saved, **values)
     with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize("values", [{"hidden_size": -1}, {"hidden_size": "x"}, {"num_attention_heads": 0}])
+def test_an_encoder_of_an_impossible_shape_is_refused(saved: Path, values: dict[str, Any]) -> None:
+    shape = json.loads((saved / "config.json").read_text())["encoder_config"]
+    change_config(saved, encoder_config=shape | values)
+    with pytest.raises(CheckpointError, match="no known encoder"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize("text", ['{"model": {"type": "Newer"}}', "{}", "oops"])
+def test_a_tokenizer_of_another_version_is_refused(saved: Path, text: str) -> None:
+    (saved / "tokenizer.json").write_text(text)
+    sign(saved)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: damaged, or saved by newer"):
         checkpoint.load(saved)
 
 

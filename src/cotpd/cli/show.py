@@ -212,10 +212,12 @@ def _reading(extractor: Extractor, example: Example, kind: ViewKind) -> _Reading
 
 def _views_of_pairs(reader: ViewReader, example: Example, kind: ViewKind) -> list[View]:
     """Of the pairs that the post states; where it states none, of the first that is read."""
-    from cotpd.core.pairs import pairs
+    from cotpd.inference.candidates import readable_pairs
     from cotpd.views.view import narrowed
 
-    alone = [replace(example, relations=(pair,)) for pair in example.relations or pairs(example)[:1]]
+    alone = [
+        replace(example, relations=(pair,)) for pair in example.relations or readable_pairs(reader, [example])[0][:1]
+    ]
     marked = [narrowed(reader, one) for one in alone]
     return [reader.read(one, kind, pair=one.relations[0]) for one in marked]
 

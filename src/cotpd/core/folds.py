@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from cotpd.core.files import hash_text
 from cotpd.core.records import Example
 
-_PART = re.compile(r"(?:#\d+|\[\d+:\d+\])+$")
-"""What is put behind an id: the number of a pair or of a repeated id, the words of a window."""
-
 
 def in_fold(example: Example, fold: str) -> bool:
     """Whether a post lies in ``fold``, written ``K/N``: number K, from 1, of N of like size.
 
-    Drawn by the hash of the image id (of the id, without one), so that posts of one image lie in one fold, and the
-    windows (``x[0:9]``), pairs (``x#1``) and variants of a post with it.
+    Drawn by the hash of the image id (of the post's id, without one), so that posts of one image lie in one fold, and
+    the windows, pairs, variants and repetitions of a post with it.
     """
     number, num_folds = map(int, fold.split("/"))
-    post = example.origin.parent if example.origin else _PART.sub("", example.id)
-    return int(hash_text(example.image_id or post), 16) % num_folds == number - 1
+    return int(hash_text(example.image_id or example.post_id), 16) % num_folds == number - 1
 
 
 def without_fold(examples: Iterable[Example], fold: str | None) -> tuple[Example, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
 
@@ -10,25 +10,36 @@ from cotpd.core.records import NO_RELATION, Example, Relation
 
 _Post = tuple[tuple[str, ...], str | None]
 
+REACH = 64
+"""The most words between two entities that nobody marked as a pair: more than a post has."""
 
-def pairs(example: Example) -> tuple[Relation, ...]:
-    """The relations of a post, then every other ordered pair of its entities as `NO_RELATION`.
+
+def pairs(example: Example, *, reach: int = REACH) -> tuple[Relation, ...]:
+    """The relations of a post, then every other ordered pair of its entities up to ``reach`` words apart, unrelated.
 
     An entity is not paired with itself. Corpora that mark one pair a line (MNRE) have no entities: that pair is all.
     """
     stated = {(relation.head, relation.tail) for relation in example.relations}
     others = permutations(dict.fromkeys(entity.span for entity in example.entities), 2)
-    unrelated = (Relation(head, tail, NO_RELATION) for head, tail in others if (head, tail) not in stated)
+    unrelated = (
+        Relation(head, tail, NO_RELATION)
+        for head, tail in others
+        if (head, tail) not in stated and max(head.start, tail.start) - min(head.end, tail.end) <= reach
+    )
     return (*example.relations, *unrelated)
 
 
 def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
     """Each pair of each post as an example with that relation alone and an id of its own."""
     for example in examples:
-        found = pairs(example)
-        for number, relation in enumerate(found):
-            own_id = example.id if len(found) == 1 else f"{example.id}#{number}"
-            yield replace(example, id=own_id, relations=(relation,))
+        yield from each_alone(example, pairs(example))
+
+
+def each_alone(example: Example, found: Sequence[Relation]) -> Iterator[Example]:
+    """The same of these pairs of one post."""
+    for number, relation in enumerate(found):
+        own_id = example.id if len(found) == 1 else f"{example.id}#{number}"
+        yield replace(example, id=own_id, relations=(relation,), part_of=example.post_id)
 
 
 def grouped(examples: Iterable[Example]) -> tuple[Example, ...]:

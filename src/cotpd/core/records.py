@@ -117,7 +117,8 @@ class Origin:
 class Example:
     """One post: its words, its gold entities and relations, its image, and what is known about it.
 
-    ``origin`` is set of what augmentation made, None of what people wrote.
+    ``origin`` is set of what augmentation made, None of what people wrote. ``part_of`` is the id of the post of which
+    this is a pair, a window, a variant or a repetition, None of a post itself.
     """
 
     id: str
@@ -128,11 +129,17 @@ class Example:
     caption: Caption | None = None
     knowledge: tuple[Knowledge, ...] = ()
     origin: Origin | None = field(default=None, repr=False)
+    part_of: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:
         """The words joined by single spaces."""
         return " ".join(self.words)
+
+    @property
+    def post_id(self) -> str:
+        """The id of the whole post: ``part_of``, or its own."""
+        return self.part_of or self.id
 
     @property
     def post(self) -> Post:

@@ -21,7 +21,7 @@ def variants_for(train: Sequence[Example], corpus: Corpus, config: AugmentationC
     Only variants of these posts count, so that a share of the corpus stays that share; the seed draws which. Those
     that are near-duplicates of a dev or test post are left out, whatever file they come from. A variant that says what
     its parent says (another voice, another picture) takes over its parent's knowledge where it has none of its own. All
-    have their parent's image id, by which both lie in one fold.
+    have their parent's image id and are part of its post, by which both lie in one fold.
     """
     parents = {post.id: post for post in train}
     own = [post for post in corpus.augmented if post.origin and post.origin.parent in parents]
@@ -42,4 +42,5 @@ def _informed(variant: Example, parents: dict[str, Example]) -> Example:
     assert variant.origin
     parent = parents[variant.origin.parent]
     is_known = variant.knowledge or variant.origin.kind is VariantKind.ENTITY
-    return replace(variant, image_id=parent.image_id, knowledge=variant.knowledge if is_known else parent.knowledge)
+    knowledge = variant.knowledge if is_known else parent.knowledge
+    return replace(variant, image_id=parent.image_id, knowledge=knowledge, part_of=parent.post_id)

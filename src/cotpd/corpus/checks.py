@@ -10,7 +10,7 @@ from pathlib import Path
 from cotpd.core.errors import DataError
 from cotpd.core.labels import TagScheme
 from cotpd.core.overlap import shared_images, similar_texts
-from cotpd.core.records import Example, Grain
+from cotpd.core.records import Example, Grain, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats import tag_scheme
@@ -67,7 +67,15 @@ def check(corpus: Corpus) -> list[Defect]:
     """What no reader of one line can see: labels and posts across splits, what posts lack, long posts."""
     return [
         defect
-        for find in (_labels, _shared_posts, _missing_captions, _missing_knowledge, _long_posts, _companions)
+        for find in (
+            _labels,
+            _twice_labelled,
+            _shared_posts,
+            _missing_captions,
+            _missing_knowledge,
+            _long_posts,
+            _companions,
+        )
         for defect in find(corpus)
     ]
 
@@ -86,6 +94,21 @@ def _labels(corpus: Corpus) -> Iterator[Defect]:
             yield Defect("label-other", where, "OTHER is the MISC of Twitter-2017; to join them, map it by label_map")
         for label in sorted(label for label in labels if "-" in label):
             yield Defect("label-with-hyphen", where, f"the type {label} holds a hyphen, at which other tools cut it")
+
+
+def _twice_labelled(corpus: Corpus) -> Iterator[Defect]:
+    """Pairs with two labels, on one line or on several of the same post: the student reads one input, and gives one."""
+    for split, posts in corpus.splits.items():
+        labels: dict[tuple[tuple[str, ...], str | None, Span, Span], tuple[str, str]] = {}
+        for number, post in enumerate(posts):
+            where = _place(corpus, split, number)
+            for pair in post.relations:
+                key = (post.words, post.image_id, pair.head, pair.tail)
+                label, earlier = labels.setdefault(key, (pair.label, where))
+                if label != pair.label:
+                    names = f"{post.words_of(pair.head)} and {post.words_of(pair.tail)}"
+                    message = f"{names} are related as {pair.label} and, at {earlier}, as {label}; one can be found"
+                    yield Defect("two-labels", where, message)
 
 
 def _shared_posts(corpus: Corpus) -> Iterator[Defect]:

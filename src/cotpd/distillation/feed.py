@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from cotpd.core.config import ExperimentConfig, Part
-from cotpd.core.pairs import one_pair_each
+from cotpd.core.pairs import each_alone
 from cotpd.core.records import Example
 from cotpd.distillation.targets import read_targets
+from cotpd.inference.candidates import readable_pairs
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch, shuffled_batches
 from cotpd.views.view import View, ViewKind, excerpt, narrowed
@@ -89,7 +90,8 @@ class Feed:
     def _units(self, examples: Sequence[Example]) -> Iterator[Example]:
         """What is learnt at once: the windows of posts, or single pairs."""
         if self._design.task == "relations":
-            yield from (narrowed(self._reader, example) for example in one_pair_each(examples))
+            for example, found in zip(examples, readable_pairs(self._reader, examples), strict=True):
+                yield from (narrowed(self._reader, alone) for alone in each_alone(example, found))
             return
         for example in examples:
             entities = [entity.span for entity in example.entities]

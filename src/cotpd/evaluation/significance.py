@@ -152,11 +152,18 @@ def _counts_like(scores: Scores, reference: Scores) -> Counts:
         raise DataError("only one of the two runs has this post; score both on the same posts", where=odd)
     if (scores.task, scores.rule, scores.mode) != (reference.task, reference.rule, reference.mode):
         raise DataError(f"runs scored differently cannot be compared: {scores.heading} against {reference.heading}")
-    counts = scores.per_example[[rows[post] for post in reference.ids]]
-    differing = np.flatnonzero(counts[:, 2] != reference.per_example[:, 2])
-    if len(differing):
-        raise DataError("the two runs were scored against different gold", where=reference.ids[differing[0]])
-    return by_post(counts, reference.posts)
+    order = [rows[post] for post in reference.ids]
+    for name in sorted({*scores.types, *reference.types}):
+        differing = np.flatnonzero(_gold_of(name, scores)[order] != _gold_of(name, reference))
+        if len(differing):
+            raise DataError("the two runs were scored against different gold", where=reference.ids[differing[0]])
+    return by_post(scores.per_example[order], reference.posts)
+
+
+def _gold_of(name: str, scores: Scores) -> Counts:
+    """``[examples]``: the gold of a type, which only the predictions of another run may know."""
+    none = np.zeros(len(scores.ids), dtype=np.int64)
+    return scores.gold[:, scores.types.index(name)] if name in scores.types else none
 
 
 def _difference(one: Floats | Counts, other: Floats | Counts) -> Floats:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
-from cotpd.core.errors import CheckpointError, MissingExtraError
+from cotpd.core.errors import CheckpointError, DataError, MissingExtraError, UsageError
 from cotpd.core.files import new_directory, verify_directory
 from cotpd.core.labels import LabelSet
 from cotpd.core.splitting import Rule
@@ -46,9 +46,8 @@ def load(path: Path, *, device: str | None = None) -> Student:
     _refuse_pickle(path / "model.safetensors")
     verify_directory(path)
     try:
-        tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-        student = Student(TextEncoder.from_config(values["encoder_config"]), tokenizer, design)
-    except (KeyError, TypeError, ValueError) as error:
+        student = Student(TextEncoder.from_config(values["encoder_config"]), _tokenizer(path), design)
+    except (KeyError, TypeError, ValueError, RuntimeError, DataError, UsageError) as error:
         raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
     load_weights(student, path / "model.safetensors")
     return _on_device(student.eval(), device)
@@ -86,6 +85,15 @@ def describe(student: Student) -> dict[str, Any]:
         "views": design.views.model_dump(mode="json"),
         "encoder_config": _encoder_config(student),
     }
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    """Read from bytes, for `Tokenizer.from_file` raises the bare Exception for what it does not know."""
+    file = path / "tokenizer.json"
+    try:
+        return Tokenizer.from_buffer(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file}: damaged, or saved by newer tokenizers (then upgrade them): {error}") from error
 
 
 def _on_device(student: Student, device: str | None) -> Student:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ class TextEncoder(nn.Module):
         try:
             config = AutoConfig.for_model(**values)
             return cls(AutoModel.from_config(config, dtype=torch.float32))  # type: ignore[no-untyped-call]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RuntimeError, ZeroDivisionError, StrictDataclassError) as error:
             raise CheckpointError(f"config.json describes no known encoder: {error}") from error
 
     @property

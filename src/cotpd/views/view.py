@@ -169,6 +169,7 @@ def excerpt(example: Example, span: Span) -> Example:
         caption=example.caption,
         knowledge=example.knowledge,
         origin=example.origin,
+        part_of=example.post_id,
     )
 
 
@@ -186,7 +187,9 @@ def narrowed(reader: ViewReader, example: Example) -> Example:
     lengths = [len(word) for word in reader.pieces.of(example.words)]
     room = reader.max_pair_pieces - sum(lengths[start:end])
     if room < 0:
-        raise DataError("the words from head to tail are more than the encoder takes", where=example.id)
+        between = f"from {example.words_of(pair.head)!r} to {example.words_of(pair.tail)!r}"
+        message = f"the words {between} are more than the encoder takes; remove this relation from the corpus"
+        raise DataError(message, where=example.post_id)
     if sum(lengths[:start]) + sum(lengths[end:]) <= room:
         return example
     while (left := start > 0 and lengths[start - 1] <= room) or (end < len(lengths) and lengths[end] <= room):

@@ -170,18 +170,23 @@ def begun(text: str) -> str:
 
 
 def distinct_ids(rows: Iterable[Row], reading: Reading) -> Iterator[Row]:
-    """The rows with ids that differ: the second ``x`` becomes ``x#2``, and is reported."""
-    seen: set[str] = set()
+    """The rows with ids that differ: the second ``x`` becomes ``x#2``, and is reported.
+
+    It is part of the post ``x``, and so is ``x#2`` itself where ``x`` came before: a file that was written by us.
+    """
+    post_ids: dict[str, str] = {}
     repeats: Counter[str] = Counter()
     for row in rows:
         given = name = row.example.id
-        while name in seen:
+        while name in post_ids:
             repeats[given] += 1
             name = f"{given}#{repeats[given] + 1}"
-        seen.add(name)
+        stem, _, number = name.rpartition("#")
+        post_ids[name] = post_ids.get(stem, name) if number.isdecimal() else name
         if name != given:
             reading.warn("repeated-id", row.where, f"the id {given} occurs before; this post is called {name}")
-            row = replace(row, example=replace(row.example, id=name))
+        if name != post_ids[name]:
+            row = replace(row, example=replace(row.example, id=name, part_of=post_ids[name]))
         yield row
 
 
