@@ -62,7 +62,7 @@ def test_a_directory_has_its_splits_whatever_else_lies_there(make: Make) -> None
     assert corpus.label_set.types == ("PER",)
     assert corpus.places["train"][1] == f"{path / 'train.txt'}:5"
     ignored = [(defect.kind, Path(defect.where).name) for defect in corpus.defects]
-    assert ignored == [("ignored-file", "LICENSE.txt"), ("ignored-file", "train_notes.txt")]
+    assert ignored == [("ignored-file", "train_notes.txt")]
 
 
 def test_one_file_is_a_corpus(make: Make) -> None:

@@ -182,6 +182,18 @@ def test_the_answer_to_a_changed_question_takes_the_place_of_the_old_one(tmp_pat
     assert len(out.with_name("rejections.jsonl").read_text("utf-8").splitlines()) == 6
 
 
+def test_the_model_that_comes_first_stays_the_first(tmp_path: Path) -> None:
+    """A corpus takes the knowledge of the first one."""
+    out = tmp_path / "knowledge.jsonl"
+    for name in ("small", "other", "small"):
+        elicit(EXAMPLES, Model(name), out=out)
+    changed = [replace(each, caption=Caption(f"{each.id}.jpg", "a cat")) for each in EXAMPLES]
+    elicit(changed, Model("small"), out=out)
+    models = [json.loads(row)["model"] for row in out.read_text("utf-8").splitlines()]
+    assert list(dict.fromkeys(models)) == ["small", "other"]
+    assert models == sorted(models, reverse=True)
+
+
 def test_a_changed_question_without_a_usable_answer_leaves_no_old_one(tmp_path: Path) -> None:
     out = tmp_path / "knowledge.jsonl"
     elicit(EXAMPLES[:1], Model(), out=out)

@@ -17,7 +17,9 @@ UNSPLIT = "unsplit"
 """Where posts go whose split nothing tells."""
 
 CAPTIONS, KNOWLEDGE, AUGMENTED = "captions.jsonl", "knowledge.jsonl", "augmented.jsonl"
-_NOT_POSTS = re.compile(rf"augmented\b|captions\b|knowledge\b|rejections\b|{re.escape(LABELS)}$")
+_NOT_POSTS = re.compile(
+    rf"augmented\b|captions\b|knowledge\b|rejections\b|{re.escape(LABELS)}$|(?i:readme|license|licence)\b"
+)
 _NAMES = {"train": "train", "dev": "dev", "valid": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 

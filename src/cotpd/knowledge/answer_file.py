@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from itertools import compress, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,18 @@ class AnswerFile:
         return answers
 
     def write(self, answers: Mapping[str, Knowledge | Rejection]) -> None:
-        """Put the answers in their order after the rows that stay; each file is written whole or not."""
+        """Put the answers in their order where the first row stood that they replace, or else behind all rows.
+
+        So the model whose rows come first stays the first. Each file is written whole or not.
+        """
         rows = {key: _row(key, answer) for key, answer in answers.items()}
         for path, kind, same in ((self.path, Knowledge, _SAME), (self.rejections_path, Rejection, _SAME_REJECTION)):
             replaced = {_about(row, same) for row in rows.values()}
-            staying = [row for _, row in _rows(path) if not _key(row) or _about(row, same) not in replaced]
-            _write(path, [*staying, *(rows[key] for key, answer in answers.items() if isinstance(answer, kind))])
+            old = [row for _, row in _rows(path)]
+            stays = [not _key(row) or _about(row, same) not in replaced for row in old]
+            staying, place = list(compress(old, stays)), sum(takewhile(bool, stays))
+            found = [rows[key] for key, answer in answers.items() if isinstance(answer, kind)]
+            _write(path, [*staying[:place], *found, *staying[place:]])
 
 
 class _Row(BaseModel):
