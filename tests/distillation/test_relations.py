@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from cotpd.core.config import ExperimentConfig
+from cotpd.core.errors import DataError
 from cotpd.core.records import NO_RELATION, Entity, Example, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.feed import Feed
@@ -47,6 +48,8 @@ def test_pairs_too_far_apart_are_left_out_and_counted(
     feed = Feed(student, [Example("doc", ("ab",) * 600, entities, (relation,))], config)
     assert len(feed.examples) == 2
     assert caplog.messages == ["4 pairs of entities lie too far apart and are left out"]
+    with pytest.raises(DataError, match=r"^doc: the words from 'ab' to 'ab' are more than the encoder takes"):
+        Feed(student, [Example("doc", ("ab",) * 600, entities, (relation, replace(relation, tail=far)))], config)
 
 
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
