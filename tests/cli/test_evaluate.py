@@ -103,6 +103,21 @@ def test_a_run_does_not_differ_from_itself(runs: Path, corpus: Path, cotpd: Cotp
     assert (values["difference"], values["p_bootstrap"], values["num_differing"]) == (0.0, 1.0, 0)
 
 
+def test_posts_without_knowledge_are_read_by_a_run_that_names_its_model(
+    runs: Path, data: Path, tmp_path: Path, cotpd: Cotpd
+) -> None:
+    """As a study scores them, whose report names this command."""
+    shutil.copytree(runs / "text", tmp_path / "run")
+    config = tmp_path / "run" / "config.toml"
+    named = config.read_text(encoding="utf-8").replace("[data]\n", '[data]\nknowledge_model = "some"\n')
+    config.write_text(named, encoding="utf-8")
+    (tmp_path / "captioned").mkdir()
+    for name in ("test.jsonl", "captions.jsonl"):
+        shutil.copy(data / name, tmp_path / "captioned")
+    outcome = cotpd("evaluate", tmp_path / "run", tmp_path / "captioned", "--view", "knowledge")
+    assert outcome.code == 0, outcome.err
+
+
 def test_one_file_needs_no_split_and_foreign_types_are_named(
     runs: Path, corpus: Path, tmp_path: Path, cotpd: Cotpd
 ) -> None:
@@ -123,6 +138,7 @@ def test_what_cannot_be_scored_ends_with_one_line_and_its_code(
         (5, "no such file", (runs / "prompt", corpus / "nowhere")),
         (2, "trained without prompts", (runs / "text", corpus, "--view", "prompt")),
         (2, "'lenient' is not one of", (runs / "text", corpus, "--mode", "lenient")),
+        (2, "a directory; --out takes", (runs / "text", corpus, "--out", tmp_path)),
         (1, "not finished", (tmp_path / "begun", corpus)),
         (1, "no model here", (tmp_path / "nowhere", corpus)),
     ):

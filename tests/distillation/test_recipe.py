@@ -156,6 +156,15 @@ def test_a_taken_directory_is_refused(
         distill(corpus, config=configure(), out=tmp_path, resume=True)
 
 
+def test_a_directory_of_other_files_is_left_alone(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    (tmp_path / "train.jsonl").write_text("{}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="holds other files"):
+        distill(corpus, config=configure(), out=tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["train.jsonl"]
+
+
 def test_a_run_is_made_by_one_process_at_a_time(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:

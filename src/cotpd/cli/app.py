@@ -65,6 +65,8 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 to 6 see `cotpd.core.errors`, 130 or 143 stopped."""
     signal.signal(signal.SIGTERM, _terminate)
     sys.excepthook = _report_bug
+    if sys.stdout is None:  # closed by the shell: `cotpd check data >&-`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     try:
         code = typer.main.get_command(app)(_debug_first(sys.argv[1:]), "cotpd", standalone_mode=False)
         sys.stdout.flush()

@@ -61,6 +61,8 @@ def evaluate(
 
         cotpd evaluate runs/mnre-seed1 data/mnre --split dev --entities-from runs/twitter2017-seed1
     """
+    if out and out.is_dir():
+        raise UsageError(f"{out}: a directory; --out takes the file for the JSON")
     if entities_from and all_pairs:
         raise UsageError("give --entities-from or --all-pairs, not both")
     asked = _Asked(data, split, entities_from, all_pairs)
@@ -158,17 +160,17 @@ def _read(data: Path, run: Path, kind: View) -> Corpus:
     """The corpus with types, captions and knowledge as the run was trained; orphans are kept, for the mode decides."""
     from cotpd.core.config import ExperimentConfig
     from cotpd.corpus.corpus import Corpus
+    from cotpd.corpus.splits import KNOWLEDGE, companion
 
     configs = [path for path in (run / "config.toml", run.resolve().parent / "config.toml") if path.is_file()]
     if not configs:
         return Corpus.from_path(data)
     settings = ExperimentConfig.read(configs[0]).data
-    if kind != "knowledge":
-        return Corpus.from_path(data, label_map=settings.label_map, normalise_words=settings.normalise_words)
+    reads = kind == "knowledge"
     return Corpus.from_path(
         data,
-        captioner=settings.captioner,
-        knowledge_model=settings.knowledge_model,
+        captioner=settings.captioner if reads else None,
+        knowledge_model=settings.knowledge_model if reads and companion(data, KNOWLEDGE).is_file() else None,
         label_map=settings.label_map,
         normalise_words=settings.normalise_words,
     )

@@ -43,7 +43,7 @@ class RunDirectory:
         """Begin a run, or go on with one; ``data`` is the hash of what it learns from.
 
         Raises `UsageError` if it exists and ``resume`` is false, is finished already, or has another configuration or
-        other data, and where nothing can be written.
+        other data, for a directory of other files, and where nothing can be written.
         """
         run, config_path = cls(path), path / "config.toml"
         if config_path.exists():
@@ -56,6 +56,8 @@ class RunDirectory:
             if run.data not in (None, data):
                 raise UsageError(f"{path}: begun with other posts, captions or knowledge; choose another --out")
             return run
+        if path.is_dir() and any(file.name != _ENVIRONMENT and file.name[0] != "." for file in path.iterdir()):
+            raise UsageError(f"{path}: holds other files, and no run; choose another directory with --out")
         try:
             write_atomic(path / _ENVIRONMENT, json.dumps({**_environment(), "data": data}, indent=2) + "\n")
             write_atomic(config_path, config.to_toml())
