@@ -56,7 +56,8 @@ def distill(
 
     ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Under
     `accelerate launch` each process takes its share of every batch, and the first one writes the files. Raises
-    `DataError` for a corpus without training or dev posts or entities, `UsageError` for a directory that is taken,
+    `DataError` for a corpus without training or dev posts, entities, or the knowledge and the variants that the
+    configuration asks for, `UsageError` for a directory that is taken,
     by another process or by a run begun with other data, `TrainingError` when training cannot go on.
     """
     corpus = corpus.with_knowledge(knowledge)
