@@ -27,6 +27,8 @@ def fail(way: str) -> None:
         raise KeyboardInterrupt
     if way == "terminate":
         signal.raise_signal(signal.SIGTERM)
+    if way == "foreign":
+        print("\u4f60\u597d \U0001f44b na\u00efve")
     if way == "missing":
         open("/nowhere/at/all")
     print("line\\n" * 100_000 if way == "long" else "line")
@@ -97,6 +99,17 @@ def test_a_reader_that_leaves_is_no_error(way: str) -> None:
     command = f"{sys.executable} - fail {way} | true"
     ended = subprocess.run(["bash", "-c", command], input=FAILING, capture_output=True, text=True)
     assert ended.stderr == ""
+
+
+def test_a_terminal_of_few_letters_shows_the_others_by_number() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", FAILING, "fail", "foreign"],
+        capture_output=True,
+        encoding="latin-1",
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("\\u4f60\\u597d \\U0001f44b na\u00efve\n")
 
 
 @pytest.mark.parametrize(("options", "told"), [([], False), (["--debug"], True)])

@@ -64,6 +64,9 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("[data", encoding="utf-8")
     with pytest.raises(UsageError, match=r"c\.toml"):
         ExperimentConfig.read(tmp_path / "c.toml")
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 5000, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"deep\.toml"):
+        ExperimentConfig.read(tmp_path / "deep.toml")
     with pytest.raises(UsageError, match=r"missing\.toml"):
         ExperimentConfig.read(tmp_path / "missing.toml")
 

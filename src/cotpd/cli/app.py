@@ -6,6 +6,7 @@ Results go to stdout, progress and logs to stderr. A known failure is one line a
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -67,6 +68,8 @@ def main() -> None:
     sys.excepthook = _report_bug
     if sys.stdout is None:  # closed by the shell: `cotpd check data >&-`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    elif isinstance(sys.stdout, io.TextIOWrapper):  # a latin-1 terminal shows what it has not as \uXXXX
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = typer.main.get_command(app)(_debug_first(sys.argv[1:]), "cotpd", standalone_mode=False)
         sys.stdout.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
+from cotpd.core.config import PromptConfig, StudentConfig, Task, ViewConfig
 from cotpd.core.errors import CheckpointError, DataError, MissingExtraError, UsageError
 from cotpd.core.files import new_directory, verify_directory
 from cotpd.core.labels import LabelSet
@@ -177,8 +177,11 @@ def _design(values: dict[str, Any]) -> Design:
         ships=ViewKind(values["ships"]),
         splitting=Rule(values["splitting"]),
     )
-    if len(values["id2label"]) != len(_labels(design)):
-        raise ValueError(f"{len(values['id2label'])} labels are named, {len(_labels(design))} follow from the types")
+    if design.task not in get_args(Task):
+        raise ValueError(f"the task {design.task!r} is none of {', '.join(get_args(Task))}")
+    named, labels = values["id2label"], _labels(design)
+    if named != {str(index): label for index, label in enumerate(labels)} or len(set(labels)) != len(labels):
+        raise ValueError(f"id2label is {named}, but {', '.join(labels)} follow from the types or relations")
     return design
 
 
