@@ -83,6 +83,8 @@ def test_a_change_of_the_command_line_changes_every_run(write_plan: Callable[[st
     path = write_plan('seeds = [1, 2]\n[runs.a]\n"optimisation.epochs" = 4\n[runs.b]')
     runs = by_id(Plan.read(path, ["optimisation.epochs=7", "seed=5"]))
     assert {name: run.config.optimisation.epochs for name, run in runs.items()} == {"a-seed5": 7, "b-seed5": 7}
+    own = write_plan("seeds = [1, 2]\n[runs.a]\nseeds = [8]\n[runs.b]")
+    assert list(by_id(Plan.read(own, ["seed=5"]))) == ["a-seed5", "b-seed5"], "a run with seeds of its own, too"
 
 
 STUDENT = """

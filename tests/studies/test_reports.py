@@ -127,7 +127,11 @@ def test_the_answer_comes_first_and_controls_are_marked(results: Results) -> Non
             Verdict.UNDECIDED,
             "one above +4.00 is ruled out",
         ),
-        ({"p_holm": 0.2, "run_is_control": True}, Verdict.UNDECIDED, "its own interval excludes 0"),
+        ({"p_holm": 0.2, "run_is_control": True}, Verdict.UNDECIDED, "a control leads"),
+        ({"p_holm": 0.2}, Verdict.UNDECIDED, "its own interval excludes 0"),
+        ({"p_holm": 0.04, "baseline_is_control": True}, Verdict.AHEAD, "the lead is what the control lacks"),
+        ({"p_holm": 0.2, "baseline_is_control": True}, Verdict.UNDECIDED, "a control: no lead over it is shown"),
+        ({"p_holm": 0.04, "share": ShareReached(0.5, None), "share_seeds": 2}, Verdict.AHEAD, "rests on 2 of these"),
         ({"p_holm": 1.0, "run_is_control": True, "num_seeds": (1, 1)}, Verdict.UNDECIDED, "its own interval"),
         ({"p_holm": None, "run_is_control": True}, Verdict.DESCRIBED, "a control leads"),
         ({"p_holm": None, "run_is_control": True, "num_seeds": (1, 1)}, Verdict.DESCRIBED, "a single seed"),
@@ -211,6 +215,8 @@ def test_the_command_reports_says_what_is_left_and_fails_where_a_run_failed(
     assert not out.exists()
     lost = cotpd("study", path, "--out", out, "--dry-run", "--set", "data.path=nowhere")
     assert "not found: nowhere; " in lost.out, "a corpus that is missing is told of before the runs fail"
+    unread = cotpd("study", path, "--out", out, "--dry-run", "--set", 'data.unlabelled=["elsewhere"]')
+    assert "not found: elsewhere; " in unread.out
     ended = cotpd("study", path, "--out", out)
     assert ended.code == 1
     assert "| good | prompt (ships) |" in ended.out

@@ -43,6 +43,16 @@ split = "test"
 """
 TEXT = f'[runs.text]\n"objective.student" = "text"\n{ALONE}'
 
+TAUGHT = f"""
+[runs.target]
+"objective.student" = "knowledge"
+{ALONE}
+[runs.taught]
+"objective.target" = "recorded"
+"objective.target_runs" = ["target"]
+"objective.task_loss" = "student"
+"""
+
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -329,6 +339,84 @@ def test_two_stage_with_cross_fitted_folds(read_plan: ReadPlan, tmp_path: Path, 
     assert "target-fold2-seed1" in config
 
 
+def test_a_run_that_lost_its_model_is_named_and_never_made_again(
+    read_plan: ReadPlan, tmp_path: Path, made: list[str]
+) -> None:
+    plan, out = read_plan(f"{TEXT}\n[runs.both]\n[scores.dev]\n"), tmp_path / "out"
+    study(plan, out=out)
+    made.clear()
+    (out / "text-seed1" / "model" / "config.json").unlink()
+    (out / "both-seed1" / "environment.json").write_text("[]", encoding="utf-8")
+    failures = study(read_plan(f"{TEXT}\n[runs.both]\n[scores.test]\nsplit = 'test'\n"), out=out).failures
+    assert "config.json" in failures["text-seed1"]
+    assert "environment.json: damaged" in failures["both-seed1"]
+    assert made == []
+
+
+def test_kept_predictions_are_of_the_model_that_is_there(read_plan: ReadPlan, tmp_path: Path) -> None:
+    """A run's model was removed and made again, as on another machine."""
+    plan, out = read_plan(TEXT), tmp_path / "out"
+    study(plan, out=out)
+    (kept,) = (out / "text-seed1").glob("predictions.text-*")
+    manifest = out / "text-seed1" / "model" / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    study(plan, out=out)
+    assert len(set((out / "text-seed1").glob("predictions.text-*")) - {kept}) == 1
+
+
+def test_a_damaged_target_is_named_and_not_what_it_taught(read_plan: ReadPlan, tmp_path: Path) -> None:
+    plan, out = read_plan(TAUGHT), tmp_path / "out"
+    assert not study(plan, out=out).failures
+    (out / "target-seed1" / "model" / "manifest.json").write_text("{", encoding="utf-8")
+    assert "target-seed1 away and make it again" in study(plan, out=out).failures["taught-seed1"]
+
+
+def test_sides_that_name_the_same_posts_in_another_order_are_compared(read_plan: ReadPlan, tmp_path: Path) -> None:
+    plan = read_plan(
+        f"""
+        {TEXT}
+        [runs.both]
+        [scores.one]
+        [scores.two]
+        split = "test"
+        [[comparisons]]
+        run = {{ both = ["one", "two"] }}
+        baseline = {{ text = ["two", "one"] }}
+        """
+    )
+    (one,) = study(plan, out=tmp_path / "out").compared
+    assert one.num_posts == 20
+
+
+def test_a_share_says_when_it_rests_on_fewer_seeds_than_the_lead(
+    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = read_plan(
+        f"""
+        seeds = [1, 2]
+        {TEXT}
+        [runs.both]
+        [runs.known]
+        "objective.student" = "knowledge"
+        {ALONE}
+        [[comparisons]]
+        run = "both"
+        baseline = "text"
+        ceiling = "known"
+        """
+    )
+    real = recipe.Trainer.train
+
+    def fails(self: Any, listener: Any) -> Any:
+        if self._run.path.name == "known-seed2":
+            raise TrainingError("the loss is nan at update 3")
+        return real(self, listener)
+
+    monkeypatch.setattr(recipe.Trainer, "train", fails)
+    (one,) = study(plan, out=tmp_path / "out").compared
+    assert (one.num_seeds, one.share_seeds) == ((2, 2), 1)
+
+
 def test_a_finished_run_with_other_settings_or_posts_is_not_reused(
     read_plan: ReadPlan, write_plan: WritePlan, tmp_path: Path, made: list[str], data: Path
 ) -> None:
@@ -347,21 +435,15 @@ def test_a_finished_run_with_other_settings_or_posts_is_not_reused(
     (other / "train.jsonl").write_text("".join(lines[1:]), encoding="utf-8")
     assert "other posts" in study(moved, out=out).failures["text-seed1"]
     assert made == []
+    oftener = study(read_plan(TEXT + '"optimisation.checkpoint_steps" = 7'), out=out)
+    assert not oftener.failures, "how often a run saves changes nothing in it"
 
 
 def test_a_run_that_was_begun_goes_on_where_its_files_lie_now(
     read_plan: ReadPlan, write_plan: WritePlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: Path
 ) -> None:
     """A relative --out before, an absolute one now: what a run is taught by has another path, and is the same."""
-    text = f"""
-        [runs.target]
-        "objective.student" = "knowledge"
-        {ALONE}
-        [runs.taught]
-        "objective.target" = "recorded"
-        "objective.target_runs" = ["target"]
-        "objective.task_loss" = "student"
-    """
+    text = TAUGHT
     monkeypatch.chdir(tmp_path)
     real = recipe.Trainer._update
 

@@ -92,7 +92,8 @@ def _tell_state(plan: Plan, out: Path, *, as_json: bool) -> None:
         typer.echo(f"{name.ljust(width)}  {state.ljust(13)}  {'needs ' + ', '.join(needs) if needs else ''}".rstrip())
     counts = Counter(state for state, _ in states.values())
     typer.echo(f"\n{len(states)} runs: " + ", ".join(f"{number} {state}" for state, number in counts.items()))
-    read = [*(run.config.data.path for run in runs), *(score.data for score in plan.scores.values() if score.data)]
+    trained_on = (path for run in runs for path in (run.config.data.path, *run.config.data.unlabelled))
+    read = [*trained_on, *(score.data for score in plan.scores.values() if score.data)]
     for path in sorted({path for path in read if not path.exists()}):
         typer.echo(f"not found: {path}; change it in the plan or its base, or --set data.path=WHERE_IT_IS")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cotpd.core.config import ExperimentConfig
-from cotpd.core.files import MANIFEST, hash_file, hash_text
+from cotpd.core.files import MANIFEST, hash_file, hash_text, verify_directory
 from cotpd.core.folds import without_fold
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example
@@ -37,7 +37,12 @@ class Material(NamedTuple):
         return cls(training_posts(corpus, config), unlabelled_posts(corpus, config), corpus.dev, labels)
 
     def fingerprint(self, config: ExperimentConfig) -> str:
-        """A hash of all this and of the targets, by which `--resume` and studies see that it is the same."""
+        """A hash of all this and of the targets, by which `--resume` and studies see that it is the same.
+
+        Raises `CheckpointError` for a target that is damaged.
+        """
+        for run in config.objective.target_runs:
+            verify_directory(run / "model", advice=f"move {run} away and make it again")
         targets = [hash_file(run / "model" / MANIFEST) for run in config.objective.target_runs]
         return hash_text(*map(str, (*self.train, *self.unlabelled, *self.dev)), *self.labels, *targets)
 

@@ -72,15 +72,15 @@ class RunDirectory:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the student was saved."""
-        return (self.model / "config.json").is_file()
+        """Whether the student was saved, whole as it was then; what has become of it, loading tells."""
+        return self.model.exists()
 
     @property
     def data(self) -> str | None:
         """The hash of what the run began with; None where it was not recorded."""
         try:
             recorded: str | None = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8")).get("data")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, AttributeError) as error:
             raise CheckpointError(f"{self.path / _ENVIRONMENT}: damaged ({error}); choose another --out") from error
         return recorded
 

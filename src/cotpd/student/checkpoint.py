@@ -129,7 +129,7 @@ def _encoder_config(student: Student) -> dict[str, Any]:
 def _read(path: Path) -> tuple[Design, dict[str, Any]]:
     """The design, and all that config.json holds."""
     if not (path / "config.json").is_file():
-        if (path.parent / "config.toml").is_file():
+        if (path.parent / "config.toml").is_file() and not path.exists():
             how = "go on with `cotpd distill CONFIG --resume`, or start its study again"
             raise CheckpointError(f"{path.parent}: this run is not finished; {how}")
         raise CheckpointError(f"{path}: no model here (config.json is missing); give a directory that CoTPD saved")

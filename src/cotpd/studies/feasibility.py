@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
-from cotpd.studies.plan import Plan, ScoredView, Side
+from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView, Side
 
 
 class Place(NamedTuple):
@@ -19,8 +19,22 @@ class Place(NamedTuple):
     score: str
 
 
-def places_of(side: Side, on: Sequence[str], shipped: Mapping[str, str]) -> list[Place]:
-    """The places of a side; ``on``: the scores where it names none, ``shipped``: the view that each run ships."""
+def places_of_sides(planned: ComparisonPlan, plan: Plan, shipped: Mapping[str, str]) -> list[list[Place]]:
+    """The places of run, baseline and ceiling, in the order of their posts; ``shipped``: the view that each run ships.
+
+    Sides that name the same scores are brought into the order of the first.
+    """
+    sides = [_places(side, plan.scores_of(planned), shipped) for side in planned.sides]
+    order = [place.score for place in sides[0]]
+    same = [sorted(place.score for place in side) == sorted(order) for side in sides]
+    return [
+        sorted(side, key=lambda place: order.index(place.score)) if alike else side
+        for side, alike in zip(sides, same, strict=True)
+    ]
+
+
+def _places(side: Side, on: Sequence[str], shipped: Mapping[str, str]) -> list[Place]:
+    """``on``: the scores where a side names none."""
     parts = [(text, *text.partition("@")[::2]) for text in side]
     views = {text: str(ScoredView.of(view)) if view else shipped.get(run, "") for text, run, view in parts}
     return [Place(run, views[text], score) for text, run, _ in parts for score in side[text] or on]
@@ -30,7 +44,7 @@ def check_comparisons(plan: Plan, configs: Mapping[str, ExperimentConfig]) -> No
     """Raise `UsageError` for a comparison that could never be made, or would count posts twice; ``configs`` by run."""
     shipped = {name: config.objective.student for name, config in configs.items()}
     for planned in plan.all_comparisons:
-        sides = [places_of(side, plan.scores_of(planned), shipped) for side in planned.sides]
+        sides = places_of_sides(planned, plan, shipped)
         for place in (place for side in sides for place in side):
             _check_place(place, plan, shipped)
         for side in sides:

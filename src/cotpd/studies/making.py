@@ -26,8 +26,8 @@ from cotpd.studies.plan import Plan
 from cotpd.studies.runs import PlannedRun
 from cotpd.studies.scoring import Cell, Corpora, Scored, scored
 
-_PLACES = {"data.path", "data.unlabelled", "objective.target_runs"}
-"""Settings that say where files lie; what is in them is compared by its hash."""
+_NO_DIFFERENCE = {"data.path", "data.unlabelled", "objective.target_runs", "optimisation.checkpoint_steps"}
+"""Settings that change no result: where files lie (what is in them is compared by its hash), how often to save."""
 
 _FAILURES = (CotpdError, OSError)
 """What ends a run and not the study."""
@@ -76,7 +76,7 @@ def changed_keys(run: PlannedRun) -> list[str]:
     """The keys in which a run that exists differs from the planned one; where its files lie does not matter."""
     made = ExperimentConfig.read(run.path / "config.toml")
     one, other = (dict(_flat(config.model_dump(mode="json"))) for config in (made, run.config))
-    return sorted(key for key in (one.keys() | other.keys()) - _PLACES if one.get(key) != other.get(key))
+    return sorted(key for key in (one.keys() | other.keys()) - _NO_DIFFERENCE if one.get(key) != other.get(key))
 
 
 def make_runs(plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener) -> dict[str, Outcome]:

@@ -180,6 +180,8 @@ class Plan(Section):
         apply_changes(shared, changes)
         if "seed" in shared:
             plan = checked(cls, {**read_toml(path), "seeds": [shared.pop("seed")]}, where=f"{path} with --set seed")
+            alone = {name: run.model_copy(update={"seeds": None}) for name, run in plan.runs.items()}
+            plan = plan.model_copy(update={"runs": alone})
         runs = {name: _with_base(run, path) for name, run in plan.runs.items()}
         found = {
             "base": _beside(path, plan.base),

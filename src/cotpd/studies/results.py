@@ -16,7 +16,7 @@ from cotpd.evaluation.resampling import Interval
 from cotpd.evaluation.scores import Scores, TypeScores
 from cotpd.evaluation.significance import holm, mean_and_deviation
 from cotpd.studies.curves import Curve, curve_of
-from cotpd.studies.feasibility import Place, places_of
+from cotpd.studies.feasibility import Place, places_of_sides
 from cotpd.studies.making import Outcome, RunState
 from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView, Side, side_title
 from cotpd.studies.scoring import LABELLED, OTHER, Cell
@@ -56,7 +56,8 @@ class Compared:
     """One comparison: the lead of ``run`` over ``baseline`` in mean micro F1, and how sure it is.
 
     ``p_holm``: corrected for all comparisons of the plan that decide, None where this one only describes. ``share``: of
-    the way to ``ceiling``. ``left_out``: seeds that only one side has, though the plan gives them to both.
+    the way to ``ceiling``, over the ``share_seeds`` seeds that its three sides have. ``left_out``: seeds that only one
+    side has, though the plan gives them to both.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Compared:
     baseline_is_control: bool
     ceiling: str | None = None
     share: ShareReached | None = None
+    share_seeds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +185,10 @@ def _command(cell: Cell, plan: Plan) -> str:
 
 def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Compared:
     on, shipped = plan.scores_of(planned), {cell.run.name: cell.run.config.objective.student for cell in cells}
-    sides = [_by_seed(places_of(side, on, shipped), cells, plan.mode) for side in planned.sides]
+    sides = [_by_seed(places, cells, plan.mode) for places in places_of_sides(planned, plan, shipped)]
     meant = [_planned_seeds(side, plan) for side in planned.sides]
     (run, baseline), paired = _paired(sides[:2], meant[:2])
+    share, share_seeds = _share(sides, meant, plan) if planned.ceiling else (None, None)
     lead = hierarchical_interval(run, baseline, paired=paired, resamples=plan.resamples)
     assert lead.p_value is not None
     return Compared(
@@ -205,13 +208,18 @@ def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Com
         run_is_control=_is_control(planned.run, plan),
         baseline_is_control=_is_control(planned.baseline, plan),
         ceiling=side_title(planned.ceiling) if planned.ceiling else None,
-        share=_share(sides, meant, plan) if planned.ceiling else None,
+        share=share,
+        share_seeds=share_seeds,
     )
 
 
-def _share(sides: Sequence[Mapping[int, Scores]], meant: Sequence[frozenset[int]], plan: Plan) -> ShareReached:
+def _share(
+    sides: Sequence[Mapping[int, Scores]], meant: Sequence[frozenset[int]], plan: Plan
+) -> tuple[ShareReached, int]:
+    """The share of the way, and the number of seeds that it rests on."""
     (run, baseline, ceiling), paired = _paired(sides, meant)
-    return share_reached(run, baseline, ceiling, paired=paired, resamples=plan.resamples)
+    share = share_reached(run, baseline, ceiling, paired=paired, resamples=plan.resamples)
+    return share, min(len(run), len(baseline), len(ceiling))
 
 
 def _planned_seeds(side: Side, plan: Plan) -> frozenset[int]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from cotpd.core.config import DataConfig
 from cotpd.core.errors import CotpdError, DataError
-from cotpd.core.files import hash_text, read_jsonl, write_jsonl
+from cotpd.core.files import MANIFEST, hash_file, hash_text, read_jsonl, write_jsonl
 from cotpd.core.labels import Repair
 from cotpd.core.records import Entity, Example, Prediction, Relation, Span
 from cotpd.corpus.corpus import Corpus
@@ -115,7 +115,7 @@ class _Reading:
         self._loaded: Student | None = None
 
     def predictions(self, posts: Sequence[Example], view: ScoredView) -> list[Prediction]:
-        content = hash_text(str(view.kind), *map(str, posts))
+        content = hash_text(str(view.kind), hash_file(self._run / "model" / MANIFEST), *map(str, posts))
         path = self._run / f"predictions.{view.kind}-{content[:16]}.jsonl"
         if not path.exists():
             write_jsonl(path, map(asdict, decode(self._student, posts, kind=ViewKind(view.kind))))

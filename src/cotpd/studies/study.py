@@ -31,7 +31,7 @@ def study(plan: Plan, *, out: Path, command: str = "cotpd study", listener: Stud
     """
     runs = planned_runs(plan, out)
     outcomes = make_runs(plan, runs, Corpora(), listener)
-    results = gather(plan, [outcomes[run.id] for run in runs], name=out.name, command=command)
+    results = gather(plan, [outcomes[run.id] for run in runs], name=out.resolve().name, command=command)
     if PartialState().is_main_process:
         write_atomic(out / "report.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
         write_atomic(out / "report.md", markdown_report(results))

@@ -30,9 +30,16 @@ def verdict_of(one: Compared) -> Verdict:
 
 
 def is_alarm(one: Compared) -> bool:
-    """Whether a control leads, also where the plan asks for no verdict."""
-    leads = one.interval.low > 0 and min(one.num_seeds) >= 2
-    return one.run_is_control and leads and verdict_of(one) in (Verdict.AHEAD, Verdict.DESCRIBED)
+    """Whether a control leads by its own interval: a correction, which asks for more, must not silence the alarm."""
+    return one.run_is_control and one.interval.low > 0 and min(one.num_seeds) >= 2
+
+
+_BESIDE_CONTROL = {
+    Verdict.AHEAD: "the lead is what the control lacks",
+    Verdict.BEHIND: "what it lacks does harm",
+    Verdict.UNDECIDED: "no lead over it is shown, so none is shown to come from what it lacks",
+    Verdict.DESCRIBED: "a lead would be what the control lacks",
+}
 
 
 def remarks(one: Compared) -> list[str]:
@@ -43,7 +50,7 @@ def remarks(one: Compared) -> list[str]:
     if one.run_is_control and one.interval.low <= 0 <= one.interval.high and min(one.num_seeds) >= 2:
         found.append(f"a control: no gain is shown, and one above {100 * one.interval.high:+.2f} is ruled out")
     if one.baseline_is_control:
-        found.append("the baseline is a control: the lead is what the control lacks")
+        found.append(f"the baseline is a control: {_BESIDE_CONTROL[verdict]}")
     if verdict is Verdict.AHEAD and one.at_least > 0:
         size = "less than" if one.lead < one.at_least else "at least"
         found.append(f"{size} the {100 * one.at_least:g} points that were asked for")
@@ -56,6 +63,8 @@ def remarks(one: Compared) -> list[str]:
     if one.left_out:
         seeds = f"seed {one.left_out[0]} is" if len(one.left_out) == 1 else f"seeds {_listed(one.left_out)} are"
         found.append(f"{seeds} left out, for one side lacks a finished run of it")
+    if one.share and one.share_seeds and one.share_seeds != min(one.num_seeds):
+        found.append(f"the share of the way rests on {one.share_seeds} of these seeds, for its three sides lack others")
     if not one.is_paired:
         found.append("the sides have different seeds, so they are not paired")
     return found
