@@ -364,16 +364,29 @@ def test_two_processes_record_a_target_once(
     assert len(calls) == 1
 
 
+_LAUNCHED = """
+from cotpd.cli.app import main
+from cotpd.distillation.processes import processes
+
+try:
+    main()
+finally:
+    print(f"process {processes().process_index} of {processes().num_processes}")
+"""
+
+
 def test_several_processes_make_one_run(configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
-    """Two processes under `accelerate launch` share each batch, and one of them writes."""
+    """Two processes, as `accelerate launch` starts them, share each batch, and one of them writes."""
     sample = Path(cotpd.__file__).parent / "sample"
     config = configure(data={"path": str(sample), "train_share": 0.125}, optimisation={"epochs": 1})
     (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-    options = ["--mixed_precision=no", "--dynamo_backend=no", f"--main_process_port={_free_port()}", "-m", "cotpd"]
-    command = [*launch, *options, "distill", str(tmp_path / "c.toml"), "--out", str(tmp_path / "run")]
+    (tmp_path / "launched.py").write_text(_LAUNCHED, encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={_free_port()}"]
+    arguments = ["distill", str(tmp_path / "c.toml"), "--out", str(tmp_path / "run")]
+    command = [*launch, str(tmp_path / "launched.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert {f"process {number} of 2" in done.stdout for number in (0, 1)} == {True}
     assert done.stdout.count("dev F1") == 1
     (epoch,) = [row for row in rows(tmp_path / "run") if "dev_f1" in row]
     assert epoch["step"] == 3

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 
 from cotpd.core.config import DataConfig, ExperimentConfig
 from cotpd.core.errors import DataError, UsageError
@@ -25,6 +24,7 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.unlabelled import read_unlabelled
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.material import Material
+from cotpd.distillation.processes import processes
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
 from cotpd.distillation.targets import teaching_view
@@ -64,19 +64,18 @@ def distill(
     material = Material.of(corpus, config)
     _check(material, config)
     _check_variants(corpus, config)
-    processes = PartialState()
-    is_main = processes.is_main_process
-    with processes.main_process_first():
+    is_main = processes().is_main_process
+    with processes().main_process_first():
         student = build_student(material.train, corpus, config)
         feed = Feed(student, material.train, config, unlabelled=material.unlabelled)
-        run = RunDirectory.open(out, config, data=material.fingerprint(config), resume=resume or not is_main)
+        run = RunDirectory.open(Path(out), config, data=material.fingerprint(config), resume=resume or not is_main)
     if feed.num_cut and is_main:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
     with run.taken() if is_main else nullcontext():
         state = Trainer(student, feed, corpus.dev, config, run).train(listener if is_main else _silent)
         if is_main:
             _finish(student, corpus, run, _summary(state, feed))
-    processes.wait_for_everyone()
+    processes().wait_for_everyone()
     return Extractor(student.eval())
 
 
