@@ -26,7 +26,8 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import targets
 from cotpd.distillation.material import training_posts
 from cotpd.distillation.progress import Progress
-from cotpd.distillation.recipe import distill
+from cotpd.distillation.recipe import build_student, distill
+from cotpd.distillation.run_directory import RunDirectory
 from cotpd.distillation.targets import record_targets
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
@@ -135,6 +136,16 @@ def test_a_damaged_checkpoint_is_set_aside(
     distill(corpus, config=configure(), out=tmp_path / "run", resume=True)
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "run")
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_checkpoint_damaged_again_is_set_aside_again(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for content in ("first", "second"):
+        with run.save("step", 2) as directory:
+            (directory / "weights").write_text("whole", encoding="utf-8")
+        (tmp_path / "checkpoints" / "step-2" / "weights").write_text(content, encoding="utf-8")
+        assert not run.has("step", 2)
+    assert (tmp_path / "checkpoints" / "damaged-step-2" / "weights").read_text(encoding="utf-8") == "second"
 
 
 def test_a_taken_directory_is_refused(
