@@ -48,7 +48,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 def test_a_run_explains_itself(corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
     seen: list[Progress] = []
-    extractor = distill(corpus, config=configure(), out=tmp_path / "run", listener=seen.append)
+    extractor = distill(corpus, config=configure(), out=str(tmp_path / "run"), listener=seen.append)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "config.toml",
         "environment.json",
@@ -57,7 +57,7 @@ def test_a_run_explains_itself(corpus: Corpus, configure: Callable[..., Experime
         "predictions.dev.jsonl",
         "summary.json",
     }
-    assert ExperimentConfig.read(tmp_path / "run" / "config.toml") == configure()
+    assert ExperimentConfig.read(str(tmp_path / "run" / "config.toml")) == configure()
     assert len([progress for progress in seen if progress.dev_f1 is not None]) == 2
     losses = [row for row in rows(tmp_path / "run") if "task_loss" in row]
     assert losses[-1]["task_loss"] < losses[0]["task_loss"]

@@ -48,7 +48,7 @@ def distill(
     knowledge: Iterable[Knowledge] = (),
     *,
     config: ExperimentConfig,
-    out: Path,
+    out: str | Path,
     resume: bool = False,
     listener: Listener = _silent,
 ) -> Extractor:
