@@ -57,9 +57,11 @@ def distill(
     ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Under
     `accelerate launch` each process takes its share of every batch, and the first one writes the files. Raises
     `DataError` for a corpus without training or dev posts, entities, or the knowledge and the variants that the
-    configuration asks for, `UsageError` for a directory that is taken,
-    by another process or by a run begun with other data, `TrainingError` when training cannot go on.
+    configuration asks for, `UsageError` for a corpus that was not read as ``config.data`` says (use `read_corpus`), and
+    for a directory that is taken, by another process or by a run begun with other data, `TrainingError` when training
+    cannot go on.
     """
+    _check_reading(corpus, config.data)
     corpus = corpus.with_knowledge(knowledge)
     material = Material.of(corpus, config)
     _check(material, config)
@@ -125,6 +127,16 @@ def _check_sources(posts: Sequence[Example]) -> None:
     for key, names in (("captioner", captioners), ("knowledge_model", models)):
         if len(names) > 1:
             raise UsageError(f"data.unlabelled mixes {' and '.join(sorted(names))}; choose one with data.{key}")
+
+
+def _check_reading(corpus: Corpus, config: DataConfig) -> None:
+    """Refuse a corpus that was read without its settings, as far as it shows."""
+    advice = "read the corpus by `read_corpus(config.data)`"
+    if config.unlabelled and not corpus.unlabelled:
+        raise UsageError(f"data.unlabelled names corpora, and this corpus has no post of theirs; {advice}")
+    renamed = set(config.label_map) - set(config.label_map.values())
+    if left := sorted(renamed.intersection(corpus.label_set.types)):
+        raise UsageError(f"data.label_map renames {', '.join(left)}, and this corpus has posts with it; {advice}")
 
 
 def _check(material: Material, config: ExperimentConfig) -> None:
