@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -32,6 +33,7 @@ from cotpd.distillation.targets import record_targets
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
+from cotpd.views.view import ViewKind
 
 RECORDED = {"student": "text", "target": "recorded", "task_loss": "student"}
 
@@ -354,6 +356,40 @@ def test_a_run_without_knowledge_teaches_by_the_view_it_ships(
     )
 
 
+def test_a_post_too_long_for_its_teacher_is_taught_by_windows(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig]
+) -> None:
+    """A teacher with prompts takes fewer pieces than the student whose windows it teaches."""
+    config = configure(objective={"student": "prompt"}, prompt={"length": 20})
+    teacher = build_student(corpus.train, corpus, config).eval()
+    most = teacher.reader.max_text_pieces
+    long, short = Example("long", ("a",) * (most + 10)), Example("short", ("a",) * most)
+    found = record_targets(teacher, [long, short], kind=ViewKind.TEXT)
+    assert found["long"].shape == (most + 10, len(teacher.label_set.tags))
+    np.testing.assert_allclose(np.exp(found["long"].astype(np.float32)).sum(-1), 1.0, atol=5e-3)
+    np.testing.assert_allclose(found["long"][: most // 2], found["short"][: most // 2], atol=1e-2)
+
+
+def test_posts_of_one_id_are_not_taught_each_other_s_targets(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    first, second, *rest = corpus.train
+    doubled = replace(corpus, train=(first, replace(second, id=first.id), *rest))
+    like = build_student(corpus.train, corpus, configure())
+    with pytest.raises(DataError, match=f"^{first.id}: several training posts have this id"):
+        targets.read_targets([tmp_path], doubled.train, like)
+
+
+@pytest.mark.parametrize("wrong", [Entity(Span(0, 2), "LOC"), Entity(Span(2, 9), "LOC")])
+def test_a_post_whose_entities_cannot_be_learnt_is_named_at_once(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, wrong: Entity
+) -> None:
+    post = Example("bad", ("a", "b", "c"), (Entity(Span(0, 1), "PER"), wrong))
+    with pytest.raises(DataError, match=r"^bad: "):
+        distill(replace(corpus, train=(*corpus.train, post)), config=configure(), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_processes_record_a_target_once(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,7 +433,7 @@ def test_several_processes_make_one_run(configure: Callable[..., ExperimentConfi
     command = [*launch, str(tmp_path / "launched.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert {f"process {number} of 2" in done.stdout for number in (0, 1)} == {True}
+    assert all(f"process {number} of 2" in done.stdout for number in (0, 1))
     assert done.stdout.count("dev F1") == 1
     (epoch,) = [row for row in rows(tmp_path / "run") if "dev_f1" in row]
     assert epoch["step"] == 3
