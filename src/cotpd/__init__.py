@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cotpd.core.errors import CotpdError
     from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Prediction, Relation, Span
     from cotpd.corpus.corpus import Corpus
-    from cotpd.distillation.recipe import distill
+    from cotpd.distillation.recipe import distill, read_corpus
     from cotpd.evaluation import compare, evaluate
     from cotpd.inference.extractor import Extractor
     from cotpd.inference.relation_extractor import MarkedText, RelationExtractor
@@ -44,6 +44,7 @@ __all__ = [
     "distill",
     "elicit",
     "evaluate",
+    "read_corpus",
 ]
 
 _RECORDS = "cotpd.core.records"
@@ -68,6 +69,7 @@ _HOMES = {
     "distill": "cotpd.distillation.recipe",
     "elicit": "cotpd.knowledge.elicitation",
     "evaluate": "cotpd.evaluation",
+    "read_corpus": "cotpd.distillation.recipe",
 }
 
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -26,11 +27,13 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import targets
 from cotpd.distillation.material import training_posts
 from cotpd.distillation.progress import Progress
-from cotpd.distillation.recipe import distill
+from cotpd.distillation.recipe import build_student, distill
+from cotpd.distillation.run_directory import RunDirectory
 from cotpd.distillation.targets import record_targets
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
+from cotpd.views.view import ViewKind
 
 RECORDED = {"student": "text", "target": "recorded", "task_loss": "student"}
 
@@ -47,7 +50,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 def test_a_run_explains_itself(corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
     seen: list[Progress] = []
-    extractor = distill(corpus, config=configure(), out=tmp_path / "run", listener=seen.append)
+    extractor = distill(corpus, config=configure(), out=str(tmp_path / "run"), listener=seen.append)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "config.toml",
         "environment.json",
@@ -56,7 +59,7 @@ def test_a_run_explains_itself(corpus: Corpus, configure: Callable[..., Experime
         "predictions.dev.jsonl",
         "summary.json",
     }
-    assert ExperimentConfig.read(tmp_path / "run" / "config.toml") == configure()
+    assert ExperimentConfig.read(str(tmp_path / "run" / "config.toml")) == configure()
     assert len([progress for progress in seen if progress.dev_f1 is not None]) == 2
     losses = [row for row in rows(tmp_path / "run") if "task_loss" in row]
     assert losses[-1]["task_loss"] < losses[0]["task_loss"]
@@ -135,6 +138,16 @@ def test_a_damaged_checkpoint_is_set_aside(
     distill(corpus, config=configure(), out=tmp_path / "run", resume=True)
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "run")
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_checkpoint_damaged_again_is_set_aside_again(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    for content in ("first", "second"):
+        with run.save("step", 2) as directory:
+            (directory / "weights").write_text("whole", encoding="utf-8")
+        (tmp_path / "checkpoints" / "step-2" / "weights").write_text(content, encoding="utf-8")
+        assert not run.has("step", 2)
+    assert (tmp_path / "checkpoints" / "damaged-step-2" / "weights").read_text(encoding="utf-8") == "second"
 
 
 def test_a_taken_directory_is_refused(
@@ -343,6 +356,40 @@ def test_a_run_without_knowledge_teaches_by_the_view_it_ships(
     )
 
 
+def test_a_post_too_long_for_its_teacher_is_taught_by_windows(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig]
+) -> None:
+    """A teacher with prompts takes fewer pieces than the student whose windows it teaches."""
+    config = configure(objective={"student": "prompt"}, prompt={"length": 20})
+    teacher = build_student(corpus.train, corpus, config).eval()
+    most = teacher.reader.max_text_pieces
+    long, short = Example("long", ("a",) * (most + 10)), Example("short", ("a",) * most)
+    found = record_targets(teacher, [long, short], kind=ViewKind.TEXT)
+    assert found["long"].shape == (most + 10, len(teacher.label_set.tags))
+    np.testing.assert_allclose(np.exp(found["long"].astype(np.float32)).sum(-1), 1.0, atol=5e-3)
+    np.testing.assert_allclose(found["long"][: most // 2], found["short"][: most // 2], atol=1e-2)
+
+
+def test_posts_of_one_id_are_not_taught_each_other_s_targets(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    first, second, *rest = corpus.train
+    doubled = replace(corpus, train=(first, replace(second, id=first.id), *rest))
+    like = build_student(corpus.train, corpus, configure())
+    with pytest.raises(DataError, match=f"^{first.id}: several training posts have this id"):
+        targets.read_targets([tmp_path], doubled.train, like)
+
+
+@pytest.mark.parametrize("wrong", [Entity(Span(0, 2), "LOC"), Entity(Span(2, 9), "LOC")])
+def test_a_post_whose_entities_cannot_be_learnt_is_named_at_once(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, wrong: Entity
+) -> None:
+    post = Example("bad", ("a", "b", "c"), (Entity(Span(0, 1), "PER"), wrong))
+    with pytest.raises(DataError, match=r"^bad: "):
+        distill(replace(corpus, train=(*corpus.train, post)), config=configure(), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_two_processes_record_a_target_once(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,16 +411,29 @@ def test_two_processes_record_a_target_once(
     assert len(calls) == 1
 
 
+_LAUNCHED = """
+from cotpd.cli.app import main
+from cotpd.distillation.processes import processes
+
+try:
+    main()
+finally:
+    print(f"process {processes().process_index} of {processes().num_processes}")
+"""
+
+
 def test_several_processes_make_one_run(configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
-    """Two processes under `accelerate launch` share each batch, and one of them writes."""
+    """Two processes, as `accelerate launch` starts them, share each batch, and one of them writes."""
     sample = Path(cotpd.__file__).parent / "sample"
     config = configure(data={"path": str(sample), "train_share": 0.125}, optimisation={"epochs": 1})
     (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-    options = ["--mixed_precision=no", "--dynamo_backend=no", f"--main_process_port={_free_port()}", "-m", "cotpd"]
-    command = [*launch, *options, "distill", str(tmp_path / "c.toml"), "--out", str(tmp_path / "run")]
+    (tmp_path / "launched.py").write_text(_LAUNCHED, encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={_free_port()}"]
+    arguments = ["distill", str(tmp_path / "c.toml"), "--out", str(tmp_path / "run")]
+    command = [*launch, str(tmp_path / "launched.py"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert all(f"process {number} of 2" in done.stdout for number in (0, 1))
     assert done.stdout.count("dev F1") == 1
     (epoch,) = [row for row in rows(tmp_path / "run") if "dev_f1" in row]
     assert epoch["step"] == 3

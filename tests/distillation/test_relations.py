@@ -10,7 +10,8 @@ import torch
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import DataError
-from cotpd.core.records import NO_RELATION, Entity, Example, Span
+from cotpd.core.pairs import one_pair_each
+from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.objective import Objective
@@ -50,6 +51,23 @@ def test_pairs_too_far_apart_are_left_out_and_counted(
     assert caplog.messages == ["4 pairs of entities lie too far apart and are left out"]
     with pytest.raises(DataError, match=r"^doc: the words from 'ab' to 'ab' are more than the encoder takes"):
         Feed(student, [Example("doc", ("ab",) * 600, entities, (relation, replace(relation, tail=far)))], config)
+
+
+def test_the_pairs_of_a_post_are_called_as_no_other_post_is(make: Callable[..., Any], corpus: Corpus) -> None:
+    """Readers call the second post `doc` `doc#2`, and targets are found by the id."""
+    student, _, config = make()
+    entities = tuple(Entity(Span(place, place + 1), "PER") for place in range(2))
+    posts = [Example(name, ("a", "b", "c"), entities) for name in ("doc", "doc#1", "other")]
+    ids = [example.id for example in Feed(student, posts, config).examples]
+    assert ids == ["doc##0", "doc##1", "doc#1#0", "doc#1#1", "other#0", "other#1"]
+    assert [example.id for example in one_pair_each(posts)] == ids
+
+
+def test_a_pair_outside_of_its_post_is_named_at_once(make: Callable[..., Any], corpus: Corpus) -> None:
+    student, _, config = make()
+    relation = Relation(Span(0, 1), Span(2, 9), NO_RELATION)
+    with pytest.raises(DataError, match=r"^bad: .* a post of 3 words"):
+        Feed(student, [Example("bad", ("a", "b", "c"), relations=(relation,))], config)
 
 
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])

@@ -19,7 +19,7 @@ from cotpd.corpus.unlabelled import read_unlabelled
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.material import Material, training_posts, unlabelled_posts
 from cotpd.distillation.objective import Objective
-from cotpd.distillation.recipe import build_student, distill, read_corpus
+from cotpd.distillation.recipe import _check_reading, build_student, distill, read_corpus
 
 Configure = Callable[..., ExperimentConfig]
 
@@ -117,6 +117,18 @@ def test_near_duplicates_of_held_out_posts_are_left_out_and_counted(
         taught = unlabelled_posts(leaking, configure())
     assert [post.id for post in taught] == [post.id for post in others]
     assert "1 unlabelled posts are near-duplicates" in caplog.text
+
+
+def test_a_corpus_read_without_its_settings_is_refused(corpus: Corpus, configure: Configure, tmp_path: Path) -> None:
+    """Else nothing would be taught, or other types be learnt, than the configuration says."""
+    types = corpus.label_set.types
+    swapped = dict(zip(types[:2], types[1::-1], strict=True))
+    renamed = {types[0]: "other"}
+    for data, message in (({"unlabelled": ["elsewhere"]}, "no post of theirs"), ({"label_map": renamed}, types[0])):
+        with pytest.raises(UsageError, match=rf"{message}.*`read_corpus\(config\.data\)`"):
+            distill(corpus, config=configure(data=data), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    _check_reading(corpus, configure(data={"label_map": swapped}).data)
 
 
 def test_posts_are_split_as_the_corpus_is(corpus: Corpus, configure: Configure) -> None:

@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cotpd.core.errors import CheckpointError, MissingExtraError, UsageError
-from cotpd.core.records import Example
+from cotpd.core.records import Example, Grain, Knowledge
+from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extraction, Extractor, Mention
 from cotpd.student.student import Student
+from cotpd.views.view import ViewKind
 
 TEXTS = [
     "RT @jk_rowling: it's #Glastonbury!!",
@@ -45,6 +47,18 @@ def test_mentions_are_slices_of_the_text(student: Student) -> None:
         assert mention.word == mention.word.strip() != ""
         assert 0.0 < mention.score <= 1.0
         assert mention.entity_group in ("LOC", "ORG", "PER")
+
+
+def test_a_view_may_be_asked_for_by_its_name(student: Student) -> None:
+    """Else `knowledge` would be read as the text, and in silence."""
+    knowledge = (Knowledge(Grain.NOUN, "Lusail: a city in Qatar", example_id="1"),)
+    post, extractor = Example("1", ("Messi", "in", "Lusail"), knowledge=knowledge), Extractor(student)
+    found = {kind: list(extractor.predict([post], kind=kind)) for kind in ViewKind}
+    assert {kind: list(extractor.predict([post], kind=kind.value)) for kind in ViewKind} == found
+    assert len({str(predictions) for predictions in found.values()}) == 3
+    assert list(decode(student, [post], kind="knowledge")) == found[ViewKind.KNOWLEDGE]  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="'knwoledge' is no view; there are text, knowledge, prompt"):
+        extractor.predict([post], kind="knwoledge")
 
 
 @settings(max_examples=30, deadline=None)

@@ -30,9 +30,8 @@ def distill(
 
         cotpd distill configs/twitter2017.toml --set seed=2 --set optimisation.epochs=3 --resume
     """
-    from accelerate import PartialState
-
     from cotpd.core.config import ExperimentConfig
+    from cotpd.distillation.processes import processes
     from cotpd.distillation.recipe import distill as train
     from cotpd.distillation.recipe import read_corpus
 
@@ -41,7 +40,7 @@ def distill(
     data = experiment.data
     with ProgressBar() as bar:
         train(read_corpus(data), config=experiment, out=run, resume=resume, listener=bar.show)
-    if not PartialState().is_main_process:
+    if not processes().is_main_process:
         return
     relations = experiment.task == "relations"
     follow_up = f"cotpd evaluate {run} {data.path} --split dev" if relations else f"cotpd extract {run} 'some text'"

@@ -64,11 +64,10 @@ def _make(plan: Plan, out: Path, command: str) -> Results:
 
 
 def _report(results: Results, out: Path, *, as_json: bool) -> None:
-    from accelerate import PartialState
-
+    from cotpd.distillation.processes import processes
     from cotpd.studies.markdown_report import markdown_report
 
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         text = json.dumps(results.to_dict(), indent=2) if as_json else markdown_report(results)
         typer.echo(printable(text.rstrip()))
         told = f"{out / 'report.html'} shows it with plots"

@@ -228,12 +228,12 @@ class ExperimentConfig(Section):
         return self
 
     @classmethod
-    def read(cls, path: Path, changes: Sequence[str] = ()) -> ExperimentConfig:
+    def read(cls, path: str | Path, changes: Sequence[str] = ()) -> ExperimentConfig:
         """Read a TOML file and apply changes such as ``optimisation.epochs=3``.
 
         Raises `UsageError` for a file that cannot be read, an unknown key (with a suggestion) or a wrong value.
         """
-        values = read_toml(path)
+        values = read_toml(Path(path))
         apply_changes(values, changes)
         return cls.of(values, where=str(path))
 

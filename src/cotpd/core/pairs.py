@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
 
@@ -31,14 +31,19 @@ def pairs(example: Example, *, reach: int = REACH) -> tuple[Relation, ...]:
 
 def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
     """Each pair of each post as an example with that relation alone and an id of its own."""
-    for example in examples:
-        yield from each_alone(example, pairs(example))
+    posts = tuple(examples)
+    taken = {post.id for post in posts}
+    for post in posts:
+        yield from each_alone(post, pairs(post), taken=taken)
 
 
-def each_alone(example: Example, found: Sequence[Relation]) -> Iterator[Example]:
-    """The same of these pairs of one post."""
+def each_alone(example: Example, found: Sequence[Relation], *, taken: Collection[str] = ()) -> Iterator[Example]:
+    """The same of these pairs of one post: of ``x`` they are ``x#0``, ``x#1`` …, or ``x##0`` … where one is taken."""
+    mark = "#"
+    while any(f"{example.id}{mark}{number}" in taken for number in range(len(found))):
+        mark += "#"
     for number, relation in enumerate(found):
-        own_id = example.id if len(found) == 1 else f"{example.id}#{number}"
+        own_id = example.id if len(found) == 1 else f"{example.id}{mark}{number}"
         yield replace(example, id=own_id, relations=(relation,), part_of=example.post_id)
 
 

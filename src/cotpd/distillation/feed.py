@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from cotpd.core.config import ExperimentConfig, Part
-from cotpd.core.pairs import each_alone
+from cotpd.core.errors import DataError
+from cotpd.core.pairs import each_alone, pairs
 from cotpd.core.records import Example
 from cotpd.distillation.targets import read_targets
 from cotpd.inference.candidates import readable_pairs
@@ -38,6 +39,7 @@ class Feed:
 
     Posts longer than the encoder takes are divided into windows first, between entities, or narrowed around their pair;
     none is cut in silence. The posts of ``unlabelled`` come among the others and have a target, but no gold labels.
+    Raises `DataError`, naming the post, for entities that overlap or lie outside of it.
     """
 
     def __init__(
@@ -49,8 +51,9 @@ class Feed:
         unlabelled: Sequence[Example] = (),
     ) -> None:
         self._reader, self._design, self._config = student.reader, student.design, config
-        labelled = list(self._units(examples))
-        self.examples = [*labelled, *self._units(unlabelled)]
+        taken = {example.id for example in (*examples, *unlabelled)}
+        labelled = list(self._units(examples, taken))
+        self.examples = [*labelled, *self._units(unlabelled, taken)]
         self._num_labelled = len(labelled)
         self._targets = read_targets(config.objective.target_runs, self.examples, student)
         views = [self._view(example, self._longest) for example in self.examples]
@@ -87,11 +90,13 @@ class Feed:
         objective = self._config.objective
         return ViewKind.KNOWLEDGE if "knowledge" in (objective.student, objective.target) else ViewKind.TEXT
 
-    def _units(self, examples: Sequence[Example]) -> Iterator[Example]:
-        """What is learnt at once: the windows of posts, or single pairs."""
+    def _units(self, examples: Sequence[Example], taken: Collection[str]) -> Iterator[Example]:
+        """What is learnt at once: the windows of posts, or single pairs, called as none of ``taken`` is."""
+        for example in examples:
+            self._check(example)
         if self._design.task == "relations":
             for example, found in zip(examples, readable_pairs(self._reader, examples), strict=True):
-                yield from (narrowed(self._reader, alone) for alone in each_alone(example, found))
+                yield from (narrowed(self._reader, alone) for alone in each_alone(example, found, taken=taken))
             return
         for example in examples:
             entities = [entity.span for entity in example.entities]
@@ -100,6 +105,19 @@ class Feed:
             if lost := len(entities) - sum(len(unit.entities) for unit in units):
                 logger.warning("%s: %d entities are longer than the encoder takes and not learnt", example.id, lost)
             yield from units
+
+    def _check(self, example: Example) -> None:
+        """Raise `DataError`, naming the post, for entities that no tags can hold, or a pair that lies outside of it."""
+        num_words = len(example.words)
+        if self._design.task == "relations":
+            last = max((span.end for pair in pairs(example) for span in (pair.head, pair.tail)), default=0)
+            if last > num_words:
+                raise DataError(f"a pair ends at word {last} of a post of {num_words} words", where=example.id)
+            return
+        try:
+            self._design.label_set.encode(example.entities, num_words)
+        except DataError as error:
+            raise DataError(str(error), where=example.id) from error
 
     def _batch(self, examples: Sequence[Example], kind: ViewKind, indices: Sequence[int], epoch: int) -> Batch:
         views = [

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 
 from cotpd.core.config import DataConfig, ExperimentConfig
 from cotpd.core.errors import DataError, UsageError
@@ -25,6 +24,7 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.unlabelled import read_unlabelled
 from cotpd.distillation.feed import Feed
 from cotpd.distillation.material import Material
+from cotpd.distillation.processes import processes
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
 from cotpd.distillation.targets import teaching_view
@@ -48,7 +48,7 @@ def distill(
     knowledge: Iterable[Knowledge] = (),
     *,
     config: ExperimentConfig,
-    out: Path,
+    out: str | Path,
     resume: bool = False,
     listener: Listener = _silent,
 ) -> Extractor:
@@ -57,26 +57,27 @@ def distill(
     ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Under
     `accelerate launch` each process takes its share of every batch, and the first one writes the files. Raises
     `DataError` for a corpus without training or dev posts, entities, or the knowledge and the variants that the
-    configuration asks for, `UsageError` for a directory that is taken,
-    by another process or by a run begun with other data, `TrainingError` when training cannot go on.
+    configuration asks for, `UsageError` for a corpus that was not read as ``config.data`` says (use `read_corpus`), and
+    for a directory that is taken, by another process or by a run begun with other data, `TrainingError` when training
+    cannot go on.
     """
+    _check_reading(corpus, config.data)
     corpus = corpus.with_knowledge(knowledge)
     material = Material.of(corpus, config)
     _check(material, config)
     _check_variants(corpus, config)
-    processes = PartialState()
-    is_main = processes.is_main_process
-    with processes.main_process_first():
+    is_main = processes().is_main_process
+    with processes().main_process_first():
         student = build_student(material.train, corpus, config)
         feed = Feed(student, material.train, config, unlabelled=material.unlabelled)
-        run = RunDirectory.open(out, config, data=material.fingerprint(config), resume=resume or not is_main)
+        run = RunDirectory.open(Path(out), config, data=material.fingerprint(config), resume=resume or not is_main)
     if feed.num_cut and is_main:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
     with run.taken() if is_main else nullcontext():
         state = Trainer(student, feed, corpus.dev, config, run).train(listener if is_main else _silent)
         if is_main:
             _finish(student, corpus, run, _summary(state, feed))
-    processes.wait_for_everyone()
+    processes().wait_for_everyone()
     return Extractor(student.eval())
 
 
@@ -126,6 +127,16 @@ def _check_sources(posts: Sequence[Example]) -> None:
     for key, names in (("captioner", captioners), ("knowledge_model", models)):
         if len(names) > 1:
             raise UsageError(f"data.unlabelled mixes {' and '.join(sorted(names))}; choose one with data.{key}")
+
+
+def _check_reading(corpus: Corpus, config: DataConfig) -> None:
+    """Refuse a corpus that was read without its settings, as far as it shows."""
+    advice = "read the corpus by `read_corpus(config.data)`"
+    if config.unlabelled and not corpus.unlabelled:
+        raise UsageError(f"data.unlabelled names corpora, and this corpus has no post of theirs; {advice}")
+    renamed = set(config.label_map) - set(config.label_map.values())
+    if left := sorted(renamed.intersection(corpus.label_set.types)):
+        raise UsageError(f"data.label_map renames {', '.join(left)}, and this corpus has posts with it; {advice}")
 
 
 def _check(material: Material, config: ExperimentConfig) -> None:

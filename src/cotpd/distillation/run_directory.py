@@ -151,12 +151,14 @@ def state_json(state: State) -> str:
 
 
 def _is_whole(directory: Path) -> bool:
-    """Whether a checkpoint is as it was saved; a damaged one is renamed, so that it can be saved again."""
+    """Whether a checkpoint is as it was saved; a damaged one is renamed, so that it can be saved again, also often."""
     try:
         verify_directory(directory)
     except CheckpointError:
         if directory.exists():
-            directory.rename(directory.with_name(f"damaged-{directory.name}"))
+            aside = directory.with_name(f"damaged-{directory.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            directory.rename(aside)
         return False
     return True
 

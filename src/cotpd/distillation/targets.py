@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,15 @@ import torch
 from safetensors.numpy import load_file
 
 from cotpd.core.config import ExperimentConfig
-from cotpd.core.errors import UsageError
+from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import hash_text, locked, new_directory, verify_directory
 from cotpd.core.folds import in_fold
-from cotpd.core.records import Example
-from cotpd.inference.decoding import in_precision
+from cotpd.core.records import Example, Span
+from cotpd.inference.decoding import Window, in_precision, windows
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
-from cotpd.views.view import ViewKind
+from cotpd.views.view import ViewKind, narrowed
 
 Targets = Mapping[str, np.ndarray]
 """Log-probabilities ``[words, tags]`` or ``[1, labels]``, float16, of each training example by its id."""
@@ -32,10 +33,13 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Studen
 
     A run teaches by its knowledge-enhanced view, or, where it has none, by the view it ships (self-training, a
     control). One that left out a fold teaches that fold alone; the probabilities of several runs are averaged. Raises
-    `UsageError` if a run has another task or other labels than ``like``, or if no run teaches an example.
+    `UsageError` if a run has another task or other labels than ``like``, or if no run teaches an example, and
+    `DataError` for two examples of one id: which target is whose?
     """
     if not runs:
         return {}
+    if doubled := [example_id for example_id, count in Counter(post.id for post in examples).items() if count > 1]:
+        raise DataError("several training posts have this id; targets are recorded by it", where=doubled[0])
     taught: dict[str, list[np.ndarray]] = {example.id: [] for example in examples}
     for run in runs:
         if not (run / "config.toml").is_file():
@@ -90,18 +94,39 @@ def _mean(rows: Sequence[np.ndarray]) -> np.ndarray:
 def record_targets(
     student: Student, examples: Sequence[Example], *, kind: ViewKind = ViewKind.KNOWLEDGE
 ) -> dict[str, np.ndarray]:
-    """The log-probabilities of one view of each example, float16; the encoder runs in bfloat16 where it can."""
-    reader, found = student.reader, {}
-    related = student.design.task == "relations"
-    views = [reader.read(example, kind, pair=example.relations[0] if related else None) for example in examples]
-    order = sorted(range(len(views)), key=lambda index: len(views[index].ids))
-    for start in range(0, len(order), _BATCH):
-        chosen = order[start : start + _BATCH]
-        batch = Batch.of([views[index] for index in chosen], pad=reader.pieces.pad)
+    """The log-probabilities of one view of each example, float16; the encoder runs in bfloat16 where it can.
+
+    An example longer than the encoder takes is read in windows, as by `decode`, or narrowed around its pair.
+    """
+    found = {example.id: _room(student, example) for example in examples}
+    read = [window for number, example in enumerate(examples) for window in _windows(student, number, example, kind)]
+    read.sort(key=lambda window: len(window.view.ids))
+    for start in range(0, len(read), _BATCH):
+        chosen = read[start : start + _BATCH]
+        batch = Batch.of([window.view for window in chosen], pad=student.reader.pieces.pad)
         with torch.inference_mode(), in_precision(student, "auto"):
             mask = student.tensor(batch.decision_mask)
             scores = student.head.log_probabilities(student(batch), mask).clamp(min=_LOWEST)
         rows = scores.cpu().numpy().astype(np.float16)
-        for index, row, real in zip(chosen, rows, batch.decision_mask, strict=True):
-            found[examples[index].id] = row[real]
+        for window, row in zip(chosen, rows, strict=True):
+            first, core = window.span.start, window.core
+            found[examples[window.post].id][core.start : core.stop] = row[core.start - first : core.stop - first]
     return found
+
+
+def _room(student: Student, example: Example) -> np.ndarray:
+    """Room for what is decided of an example: ``[words, tags]`` or ``[1, labels]``."""
+    design = student.design
+    if design.task == "relations":
+        return np.empty((1, len(design.relations)), dtype=np.float16)
+    return np.empty((len(example.words), len(design.label_set.tags)), dtype=np.float16)
+
+
+def _windows(student: Student, number: int, example: Example, kind: ViewKind) -> Iterator[Window]:
+    """What is read of an example; that of a pair, which is one decision, counts it as a word."""
+    if student.design.task == "relations":
+        marked = narrowed(student.reader, example)
+        view = student.reader.read(marked, kind, pair=marked.relations[0])
+        yield Window(number, Span(0, 1), range(1), view)
+    else:
+        yield from windows(student, number, example, kind)

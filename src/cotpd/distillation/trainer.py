@@ -24,6 +24,7 @@ from cotpd.distillation.optimisation import (
     optimizer_state,
     set_learning_rates,
 )
+from cotpd.distillation.processes import share
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.evaluation import evaluate
@@ -178,10 +179,8 @@ class Trainer:
         return at_boundary and finished_epochs > 0 and stalled
 
     def _share_of(self, indices: list[int]) -> list[int]:
-        """This process's posts of a batch; a batch smaller than the processes is filled up with its first posts."""
-        processes = self._accelerator.num_processes
-        whole = indices + indices[: -len(indices) % processes]
-        return whole[self._accelerator.process_index :: processes]
+        accelerator = self._accelerator
+        return share(indices, accelerator.process_index, num_processes=accelerator.num_processes)
 
 
 class _Recent:

@@ -64,7 +64,7 @@ def in_precision(student: Student, precision: Precision) -> torch.autocast:
 
 
 @dataclass(frozen=True, slots=True)
-class _Window:
+class Window:
     """Some words of a post of the pool: ``span`` is read, and no other window sees ``core`` better."""
 
     post: int
@@ -74,29 +74,30 @@ class _Window:
 
 
 def _decode_pool(student: Student, pool: Sequence[Example], kind: ViewKind, batch_size: int) -> list[Prediction]:
-    windows = [window for post, example in enumerate(pool) for window in _windows(student, post, example, kind)]
-    windows.sort(key=lambda window: len(window.view.ids))
+    found = [window for post, example in enumerate(pool) for window in windows(student, post, example, kind)]
+    found.sort(key=lambda window: len(window.view.ids))
     entities: list[list[Entity]] = [[] for _ in pool]
     tags = _Tags.of(student.label_set)
-    for batch in _batches(windows, batch_size):
+    for batch in _batches(found, batch_size):
         for row, entity in _entities(student, tags, [window.view for window in batch]):
             if moved := _in_post(entity, batch[row]):
                 entities[batch[row].post].append(moved)
-    return [Prediction(example.id, example.words, _apart(found)) for example, found in zip(pool, entities, strict=True)]
+    return [Prediction(example.id, example.words, _apart(those)) for example, those in zip(pool, entities, strict=True)]
 
 
-def _windows(student: Student, post: int, example: Example, kind: ViewKind) -> Iterator[_Window]:
+def windows(student: Student, post: int, example: Example, kind: ViewKind) -> Iterator[Window]:
+    """The windows in which post number ``post`` is read: one, or several that overlap where the encoder takes less."""
     spans = list(student.reader.windows(example.words, overlap=_OVERLAP))
     middles = [(after.start + before.end) // 2 for before, after in pairwise(spans)]
     edges = [0, *middles, len(example.words)]
     for number, span in enumerate(spans):
         part = example if len(spans) == 1 else excerpt(example, span)
-        yield _Window(post, span, range(edges[number], edges[number + 1]), student.reader.read(part, kind))
+        yield Window(post, span, range(edges[number], edges[number + 1]), student.reader.read(part, kind))
 
 
-def _batches(windows: Iterable[_Window], batch_size: int) -> Iterator[list[_Window]]:
+def _batches(windows: Iterable[Window], batch_size: int) -> Iterator[list[Window]]:
     """Windows in order of length, batched; one half full ends where longer windows begin, for padding costs more."""
-    batch: list[_Window] = []
+    batch: list[Window] = []
     for window in windows:
         is_longer = bool(batch) and len(window.view.ids) > len(batch[-1].view.ids)
         if len(batch) == batch_size or (is_longer and 2 * len(batch) >= batch_size):
@@ -107,7 +108,7 @@ def _batches(windows: Iterable[_Window], batch_size: int) -> Iterator[list[_Wind
         yield batch
 
 
-def _in_post(entity: Entity, window: _Window) -> Entity | None:
+def _in_post(entity: Entity, window: Window) -> Entity | None:
     """The entity of a window's words among the post's words; None if its middle lies outside the window's core."""
     offset, core = window.span.start, window.core
     span = Span(entity.span.start + offset, entity.span.end + offset)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
-from cotpd.core.errors import CheckpointError
+from cotpd.core.errors import CheckpointError, UsageError
 from cotpd.core.records import Example, Prediction
 from cotpd.inference.decoding import Precision, decode
 from cotpd.student import checkpoint
@@ -53,12 +53,17 @@ class TrainedStudent:
             )
         return cls(checkpoint.load(directory, device=device))
 
-    def predict(self, examples: Iterable[Example], *, kind: ViewKind | None = None) -> Iterator[Prediction]:
-        """Predict examples, their words as they are, from the view that ships or from another ``kind``."""
+    def predict(self, examples: Iterable[Example], *, kind: str | None = None) -> Iterator[Prediction]:
+        """Predict examples, their words as they are, from the view that ships or from another `ViewKind`.
+
+        Raises `UsageError` for a view that is none.
+        """
+        if kind is not None and kind not in list(ViewKind):
+            raise UsageError(f"{kind!r} is no view; there are {', '.join(ViewKind)}")
         return decode(
             self.student,
             examples,
-            kind=kind or self.student.design.ships,
+            kind=ViewKind(kind or self.student.design.ships),
             batch_size=self.batch_size,
             precision=self.precision,
         )

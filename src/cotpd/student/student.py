@@ -88,7 +88,7 @@ class Student(nn.Module):
             index = places.unsqueeze(-1).expand(-1, -1, embeddings.shape[-1])
             vectors = self.markers.to(embeddings.dtype).expand(len(ids), -1, -1)
             embeddings = embeddings.scatter(1, index, vectors)
-        if batch.kind is ViewKind.PROMPT:
+        if batch.kind == ViewKind.PROMPT:
             embeddings, mask = self._with_prompts(embeddings, mask)
         scores: Tensor = self.head(self.encoder(embeddings, mask), places)
         return scores

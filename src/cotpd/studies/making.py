@@ -12,12 +12,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CotpdError, UsageError
 from cotpd.core.files import write_atomic
 from cotpd.distillation.material import Material
+from cotpd.distillation.processes import processes
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import distill
 from cotpd.distillation.run_directory import RunDirectory
@@ -98,7 +97,7 @@ class _Work:
     def __init__(self, plan: Plan, corpora: Corpora, listener: StudyListener, runs: Sequence[PlannedRun]) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._plan, self._corpora, self._listener, self._runs = plan, corpora, listener, runs
-        self._together = PartialState().num_processes > 1
+        self._together = processes().num_processes > 1
         self._forecast = Forecast()
         for run in runs:
             if state_of(run) is RunState.FINISHED:
@@ -139,7 +138,7 @@ class _Work:
             if RunDirectory(run.path).data not in (None, Material.of(corpus, config).fingerprint(config)):
                 _refuse(run, "made from other posts, captions, knowledge or targets")
             return
-        if state is RunState.BEGUN and PartialState().is_main_process:
+        if state is RunState.BEGUN and processes().is_main_process:
             write_atomic(run.path / "config.toml", config.to_toml())  # its files may lie elsewhere by now
         self._forecast.begin()
         self._tell(run, None)
@@ -148,7 +147,7 @@ class _Work:
 
     def _scored(self, run: PlannedRun) -> Scored:
         """The scores; of processes that make a run together the first one decodes, the others read what it wrote."""
-        with PartialState().main_process_first():
+        with processes().main_process_first():
             return scored(run, self._plan, self._corpora)
 
     def _learn_time(self, run: PlannedRun) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from accelerate import PartialState
-
 from cotpd.core.files import write_atomic
+from cotpd.distillation.processes import processes
 from cotpd.studies.forecast import StudyListener, StudyProgress
 from cotpd.studies.html_report import html_report
 from cotpd.studies.making import make_runs
@@ -32,7 +31,7 @@ def study(plan: Plan, *, out: Path, command: str = "cotpd study", listener: Stud
     runs = planned_runs(plan, out)
     outcomes = make_runs(plan, runs, Corpora(), listener)
     results = gather(plan, [outcomes[run.id] for run in runs], name=out.resolve().name, command=command)
-    if PartialState().is_main_process:
+    if processes().is_main_process:
         write_atomic(out / "report.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
         write_atomic(out / "report.md", markdown_report(results))
         write_atomic(out / "report.html", html_report(results))

@@ -70,7 +70,7 @@ class ViewReader:
             )
         first_pieces = [place + len(opening) for place in post.first_pieces]
         markers = [place + len(opening) for place in post.markers]
-        is_enhanced = kind is ViewKind.KNOWLEDGE
+        is_enhanced = kind == ViewKind.KNOWLEDGE
         knowledge, num_cut = self._knowledge(example, len(post.ids), without) if is_enhanced else ([], 0)
         return View(kind, [*opening, *post.ids, *knowledge, *closing], first_pieces, num_cut, markers)
 
