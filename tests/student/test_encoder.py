@@ -26,7 +26,6 @@ KINDS: dict[str, dict[str, Any]] = {
     "bert": {},
     "roberta": {},
     "roberta-prelayernorm": {},
-    "ibert": {},
     "xlm-roberta": {},
     "mpnet": {},
     "electra": {"embedding_size": 8},

@@ -122,7 +122,6 @@ _POSITIONS_BEHIND_PADDING = frozenset(
     {
         "camembert",
         "data2vec-text",
-        "ibert",
         "longformer",
         "luke",
         "mpnet",
