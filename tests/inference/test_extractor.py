@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,30 @@ def test_long_text_is_never_cut(student: Student) -> None:
 def test_nothing_but_text_is_accepted(student: Student, wrong: Any) -> None:
     with pytest.raises(TypeError, match="text is extracted from"):
         Extractor(student)(wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": -1}, "batch_size is -1"),
+        ({"batch_size": 2.5}, r"batch_size is 2\.5"),
+        ({"precision": "float16"}, "precision is 'float16'; auto, float32, bfloat16 are known"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(student: Student, options: dict[str, Any], message: str) -> None:
+    """An unknown precision was read as float32."""
+    with pytest.raises(UsageError, match=message):
+        Extractor(student, **options)
+
+
+def test_an_extractor_can_be_pickled(student: Student) -> None:
+    """Programs that spawn processes send it to them so."""
+    extractor = Extractor(student, batch_size=3)
+    expected = extractor(TEXTS)
+    restored = pickle.loads(pickle.dumps(extractor))  # noqa: S301
+    assert restored(TEXTS) == expected
+    assert restored.batch_size == 3
 
 
 def test_a_model_comes_back_as_it_was(student: Student, model: Path) -> None:

@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +87,11 @@ def test_pairs_without_relation_are_left_out_unless_asked_for(relations: Relatio
         ({"pairs": (((4, 4), (11, 15)),)}, "does not lie"),
         ({"entities": ((0, 4), (8, 5))}, "does not lie"),
         ({"pairs": (((4, 5), (11, 15)),)}, "holds no word"),
+        ({"pairs": (((0, 4), (11, 15), (5, 10)),)}, r"\(\(0, 4\), \(11, 15\), \(5, 10\)\) is no pair"),
+        ({"pairs": ((0, 4), (11, 15))}, "0 is no place"),
+        ({"pairs": ((0, 4, 5), (11, 15))}, r"\(0, 4, 5\) is no pair"),
+        ({"pairs": (((0.0, 4.5), (11, 15)),)}, r"\(0\.0, 4\.5\) is no place"),
+        ({"entities": ({"start": 0, "end": 4},)}, r"\{'start': 0, 'end': 4\} is no place"),
         ({"pairs": (((5, 10), (0, 6)),)}, r"\[0, 6\] and \[5, 10\] overlap"),
         ({"entities": ((11, 15), (0, 4), (3, 10))}, r"\[0, 4\] and \[3, 10\] overlap"),
     ],
@@ -95,12 +101,30 @@ def test_wrong_marks_are_refused(marks: dict[str, Any], message: str) -> None:
         MarkedText("Anna joins Ajax", **marks)
 
 
+def test_each_marked_pair_is_answered_in_its_place_however_often(relations: RelationExtractor) -> None:
+    marked = ((ANNA, YORK), (AJAX, ANNA), (ANNA, YORK))
+    extraction = relations(MarkedText(TEXT, pairs=marked, entities=(ANNA, AJAX)))
+    assert places(extraction) == [*marked, (ANNA, AJAX)]
+    assert extraction.pairs[0] == extraction.pairs[2]
+    assert extraction.num_left_out == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_student_of_half_precision_tells_relations(
+    make_relation_student: Callable[..., Student], dtype: torch.dtype
+) -> None:
+    [pair] = RelationExtractor(make_relation_student().to(dtype))(MarkedText(TEXT, pairs=((ANNA, AJAX),))).pairs
+    assert 0 < pair.score <= 1
+
+
 def test_only_what_is_marked_is_taken_and_only_by_a_student_of_relations(
     relations: RelationExtractor, student: Student
 ) -> None:
     """A student of the other task would find nothing, in silence."""
     with pytest.raises(TypeError, match="MarkedText or an Extraction was expected, not str"):
         relations(["Anna joins Ajax"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="a str was expected, not NoneType"):
+        MarkedText(None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="trained on entities"):
         RelationExtractor(student)(MarkedText("a b", entities=((0, 1),)))
     with pytest.raises(UsageError, match="trained on relations"):
@@ -131,6 +155,25 @@ def test_what_surrounds_a_pair_is_cut_without_reading_all_of_a_text(relations: R
     cut = narrowed(reader, example)
     assert 2 * len(cut.words) in (reader.max_pair_pieces, reader.max_pair_pieces - 1)
     assert cut.relations[0].tail.start - cut.relations[0].head.start == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "words", "kept"),
+    [
+        (1_000, ("ab",) * 2_000, (124, 124)),
+        (3, ("ab",) * 2_000, (3, 245)),
+        (1_990, ("ab",) * 2_000, (241, 7)),
+        (989, ("ab",) * 990 + ("a" * 60,) * 1_000, (10, 6)),
+    ],
+)
+def test_as_much_is_read_before_a_pair_as_behind_it(
+    relations: RelationExtractor, start: int, words: tuple[str, ...], kept: tuple[int, int]
+) -> None:
+    """Only the words before it were kept; what one side leaves free goes to the other."""
+    pair = Relation(Span(start, start + 1), Span(start + 2, start + 3), "peer")
+    cut = narrowed(relations.student.reader, Example("1", words, relations=(pair,)))
+    [moved] = cut.relations
+    assert (moved.head.start, len(cut.words) - moved.tail.end) == kept
 
 
 spans = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 4)), max_size=12).map(

@@ -43,6 +43,14 @@ def test_a_student_comes_back_whole(make_student: Callable[..., Student], saved:
     assert "A card." in (saved / "README.md").read_text()
 
 
+def test_the_card_may_be_edited_or_removed(saved: Path) -> None:
+    card = saved / "README.md"
+    card.write_text(card.read_text() + "Trained on my own posts.\n")
+    checkpoint.load(saved)
+    card.unlink()
+    checkpoint.load(saved)
+
+
 def test_a_model_is_never_overwritten(make_student: Callable[..., Student], saved: Path) -> None:
     with pytest.raises(UsageError, match="never overwritten"):
         checkpoint.save(make_student(), saved)

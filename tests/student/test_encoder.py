@@ -25,6 +25,7 @@ DISENTANGLED = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "pos
 KINDS: dict[str, dict[str, Any]] = {
     "bert": {},
     "roberta": {},
+    "roberta-prelayernorm": {},
     "xlm-roberta": {},
     "mpnet": {},
     "electra": {"embedding_size": 8},
@@ -85,7 +86,8 @@ def test_the_first_layers_alone_give_the_states_between(kind: str, tiny_encoder:
     encoder, _ = TextEncoder.from_pretrained(str(tmp_path), layers=1)
     with torch.inference_mode():
         between = model(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states[1]
-        expected = model.final_norm(between) if kind == "modernbert" else between
+        final = {"modernbert": "final_norm", "roberta-prelayernorm": "LayerNorm"}.get(kind)
+        expected = getattr(model, final)(between) if final else between
         torch.testing.assert_close(encoder.eval()(encoder.embed(ids), mask), expected)
     rebuilt = TextEncoder.from_config(encoder.config.to_dict())
     rebuilt.load_state_dict(encoder.state_dict())

@@ -82,11 +82,15 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
-def verify_directory(path: Path, *, advice: str = "use another checkpoint") -> None:
-    """Raise `CheckpointError`, with what to do, unless every file of the manifest is there as it was written."""
+def verify_directory(path: Path, *, advice: str = "use another checkpoint", apart_from: str = "") -> None:
+    """Raise `CheckpointError`, with what to do, unless every file of the manifest is there as it was written.
+
+    ``apart_from``: the name of a file that may be changed or removed.
+    """
     try:
         hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        damaged = [name for name, sha256 in hashes.items() if hash_file(path / name) != sha256]
+        named = [(name, sha256) for name, sha256 in hashes.items() if name != apart_from]
+        damaged = [name for name, sha256 in named if hash_file(path / name) != sha256]
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: incomplete or damaged ({error}); {advice}") from error
     if damaged:

@@ -16,7 +16,6 @@ from torch import Tensor
 from cotpd.core.labels import LabelSet, split_tag
 from cotpd.core.records import Entity, Example, Prediction, Span
 from cotpd.inference.relation_decoding import decode_relations
-from cotpd.student.crf import LinearChainCRF
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import View, ViewKind, excerpt
@@ -151,8 +150,8 @@ def _entities(student: Student, tags: _Tags, views: Sequence[View]) -> Iterator[
     rows, starts, ends = _spans(path, tags)
     if not len(rows):
         return
-    allowed = student.tensor(_allowed(path, tags, rows, starts, ends))
-    scores = _probabilities(student.crf, emissions, mask, allowed=allowed, rows=student.tensor(rows))
+    places, behind = student.tensor(np.stack([rows, starts, ends])), student.tensor(~tags.continues)
+    scores = student.crf.segments(emissions, mask, paths, places, behind).clamp(max=0.0).exp().tolist()
     columns = [array.tolist() for array in (rows, starts, ends, path[rows, starts])]
     for row, start, end, tag, score in zip(*columns, scores, strict=True):
         yield row, Entity(Span(start, end), tags.types[tag], score=score)
@@ -165,27 +164,6 @@ def _spans(path: _Integers, tags: _Tags) -> tuple[_Integers, _Integers, _Integer
     breaks = np.flatnonzero(~np.pad(tags.continues[path], ((0, 0), (0, 1))))
     ends = breaks[np.searchsorted(breaks, rows * width + starts, side="right")] - rows * width
     return rows, starts, ends
-
-
-def _allowed(
-    path: _Integers, tags: _Tags, rows: _Integers, starts: _Integers, ends: _Integers
-) -> npt.NDArray[np.bool_]:
-    """The tags under which each entity is found, ``[entities, words, tags]``: its own, then none that goes on."""
-    words = np.arange(path.shape[1])
-    inside = ((words >= starts[:, None]) & (words < ends[:, None]))[:, :, None]
-    others = path[rows][:, :, None] != np.arange(len(tags.types))
-    behind = (words == ends[:, None])[:, :, None]
-    allowed: npt.NDArray[np.bool_] = ~(inside & others) & ~(behind & tags.continues)
-    return allowed
-
-
-def _probabilities(
-    crf: LinearChainCRF, emissions: Tensor, mask: Tensor, *, allowed: Tensor, rows: Tensor
-) -> list[float]:
-    """The share of all paths' weight that keeps to each entity's allowed tags, ``[entities]``."""
-    kept = crf.constrained_log_partition(emissions[rows], mask[rows], allowed)
-    scores: list[float] = (kept - crf.log_partition(emissions, mask)[rows]).clamp(max=0.0).exp().tolist()
-    return scores
 
 
 @contextmanager

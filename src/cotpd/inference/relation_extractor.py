@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from numbers import Integral
 from operator import attrgetter
 from typing import Any, overload
 
@@ -25,8 +26,9 @@ Place = tuple[int, int]
 class MarkedText:
     """A text with the places whose relations are asked for: of single (head, tail) ``pairs``, or of all ``entities``.
 
-    Entities stand for every ordered pair of them. Raises `DataError` for a place that lies outside the text or holds
-    no word, and where the two of a pair, or two entities, overlap.
+    Entities stand for every ordered pair of them. Raises TypeError for a text that is no str; `DataError` for what is
+    no pair or no place, for a place that lies outside the text or holds no word, and where the two of a pair, or two
+    entities, overlap.
     """
 
     text: str
@@ -34,6 +36,11 @@ class MarkedText:
     pairs: tuple[tuple[Place, Place], ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise TypeError(f"relations are told of text: a str was expected, not {type(self.text).__name__}")
+        for pair in self.pairs:
+            if not _is_two(pair):
+                raise DataError(f"{pair!r} is no pair; a head and a tail, each (start, end), are expected")
         for place in self.places:
             self._require_words(place)
         for group in (self.entities, *self.pairs):
@@ -47,6 +54,8 @@ class MarkedText:
         return (*self.entities, *(place for pair in self.pairs for place in pair))
 
     def _require_words(self, place: Place) -> None:
+        if not (_is_two(place) and all(isinstance(edge, Integral) for edge in place)):
+            raise DataError(f"{place!r} is no place; (start, end) in whole characters is expected")
         start, end = place
         if not 0 <= start < end <= len(self.text):
             raise DataError(
@@ -77,7 +86,7 @@ class RelationMention:
 
 @dataclass(frozen=True, slots=True)
 class RelationExtraction:
-    """A text and each of its pairs, the marked ones first, then those of its entities in order.
+    """A text and each of its pairs: the marked ones as they were marked, then those of its entities in order.
 
     ``num_left_out``: pairs that were not read, for their words lie too far apart (see `candidates`).
     """
@@ -148,9 +157,10 @@ class RelationExtractor(TrainedStudent):
         stated = [(_span(words, head), _span(words, tail)) for head, tail in marked.pairs]
         entities = {_span(words, place) for place in marked.entities}
         fitting = [Relation(*pair, NO_RELATION) for pair in stated if fits(reader, plain, *pair)]
-        asked = (*fitting, *candidates(reader, plain, entities))
-        num_pairs = len(stated) + len(entities) * (len(entities) - 1)
-        return _Reading(marked.text, words, asked, num_pairs - len(asked))
+        found, already = candidates(reader, plain, entities), set(fitting)
+        num_left_out = len(stated) - len(fitting) + len(entities) * (len(entities) - 1) - len(found)
+        asked = (*fitting, *(pair for pair in found if pair not in already))
+        return _Reading(marked.text, words, asked, num_left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +173,20 @@ class _Reading:
     num_left_out: int
 
     def answered(self, relations: Iterable[Relation]) -> RelationExtraction:
-        pairs = (
-            RelationMention(r.label, r.score or 0.0, self._argument(r.head), self._argument(r.tail)) for r in relations
-        )
-        return RelationExtraction(self.text, tuple(pairs), self.num_left_out)
+        told = {(each.head, each.tail): each for each in relations}
+        pairs = tuple(self._mention(told[pair.head, pair.tail]) for pair in self.asked)
+        return RelationExtraction(self.text, pairs, self.num_left_out)
+
+    def _mention(self, told: Relation) -> RelationMention:
+        return RelationMention(told.label, told.score or 0.0, self._argument(told.head), self._argument(told.tail))
 
     def _argument(self, span: Span) -> Argument:
         start, end = self.words[span.start].start, self.words[span.end - 1].end
         return Argument(self.text[start:end], start, end)
+
+
+def _is_two(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
 
 
 def _marked(text: MarkedText | Extraction) -> MarkedText:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 
 from cotpd.core.errors import CheckpointError, UsageError
 from cotpd.core.records import Example, Prediction
@@ -17,9 +17,16 @@ from cotpd.views.view import ViewKind
 
 
 class TrainedStudent:
-    """What every use of a student shares, whatever it was trained on."""
+    """What every use of a student shares, whatever it was trained on.
+
+    Raises `UsageError` for a ``batch_size`` that is no whole number from 1, and for an unknown ``precision``.
+    """
 
     def __init__(self, student: Student, *, batch_size: int = 32, precision: Precision = "float32") -> None:
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise UsageError(f"batch_size is {batch_size!r}; a whole number of at least 1 is expected")
+        if precision not in get_args(Precision):
+            raise UsageError(f"precision is {precision!r}; {', '.join(get_args(Precision))} are known")
         self.student = student
         self.batch_size = batch_size
         self.precision = precision

@@ -24,6 +24,8 @@ from cotpd.views.view import ViewKind
 
 MODEL_TYPE = "cotpd"
 FORMAT_VERSION = 1
+_CARD = "README.md"
+"""The model card, which people may edit."""
 _PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
@@ -32,7 +34,7 @@ def save(student: Student, path: Path, *, card: str = "") -> None:
     with new_directory(path) as directory:
         (directory / "config.json").write_text(json.dumps(describe(student), indent=2) + "\n", encoding="utf-8")
         (directory / "tokenizer.json").write_text(student.reader.pieces.tokenizer.to_str(), encoding="utf-8")
-        (directory / "README.md").write_text(_header(student) + card, encoding="utf-8")
+        (directory / _CARD).write_text(_header(student) + card, encoding="utf-8")
         save_tensors(weights(student), directory / "model.safetensors")
 
 
@@ -44,7 +46,7 @@ def load(path: Path, *, device: str | None = None) -> Student:
     """
     design, values = _read(path)
     _refuse_pickle(path / "model.safetensors")
-    verify_directory(path)
+    verify_directory(path, apart_from=_CARD)
     try:
         student = Student(TextEncoder.from_config(values["encoder_config"]), _tokenizer(path), design)
     except (KeyError, TypeError, ValueError, RuntimeError, DataError, UsageError) as error:

@@ -119,7 +119,18 @@ class TextEncoder(nn.Module):
 
 
 _POSITIONS_BEHIND_PADDING = frozenset(
-    {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "xlm-roberta-xl", "xmod", "data2vec-text", "luke"}
+    {
+        "camembert",
+        "data2vec-text",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
 )
 
 

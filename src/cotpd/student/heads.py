@@ -59,7 +59,7 @@ class RelationHead(nn.Module):
 
     def forward(self, states: Tensor, markers: Tensor) -> Tensor:
         """Scores ``[batch, 1, labels]``, float32; ``markers [batch, 4]``: head opens, closes, tail opens, closes."""
-        pair = _states_at(states, markers[:, ::2]).flatten(1).float()
+        pair = _states_at(states, markers[:, ::2]).flatten(1).to(self.normalise.weight.dtype)
         scores: Tensor = self.project(self.dropout(self.normalise(pair)))
         return scores.float().unsqueeze(1)
 

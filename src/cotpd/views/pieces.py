@@ -33,6 +33,10 @@ class Pieces:
         self._special = {id_ for id_, token in added.items() if token.special} - {self.unknown}
         self._of_word = lru_cache(maxsize=100_000)(self._read_word)
 
+    def __reduce__(self) -> tuple[type[Pieces], tuple[Tokenizer]]:
+        """Pickled as its tokenizer: the words read so far stay behind."""
+        return Pieces, (self.tokenizer,)
+
     def of(self, words: Iterable[str]) -> list[tuple[int, ...]]:
         """The pieces of each word, never none."""
         return [self._of_word(word) for word in words]

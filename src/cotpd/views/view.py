@@ -176,6 +176,7 @@ def excerpt(example: Example, span: Span) -> Example:
 def narrowed(reader: ViewReader, example: Example) -> Example:
     """A post of one pair, without its outermost words as far as the encoder cannot take them; most stay as they are.
 
+    As many words are kept on one side of the pair as on the other, where there are so many and they are not too long.
     Raises `DataError` when the words between head and tail alone are too many.
     """
     (pair,) = example.relations
@@ -192,10 +193,23 @@ def narrowed(reader: ViewReader, example: Example) -> Example:
         raise DataError(message, where=example.post_id)
     if sum(lengths[:start]) + sum(lengths[end:]) <= room:
         return example
-    while (left := start > 0 and lengths[start - 1] <= room) or (end < len(lengths) and lengths[end] <= room):
-        start, end = (start - 1, end) if left else (start, end + 1)
-        room -= lengths[start] if left else lengths[end - 1]
-    return excerpt(example, Span(start, end))
+    return excerpt(example, _widened(Span(start, end), lengths, room))
+
+
+def _widened(span: Span, lengths: Sequence[int], room: int) -> Span:
+    """The span with the words beside it that fit into ``room`` pieces, as many on either side as can be."""
+    start, end = span.start, span.end
+    while True:
+        before = start > 0 and lengths[start - 1] <= room
+        behind = end < len(lengths) and lengths[end] <= room
+        if not before and not behind:
+            return Span(start, end)
+        if before and (not behind or span.start - start <= end - span.end):
+            start -= 1
+            room -= lengths[start]
+        else:
+            room -= lengths[end]
+            end += 1
 
 
 def markers_before(pair: Relation) -> dict[int, list[int]]:
