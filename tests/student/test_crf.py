@@ -17,8 +17,8 @@ from torch import Tensor
 
 from cotpd.core.labels import LabelSet
 from cotpd.student import scaled
-from cotpd.student.chain import FLOOR, IMPOSSIBLE
-from cotpd.student.crf import LinearChainCRF
+from cotpd.student.chain import FLOOR
+from cotpd.student.crf import LinearChainCRF, constrain
 
 SCHEMES = {
     "BIO of one type": LabelSet.of(["A"]).allowed_transitions(),
@@ -130,15 +130,15 @@ def test_best_paths_are_the_first_of_all_paths(case: Case, k: int) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(cases(), st.integers(0, 1000))
-def test_emissions_that_rule_tags_out_leave_the_paths_that_keep_to_the_rest(case: Case, seed: int) -> None:
+def test_a_constraint_sums_the_paths_that_keep_to_it(case: Case, seed: int) -> None:
     allowed_tags = torch.rand(case.emissions.shape, generator=torch.Generator().manual_seed(seed)) < 0.7
-    constrained = case.emissions.masked_fill(~allowed_tags, IMPOSSIBLE)
-    partitions = case.crf.log_partition(constrained, case.mask) - case.crf.log_partition(case.emissions, case.mask)
-    marginals = case.crf.log_marginals(constrained, case.mask).exp()
+    constrained = case.crf.constrained_log_partition(case.emissions, case.mask, allowed_tags)
+    probabilities = (constrained - case.crf.log_partition(case.emissions, case.mask)).exp()
+    marginals = case.crf.log_marginals(constrain(case.emissions, allowed_tags), case.mask).exp()
     for row, paths in enumerate(all_paths(case)):
         words = torch.arange(paths.tags.shape[1])
         keep = allowed_tags[row][words, paths.tags].all(1)
-        torch.testing.assert_close(partitions[row].exp(), paths.scores.softmax(0)[keep].sum(), atol=1e-9, rtol=1e-6)
+        torch.testing.assert_close(probabilities[row], paths.scores.softmax(0)[keep].sum(), atol=1e-9, rtol=1e-6)
         if keep.any():
             expected = word_marginals(Paths(paths.tags[keep], paths.scores[keep]), marginals.shape[-1])
             torch.testing.assert_close(marginals[row, : len(words)], expected, atol=1e-9, rtol=1e-6)
@@ -324,8 +324,7 @@ def test_a_constraint_that_nothing_meets_has_no_probability() -> None:
     crf, emissions, mask = make_case(SCHEMES["BIO of one type"], [3, 2])
     only_inside = torch.zeros(emissions.shape, dtype=torch.bool)
     only_inside[..., 2] = True
-    constrained = emissions.masked_fill(~only_inside, IMPOSSIBLE)
-    share = crf.log_partition(constrained, mask) - crf.log_partition(emissions, mask)
+    share = crf.constrained_log_partition(emissions, mask, only_inside) - crf.log_partition(emissions, mask)
     assert share.exp().tolist() == [0.0, 0.0]
 
 
@@ -335,8 +334,7 @@ def test_an_infinite_emission_rules_a_tag_out() -> None:
     allowed_tags[:, 1, 1:] = False
     infinite = emissions.masked_fill(~allowed_tags, -math.inf).requires_grad_()
     partition = crf.log_partition(infinite, mask)
-    finite = emissions.masked_fill(~allowed_tags, IMPOSSIBLE)
-    torch.testing.assert_close(partition, crf.log_partition(finite, mask))
+    torch.testing.assert_close(partition, crf.constrained_log_partition(emissions, mask, allowed_tags))
     (partition.sum() + crf.log_marginals(infinite, mask).exp()[..., 0].sum()).backward()
     assert infinite.grad is not None
     assert infinite.grad.isfinite().all()

@@ -51,6 +51,13 @@ class LinearChainCRF(nn.Module):
         """log Z, ``[batch]``."""
         return _like(emissions, _log_partition(self._chain(emissions, mask)))
 
+    def constrained_log_partition(self, emissions: Tensor, mask: Tensor, allowed_tags: Tensor) -> Tensor:
+        """log Z over the paths that keep to ``allowed_tags [batch, words, tags]`` bool, ``[batch]``.
+
+        Minus `log_partition` it is the log-probability that the constraint holds; for many spans `segments` is faster.
+        """
+        return self.log_partition(constrain(emissions, allowed_tags), mask)
+
     def score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
         """s(y) of the paths ``tags [batch, words]``, ``[batch]``; a forbidden transition costs 10,000."""
         return _like(emissions, chains.score(self._chain(emissions, mask), tags))
@@ -131,6 +138,15 @@ class LinearChainCRF(nn.Module):
         if is_wrong:
             raise ValueError("the mask must be true on each row's first words and false behind them, without holes")
         return float(step)
+
+
+def constrain(emissions: Tensor, allowed_tags: Tensor) -> Tensor:
+    """Emissions under which only ``allowed_tags [batch, words, tags]`` can happen, for any method of a CRF.
+
+    float32 at least; a word without an allowed tag makes every path of its row impossible.
+    """
+    exact = emissions if emissions.dtype == torch.float64 else emissions.float()
+    return exact.masked_fill(~allowed_tags, IMPOSSIBLE)
 
 
 def _reach(allowed: np.ndarray) -> float:
