@@ -68,6 +68,22 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+@pytest.fixture
+def let_fail(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the training of the run of a name fail from now on."""
+    real = recipe.Trainer.train
+
+    def let(name: str) -> None:
+        def train(self: Any, listener: Any) -> Any:
+            if self._run.path.name == name:
+                raise TrainingError("the loss is nan at update 3")
+            return real(self, listener)
+
+        monkeypatch.setattr(recipe.Trainer, "train", train)
+
+    return let
+
+
 def test_a_study_is_made_once_and_reported(read_plan: ReadPlan, tmp_path: Path, made: list[str]) -> None:
     plan, out = read_plan(PLAN), tmp_path / "out"
     results = study(plan, out=out, command="cotpd study plan.toml")
@@ -233,18 +249,11 @@ def test_what_only_describes_costs_no_other_comparison_its_p(read_plan: ReadPlan
 
 
 def test_a_run_that_failed_leaves_the_others_paired(
-    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    read_plan: ReadPlan, tmp_path: Path, let_fail: Callable[[str], None]
 ) -> None:
     """Against the baseline's other seeds the lead would be one of seeds."""
     plan = read_plan(f"seeds = [1, 2]\nbaseline = 'text'\n{TEXT}\n[runs.same]\nlike = 'text'")
-    real = recipe.Trainer.train
-
-    def fails(self: Any, listener: Any) -> Any:
-        if self._run.path.name == "same-seed2":
-            raise TrainingError("the loss is nan at update 3")
-        return real(self, listener)
-
-    monkeypatch.setattr(recipe.Trainer, "train", fails)
+    let_fail("same-seed2")
     (one,) = study(plan, out=tmp_path / "out").compared
     assert (one.lead, one.num_seeds, one.left_out, one.is_paired) == (0.0, (1, 1), (2,), True)
 
@@ -389,7 +398,7 @@ def test_sides_that_name_the_same_posts_in_another_order_are_compared(read_plan:
 
 
 def test_a_share_says_when_it_rests_on_fewer_seeds_than_the_lead(
-    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    read_plan: ReadPlan, tmp_path: Path, let_fail: Callable[[str], None]
 ) -> None:
     plan = read_plan(
         f"""
@@ -405,14 +414,7 @@ def test_a_share_says_when_it_rests_on_fewer_seeds_than_the_lead(
         ceiling = "known"
         """
     )
-    real = recipe.Trainer.train
-
-    def fails(self: Any, listener: Any) -> Any:
-        if self._run.path.name == "known-seed2":
-            raise TrainingError("the loss is nan at update 3")
-        return real(self, listener)
-
-    monkeypatch.setattr(recipe.Trainer, "train", fails)
+    let_fail("known-seed2")
     (one,) = study(plan, out=tmp_path / "out").compared
     assert (one.num_seeds, one.share_seeds) == ((2, 2), 1)
 
