@@ -132,14 +132,21 @@ def read_lines(path: Path, *, on_defect: Callable[[DataError], None] = raise_def
     """
     try:
         with path.open("rb") as stream:
-            for number, raw in enumerate(stream, 1):
-                if number == 1 and raw.startswith(_UTF16):
-                    on_defect(DataError("UTF-16, not UTF-8; convert the file to UTF-8", where=f"{path}:1"))
-                    return
-                line = _decode(raw.removeprefix(_BOM) if number == 1 else raw, f"{path}:{number}", on_defect)
-                yield number, line.removesuffix("\n").removesuffix("\r")
+            yield from decoded_lines(stream, str(path), on_defect=on_defect)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror}); check the path", where=str(path)) from error
+
+
+def decoded_lines(
+    stream: Iterable[bytes], name: str, *, on_defect: Callable[[DataError], None] = raise_defect
+) -> Iterator[tuple[int, str]]:
+    """As `read_lines`, of a stream that ``name`` stands for in messages."""
+    for number, raw in enumerate(stream, 1):
+        if number == 1 and raw.startswith(_UTF16):
+            on_defect(DataError("UTF-16, not UTF-8; convert it to UTF-8", where=f"{name}:1"))
+            return
+        line = _decode(raw.removeprefix(_BOM) if number == 1 else raw, f"{name}:{number}", on_defect)
+        yield number, line.removesuffix("\n").removesuffix("\r")
 
 
 def read_jsonl(
@@ -197,5 +204,5 @@ def _decode(raw: bytes, where: str, on_defect: Callable[[DataError], None]) -> s
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        on_defect(DataError(f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8", where=where))
+        on_defect(DataError(f"not UTF-8 at byte {error.start} of the line; convert it to UTF-8", where=where))
         return raw.decode("utf-8", "replace")
