@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from cotpd.captions import caption_file
+from cotpd.captions.caption_file import CaptionFile
 from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.captioning import CaptioningReport, caption, planned
 from cotpd.captions.image_folder import ImageFolder, Picture
 from cotpd.core.errors import DataError, LanguageModelError
-from cotpd.core.files import json_line
+from cotpd.core.files import json_line, write_jsonl
 from cotpd.core.records import Caption
 
 
@@ -133,6 +137,20 @@ def test_several_captioners_lie_side_by_side(folder: ImageFolder, out: Path) -> 
     caption(["a"], folder, Script("one"), out=out)
     caption(["a"], folder, Script("two"), out=out)
     assert [row["captioner"] for row in rows(out)] == ["one", "two"]
+
+
+def test_what_another_captioner_adds_during_a_rewrite_is_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = CaptionFile(out), CaptionFile(out)
+    ours.add("old", Caption("a", "all is red", "ours"))
+    with ThreadPoolExecutor() as pool:
+
+        def rewrite(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+            wait([pool.submit(theirs.add, "key", Caption("b", "all is blue", "theirs"))], timeout=0.5)
+            write_jsonl(path, rows)
+
+        monkeypatch.setattr(caption_file, "write_jsonl", rewrite)
+        assert ours.drop_outdated("ours", {"a": "new"}) == 1
+    assert [row["captioner"] for row in rows(out)] == ["theirs"]
 
 
 def test_rows_of_others_count_and_stay(folder: ImageFolder, out: Path) -> None:

@@ -118,6 +118,14 @@ def test_posts_without_knowledge_are_read_by_a_run_that_names_its_model(
     assert outcome.code == 0, outcome.err
 
 
+def test_a_moved_model_is_not_read_by_what_lies_above_it(
+    runs: Path, corpus: Path, tmp_path: Path, cotpd: Cotpd
+) -> None:
+    shutil.copytree(runs / "text" / "model", tmp_path / "moved" / "m")
+    (tmp_path / "moved" / "config.toml").write_text("title = 1\n")
+    assert cotpd("evaluate", tmp_path / "moved" / "m", corpus).code == 0
+
+
 def test_one_file_needs_no_split_and_foreign_types_are_named(
     runs: Path, corpus: Path, tmp_path: Path, cotpd: Cotpd
 ) -> None:

@@ -139,9 +139,44 @@ def test_halves_of_characters_are_escaped(finished_run: Path, tmp_path: Path, co
     assert rows(outcome)[0]["text"] == "half \ud83d of it"
 
 
-@pytest.mark.parametrize("line", ["IMGID:12", "Messi\tB-PER", "the O"])
-def test_tagged_words_are_not_taken_for_texts(finished_run: Path, tmp_path: Path, cotpd: Cotpd, line: str) -> None:
-    (tmp_path / "train.txt").write_text(f"{line}\nLusail\tB-LOC\n", encoding="utf-8")
-    outcome = cotpd("extract", finished_run, "--file", tmp_path / "train.txt")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("IMGID:12", "1: tagged words"),
+        ("Messi\tB-PER", "1: tagged words"),
+        ("the O", "1: tagged words"),
+        ('{"text": "Messi"}', "1: JSON lines, not lines of text; --file"),
+        ('{"words": ["Messi"]}', "1: JSON lines, not lines of text; --file"),
+    ],
+)
+@pytest.mark.parametrize("piped", [True, False])
+def test_other_formats_are_not_taken_for_texts(
+    line: str,
+    message: str,
+    piped: bool,
+    finished_run: Path,
+    tmp_path: Path,
+    cotpd: Cotpd,
+    stdin: Callable[[bytes], None],
+) -> None:
+    content = f"{line}\nLusail\tB-LOC\n".encode()
+    (tmp_path / "train.txt").write_bytes(content)
+    stdin(content)
+    outcome = cotpd("extract", finished_run, *([] if piped else ["--file", tmp_path / "train.txt"]))
     assert (outcome.code, outcome.out) == (5, "")
-    assert "train.txt:1: tagged words" in outcome.err
+    assert ("<stdin>:" if piped else "train.txt:") + message in outcome.err
+
+
+def test_a_byte_order_mark_is_no_text(finished_run: Path, cotpd: Cotpd, stdin: Callable[[bytes], None]) -> None:
+    stdin(f"\ufeff{TEXTS[0]}\n".encode())
+    assert rows(cotpd("extract", finished_run)) == expected(finished_run, TEXTS[:1])
+
+
+@pytest.mark.parametrize("verb", [("extract",), ("convert", "-", "out.jsonl", "--from", "jsonl")])
+def test_a_closed_stdin_is_a_wrong_call(
+    verb: tuple[str, ...], finished_run: Path, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    outcome = cotpd(*verb, *([finished_run] if verb == ("extract",) else []))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "stdin is closed" in outcome.err

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cotpd.core.config import ExperimentConfig
 from cotpd.inference.extractor import Extractor
 
 Cotpd = Callable[..., Any]
@@ -84,6 +86,22 @@ def test_a_run_shows_its_pieces_and_predictions(finished_run: Path, corpus: Path
     assert found
     assert all(text in " ".join(words) for _, text in found)
     assert {mention.entity_group for mention in example(" ".join(words)).entities} <= {"LOC", "ORG", "PER"}
+
+
+def test_a_runs_model_reads_as_the_run(finished_run: Path, corpus: Path, cotpd: Cotpd) -> None:
+    page = json.loads(cotpd("show", corpus, "p1", "--run", finished_run / "model", "--json").out)
+    assert [entity["label"] for entity in page["gold"]["entities"]] == ["PER", "ORG"]
+
+
+def test_what_a_run_was_trained_with_may_be_missing(
+    finished_run: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory, cotpd: Cotpd
+) -> None:
+    run = shutil.copytree(finished_run, tmp_path_factory.mktemp("runs") / "run")
+    settings = ExperimentConfig.of({"data": {"path": "nowhere", "captioner": "blip", "knowledge_model": "qwen"}})
+    (run / "config.toml").write_text(settings.to_toml(), encoding="utf-8")
+    for name in ("captions.jsonl", "knowledge.jsonl"):
+        (corpus / name).unlink()
+    assert cotpd("show", corpus, "p1", "--run", run).code == 0
 
 
 def test_gold_and_predictions_stand_side_by_side(finished_run: Path, corpus: Path, cotpd: Cotpd) -> None:

@@ -28,6 +28,36 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path, monkey
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_pipe_is_written_and_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomic(tmp_path / "link", "new")
+    assert os.read(reader, 9) == b"new"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_stays_one_and_its_target_is_written(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("a.json")
+    for content in ("old", "new"):
+        write_atomic(tmp_path / "link", content)
+        assert (tmp_path / "a.json").read_text(encoding="utf-8") == content
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_a_new_file_has_the_mode_that_the_umask_leaves_and_an_old_one_its_own(tmp_path: Path) -> None:
+    path, before = tmp_path / "a.json", os.umask(0o027)
+    try:
+        write_atomic(path, "new")
+        assert path.stat().st_mode & 0o777 == 0o640
+        path.chmod(0o600)
+        write_atomic(path, "newer")
+        assert path.stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+
+
 def test_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("\ufeffa\u2028b\u0085c\r\nd\x0be".encode())

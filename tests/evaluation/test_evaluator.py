@@ -26,6 +26,7 @@ from cotpd.evaluation.matching import (
     Mode,
     Overlap,
     SeenEntities,
+    Task,
     surfaces_of,
 )
 
@@ -236,6 +237,31 @@ class Oracle:
 def test_a_predictor_is_asked_for_its_predictions() -> None:
     assert isinstance(Oracle(), Predictor)
     assert evaluate(Oracle(), iter(EXAMPLES)).micro_f1 == 1.0
+
+
+class RelationOracle:
+    """A predictor of relations that knows the gold."""
+
+    task: Task = "relations"
+
+    def predict(self, examples: Iterable[Example]) -> Iterator[Prediction]:
+        for example in examples:
+            yield Prediction(example.id, example.words, relations=example.relations)
+
+
+PAIRS = [Example("a", ("x", "y"), relations=(Relation(Span(0, 1), Span(1, 2), "peer"),))]
+RELATED = list(RelationOracle().predict(PAIRS))
+
+
+def test_without_a_rule_the_task_of_the_predictor_decides_then_that_of_gold() -> None:
+    both = [Example("a", ("x", "y"), EXAMPLES[0].entities, relations=PAIRS[0].relations)]
+    assert evaluate(RelationOracle(), both).task == evaluate(RELATED, PAIRS).task == "relations"
+    assert evaluate(RELATED, both).task == "entities"
+
+
+def test_a_rule_of_another_task_than_the_predictors_is_refused() -> None:
+    with pytest.raises(UsageError, match="trained on relations, and the rule scores entities"):
+        evaluate(RelationOracle(), PAIRS, rule=EXACT)
 
 
 def test_nothing_gold_and_nothing_predicted_is_zero_not_an_error() -> None:

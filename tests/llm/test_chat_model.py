@@ -305,6 +305,45 @@ def test_an_endpoint_without_schemas_is_asked_for_less_and_remembered(
     assert len(chat_server.questions) == 4
 
 
+REFUSALS = {
+    "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. "
+    "Use 'max_completion_tokens' instead.",
+    "temperature": "Unsupported value: 'temperature' does not support 0 with this model. "
+    "Only the default (1) value is supported.",
+}
+
+
+def test_parameters_that_an_endpoint_refuses_are_named_anew_or_left_out_and_that_is_remembered(
+    model: ChatModel, chat_server: FakeServer
+) -> None:
+    def script(number: int, question: dict[str, Any]) -> Reply | str:
+        for name, message in REFUSALS.items():
+            if name in question:
+                return Reply(body=json.dumps({"error": {"message": message, "param": name}}).encode(), status=400)
+        return "A player."
+
+    chat_server.script = script
+    assert [ask(model).text, ask(model).text] == ["A player."] * 2
+    assert len(chat_server.questions) == 4
+    assert chat_server.questions[-1]["max_completion_tokens"] == 9
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "'max_tokens' or 'max_completion_tokens' is too large: 9",
+        "temperature must be at most 2",
+        "Unsupported parameter: 'seed'",
+    ],
+)
+def test_a_refused_value_is_told_and_not_left_out(message: str, model: ChatModel, chat_server: FakeServer) -> None:
+    error = json.dumps({"error": {"message": message}}).encode()
+    chat_server.script = lambda number, question: Reply(body=error, status=400)
+    with pytest.raises(CallError, match=message.split()[0]):
+        ask(model)
+    assert len(chat_server.questions) == 1
+
+
 def test_a_password_in_the_address_is_no_part_of_the_endpoint() -> None:
     """Fault 42: the endpoint stands in every store."""
     with ChatModel("small", base_url="http://me:hush-hush@127.0.0.1:9/v1?key=hush") as model:

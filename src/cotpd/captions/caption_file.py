@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cotpd.captions.captioner import ImageRejection
 from cotpd.core.errors import DataError
-from cotpd.core.files import write_jsonl
+from cotpd.core.files import locked, write_jsonl
 from cotpd.core.records import Caption
 from cotpd.core.row_file import RowFile
 
@@ -25,6 +26,7 @@ class CaptionFile:
     """Captions in ``path`` and rejected images in ``NAME.rejections.jsonl`` beside it, one JSON object a line.
 
     Every row of ours carries the key of what was captioned (``key``): the captioner's settings and the image's bytes.
+    Several processes may write them at a time: whoever changes a file holds a lock file beside it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,15 +36,14 @@ class CaptionFile:
 
     def mend(self) -> None:
         """Drop what a kill has torn."""
-        for file in self._files.values():
-            file.mend()
+        with self._locked():
+            for file in self._files.values():
+                file.mend()
 
     def forget_rejections(self, captioner: str) -> None:
         """Leave out what this captioner rejected."""
-        rows = [row for _, row in self._files[ImageRejection].read()]
-        kept = [row for row in rows if row.get("captioner", "") != captioner]
-        if len(kept) < len(rows):
-            write_jsonl(self.rejections_path, kept)
+        with self._locked():
+            self._keep(self._files[ImageRejection], lambda row: row.get("captioner", "") != captioner)
 
     def read(self, captioner: str, *, also_rejected: bool = True) -> dict[str, dict[str, Outcome]]:
         """What is known of each image by this captioner, by key. Raises `DataError` for a row that is none."""
@@ -63,18 +64,26 @@ class CaptionFile:
             row |= {"text": outcome.text}
         else:
             row |= {"reason": outcome.reason, "answer": outcome.answer}
-        self._files[type(outcome)].append([row])
+        with self._locked():
+            self._files[type(outcome)].append([row])
 
     def drop_outdated(self, captioner: str, current: Mapping[str, str]) -> int:
         """Leave out this captioner's rows of images whose ``current`` key is another; returns how many."""
-        num_dropped = 0
-        for file in self._files.values():
-            rows = [row for _, row in file.read()]
-            kept = [row for row in rows if not _is_outdated(row, captioner, current)]
-            if len(kept) < len(rows):
-                write_jsonl(file.path, kept)
-            num_dropped += len(rows) - len(kept)
-        return num_dropped
+        with self._locked():
+            files = self._files.values()
+            return sum(self._keep(file, lambda row: not _is_outdated(row, captioner, current)) for file in files)
+
+    def _keep(self, file: RowFile, wanted: Callable[[dict[str, Any]], bool]) -> int:
+        """Leave out all other rows; returns how many."""
+        rows = [row for _, row in file.read()]
+        kept = [row for row in rows if wanted(row)]
+        if len(kept) < len(rows):
+            write_jsonl(file.path, kept)
+        return len(rows) - len(kept)
+
+    def _locked(self) -> AbstractContextManager[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return locked(self.path.with_name(f".{self.path.name}.lock"))
 
 
 class _Row(BaseModel):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from cotpd.cli.run_settings import data_settings
 from cotpd.cli.terminal import printable
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import write_atomic
@@ -158,14 +159,12 @@ def _model_directory(run: Path) -> Path:
 
 def _read(data: Path, run: Path, kind: View) -> Corpus:
     """The corpus with types, captions and knowledge as the run was trained; orphans are kept, for the mode decides."""
-    from cotpd.core.config import ExperimentConfig
     from cotpd.corpus.corpus import Corpus
     from cotpd.corpus.splits import KNOWLEDGE, companion
 
-    configs = [path for path in (run / "config.toml", run.resolve().parent / "config.toml") if path.is_file()]
-    if not configs:
+    settings = data_settings(run)
+    if settings is None:
         return Corpus.from_path(data)
-    settings = ExperimentConfig.read(configs[0]).data
     reads = kind == "knowledge"
     return Corpus.from_path(
         data,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
-import sys
 from collections.abc import Iterator
 from itertools import tee
 from pathlib import Path
@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.text import Text
 
 from cotpd.cli.marks import Row, marked_text, text_of
+from cotpd.cli.piped import stdin
 from cotpd.cli.terminal import printable
 from cotpd.core.errors import DataError, UsageError
-from cotpd.core.files import json_line, read_jsonl, read_lines
+from cotpd.core.files import decoded_lines, json_line, read_jsonl, read_lines
 
 if TYPE_CHECKING:
     from cotpd.core.config import Task
@@ -172,31 +173,34 @@ def _rows(texts: list[str], file: Path | None) -> Iterator[_Read]:
     if file and _has_rows(file):
         return (_Read(row, where, text_of(row, where)) for where, row in read_jsonl(file))
     if file:
-        return _lines_of_file(file)
+        return _lines(read_lines(file), str(file), source=str(file))
     if texts in ([], ["-"]):
-        return (_Read({}, f"<stdin>:{number}", line) for number, line in enumerate(_lines_of_stdin(), 1))
+        return _lines(decoded_lines(stdin(), "<stdin>"), "<stdin>", source="FILE")
     return (_Read({}, f"text {number}", text) for number, text in enumerate(texts, 1))
 
 
-def _lines_of_file(file: Path) -> Iterator[_Read]:
-    for number, line in read_lines(file):
+def _lines(lines: Iterator[tuple[int, str]], name: str, *, source: str) -> Iterator[_Read]:
+    """Lines of text. Raises `DataError` where the first shows another format; ``source`` is its name in the advice."""
+    for number, line in lines:
+        where = f"{name}:{number}"
         if number == 1 and _TAGGED.match(line):
-            hint = f"`cotpd convert {file} posts.jsonl` makes posts of them, which --file reads"
-            raise DataError(f"tagged words, not lines of text; {hint}", where=f"{file}:{number}")
-        yield _Read({}, f"{file}:{number}", line)
+            hint = f"`cotpd convert {source} posts.jsonl` makes posts of them, which --file reads"
+            raise DataError(f"tagged words, not lines of text; {hint}", where=where)
+        if number == 1 and _is_row(line):
+            raise DataError("JSON lines, not lines of text; --file reads them from a .jsonl file", where=where)
+        yield _Read({}, where, line)
+
+
+def _is_row(line: str) -> bool:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and not row.keys().isdisjoint(("text", "words"))
 
 
 def _has_rows(file: Path | None) -> bool:
     return file is not None and file.suffix in (".jsonl", ".ndjson", ".json")
-
-
-def _lines_of_stdin() -> Iterator[str]:
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        try:
-            yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            message = f"not UTF-8 at byte {error.start} of the line; convert the text to UTF-8"
-            raise DataError(message, where=f"<stdin>:{number}") from error
 
 
 def _show_json(answer: Row, row: Row) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from cotpd.core.errors import DataError, UsageError
 from cotpd.corpus.formats import named_format
@@ -36,6 +37,13 @@ class Paths:
         return text
 
 
+def stdin() -> BinaryIO:
+    """The bytes of standard input. Raises `UsageError` where the shell has closed it."""
+    if sys.stdin is None:
+        raise UsageError("stdin is closed; pipe something into it, or name a file")
+    return sys.stdin.buffer
+
+
 @contextmanager
 def piped(source: Path, target: Path, *, read_as: str | None, to: str | None) -> Iterator[Paths]:
     """The paths to read and to write: where one is ``-`` a temporary file, filled from stdin or poured out at the end.
@@ -47,7 +55,7 @@ def piped(source: Path, target: Path, *, read_as: str | None, to: str | None) ->
         writable = Path(folder, "out", f"{readable.stem}{_suffix(to, '--to')}") if target == _PIPE else target
         paths = Paths(readable, writable, (source, target))
         if source == _PIPE:
-            readable.write_bytes(sys.stdin.buffer.read())
+            readable.write_bytes(stdin().read())
         try:
             yield paths
         except DataError as error:

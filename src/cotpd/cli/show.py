@@ -14,6 +14,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from cotpd.cli.run_settings import data_settings
 from cotpd.cli.terminal import printable
 from cotpd.core.errors import UsageError
 from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Relation, Span
@@ -105,21 +106,20 @@ class _Page:
 
 
 def _read(data: Path, run: str | None) -> Corpus:
-    """The corpus, with the captions, knowledge and types that the run was trained on where its configuration tells."""
-    from cotpd.core.config import ExperimentConfig
+    """The corpus, with the captions, knowledge and types that the run was trained on, as far as they are to be had."""
     from cotpd.corpus.corpus import Corpus
+    from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, companion
 
-    path = Path(run or "") / "config.toml"
-    if not run or not path.is_file():
+    settings = data_settings(Path(run)) if run else None
+    if settings is None:
         return Corpus.from_path(data)
-    config = ExperimentConfig.read(path).data
     return Corpus.from_path(
         data,
-        captioner=config.captioner,
-        knowledge_model=config.knowledge_model,
-        label_map=config.label_map,
-        repair=config.repair,
-        normalise_words=config.normalise_words,
+        captioner=settings.captioner if companion(data, CAPTIONS).is_file() else None,
+        knowledge_model=settings.knowledge_model if companion(data, KNOWLEDGE).is_file() else None,
+        label_map=settings.label_map,
+        repair=settings.repair,
+        normalise_words=settings.normalise_words,
     )
 
 

@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,16 +33,24 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file under a temporary name; at the end it is synced and moved: readers never see a torn file."""
+    """Write a file under a temporary name; at the end it is synced and moved: readers never see a torn file.
+
+    Of a link it is the target that is written; a file that exists keeps its mode. A pipe or device is written as it is.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:
+            yield stream
+        return
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
+            if path.exists():
+                shutil.copymode(path, temporary)
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -132,14 +140,21 @@ def read_lines(path: Path, *, on_defect: Callable[[DataError], None] = raise_def
     """
     try:
         with path.open("rb") as stream:
-            for number, raw in enumerate(stream, 1):
-                if number == 1 and raw.startswith(_UTF16):
-                    on_defect(DataError("UTF-16, not UTF-8; convert the file to UTF-8", where=f"{path}:1"))
-                    return
-                line = _decode(raw.removeprefix(_BOM) if number == 1 else raw, f"{path}:{number}", on_defect)
-                yield number, line.removesuffix("\n").removesuffix("\r")
+            yield from decoded_lines(stream, str(path), on_defect=on_defect)
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror}); check the path", where=str(path)) from error
+
+
+def decoded_lines(
+    stream: Iterable[bytes], name: str, *, on_defect: Callable[[DataError], None] = raise_defect
+) -> Iterator[tuple[int, str]]:
+    """As `read_lines`, of a stream that ``name`` stands for in messages."""
+    for number, raw in enumerate(stream, 1):
+        if number == 1 and raw.startswith(_UTF16):
+            on_defect(DataError("UTF-16, not UTF-8; convert it to UTF-8", where=f"{name}:1"))
+            return
+        line = _decode(raw.removeprefix(_BOM) if number == 1 else raw, f"{name}:{number}", on_defect)
+        yield number, line.removesuffix("\n").removesuffix("\r")
 
 
 def read_jsonl(
@@ -197,5 +212,5 @@ def _decode(raw: bytes, where: str, on_defect: Callable[[DataError], None]) -> s
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        on_defect(DataError(f"not UTF-8 at byte {error.start} of the line; convert the file to UTF-8", where=where))
+        on_defect(DataError(f"not UTF-8 at byte {error.start} of the line; convert it to UTF-8", where=where))
         return raw.decode("utf-8", "replace")

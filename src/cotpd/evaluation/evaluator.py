@@ -11,11 +11,10 @@ import numpy as np
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.pairs import post_numbers
 from cotpd.core.records import Example, Prediction
-from cotpd.evaluation.matching import DEFAULT_MODE, ExactEntities, MatchingRule, Mode
+from cotpd.evaluation.matching import DEFAULT_MODE, MatchingRule, Mode, Task, exact_rule
 from cotpd.evaluation.resampling import Counts
 from cotpd.evaluation.scores import Scores
 
-_EXACT = ExactEntities()
 _Record = TypeVar("_Record", Example, Prediction)
 
 
@@ -27,23 +26,38 @@ class Predictor(Protocol):
         """One prediction for each example, with its id and its words."""
 
 
+@runtime_checkable
+class TaskPredictor(Predictor, Protocol):
+    """A predictor that tells what it predicts."""
+
+    @property
+    def task(self) -> Task:
+        """What it was trained on."""
+
+
 def evaluate(
     predicted: Predictor | Iterable[Prediction],
     gold: Iterable[Example],
     *,
     mode: Mode = DEFAULT_MODE,
-    rule: MatchingRule = _EXACT,
+    rule: MatchingRule | None = None,
     resamples: int = 10_000,
     seed: int = 0,
 ) -> Scores:
     """Score predictions, or a predictor, against the gold of examples; the posts keep the order of ``gold``.
 
-    ``resamples`` and ``seed`` are those of `Scores.interval`. Raises `DataError`, naming the post, for an id that is
+    Without a ``rule`` it is the exact one of the predictor's task; where none is told, that of relations if gold holds
+    relations and no entities, else that of entities. ``resamples`` and ``seed`` are those of `Scores.interval`. Raises
+    `UsageError` for a rule of another task than the predictor's; `DataError`, naming the post, for an id that is
     missing, doubled or unknown, for words that are not the example's, and for a span outside the post.
     """
     if mode not in get_args(Mode):
         raise UsageError(f"unknown mode {mode!r}; choose {' or '.join(get_args(Mode))}")
     examples = tuple(gold)
+    task = predicted.task if isinstance(predicted, TaskPredictor) else None
+    rule = rule or exact_rule(task or _task_of(examples))
+    if task not in (None, rule.task):
+        raise UsageError(f"the predictor was trained on {task}, and the rule scores {rule.task}; choose another rule")
     predictions = predicted.predict(examples) if isinstance(predicted, Predictor) else predicted
     counts = [rule.count(prediction, example, mode) for prediction, example in paired(predictions, examples)]
     types = tuple(sorted({name for post in counts for side in post for name in side}))
@@ -76,6 +90,11 @@ def paired(predictions: Iterable[Prediction], examples: Sequence[Example]) -> li
             raise DataError("not predicted; every gold example needs one prediction", where=post)
         _require_fit(found[post], gold[post])
     return [(found[post], gold[post]) for post in gold]
+
+
+def _task_of(gold: Sequence[Example]) -> Task:
+    has_relations = any(example.relations for example in gold)
+    return "relations" if has_relations and not any(example.entities for example in gold) else "entities"
 
 
 def _by_id(records: Iterable[_Record], side: str) -> dict[str, _Record]:

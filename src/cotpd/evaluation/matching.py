@@ -115,6 +115,11 @@ class ExactRelations:
         return _matched(_related(predicted), _related(gold))
 
 
+def exact_rule(task: Task) -> MatchingRule:
+    """The primary rule of a task."""
+    return ExactRelations() if task == "relations" else ExactEntities()
+
+
 def surfaces_of(examples: Iterable[Example]) -> frozenset[str]:
     """The words of every entity of the examples, joined by spaces and without case."""
     return frozenset(_surface(example.words, entity.span) for example in examples for entity in example.entities)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self, get_args
 
+from cotpd.core.config import Task
 from cotpd.core.errors import CheckpointError, UsageError
 from cotpd.core.records import Example, Prediction
 from cotpd.inference.decoding import Precision, decode
@@ -59,6 +60,11 @@ class TrainedStudent:
                 local_files_only=local_files_only,
             )
         return cls(checkpoint.load(directory, device=device))
+
+    @property
+    def task(self) -> Task:
+        """What the student was trained on."""
+        return self.student.design.task
 
     def predict(self, examples: Iterable[Example], *, kind: str | None = None) -> Iterator[Prediction]:
         """Predict examples, their words as they are, from the view that ships or from another `ViewKind`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from types import TracebackType
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cotpd.core.errors import MissingExtraError, UsageError
 from cotpd.llm.call_error import CallError, Fault
-from cotpd.llm.chat_request import Structure, to_chat
+from cotpd.llm.chat_request import Dialect, to_chat
 from cotpd.llm.completion import read_body
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.retry_after import retry_after
 
 if TYPE_CHECKING:
     import openai
+
+logger = logging.getLogger(__name__)
 
 _SHORTEST_KEY = 8
 """Shorter ones, which local servers are given, are words like any other and no secrets."""
@@ -40,23 +43,28 @@ class ChatModel:
         self._secret = key if len(key) >= _SHORTEST_KEY else ""
         self._client = _connect(base_url, key, timeout)
         self._close = weakref.finalize(self, self._client.close)
-        self._structure = Structure.SCHEMA
+        self._dialect = Dialect()
         self.endpoint = str(self._client.base_url.copy_with(userinfo=b"", query=None))
         """Where questions are sent, without the password that the address may hold."""
 
     def answer(self, request: Request) -> Answer:
         """The answer. Raises `CallError` for an endpoint that is not there, is busy or answers oddly.
 
-        An endpoint that cannot be held to a schema is asked for any JSON object, or, if it refuses that, for text.
+        An endpoint that cannot be held to a schema is asked for any JSON object, or, if it refuses that, for text. One
+        that refuses ``max_tokens`` is given ``max_completion_tokens``, one that refuses the temperature none.
         """
         while True:
-            structure = self._structure if request.schema else Structure.TEXT
+            dialect = self._dialect
+            body = to_chat(request, model=self.name, dialect=dialect)
             try:
-                return self._answer(to_chat(request, model=self.name, structure=structure))
+                return self._answer(body)
             except CallError as error:
-                if structure is Structure.TEXT or error.fault is not Fault.REFUSED or not _blames_format(error):
+                learnt = dialect.after(str(error), body)
+                if error.fault is not Fault.REFUSED or learnt == dialect:
                     raise
-            self._structure = structure.looser
+            if dialect.takes_temperature and not learnt.takes_temperature:
+                logger.warning("%s takes no temperature: it answers at its own", self.name)
+            self._dialect = learnt
 
     def close(self) -> None:
         """Close the connections; they also close when nobody has the model any more."""
@@ -96,10 +104,6 @@ class ChatModel:
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
             return CallError(f"{what}. Does it run, and is this its address?", Fault.ABSENT)
         return CallError(what, Fault.BROKEN)
-
-
-def _blames_format(error: CallError) -> bool:
-    return any(word in str(error) for word in ("response_format", "json_", "schema"))
 
 
 def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
