@@ -35,7 +35,7 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 
 
 def write(path: Path, examples: Iterable[Example], *, split: str | None = None) -> Counter[str]:
-    """Write a file that reads back the same, without captions, knowledge and scores, which live beside it.
+    """Write a file that reads back the same, without knowledge and scores, which live beside it.
 
     Returns how many values the format cannot hold: none.
     """
