@@ -258,6 +258,19 @@ def test_an_image_is_found_by_its_id_with_or_without_ending(image_id: str, folde
     assert open_picture(file).pixels.size == (40, 20)
 
 
+@pytest.mark.parametrize("ending", ["JPG", "PNG", "Jpeg", "webp"])
+@pytest.mark.parametrize("image_id", ["a b.c", "a b.c.{0}", "a b.c.{1}", "a b.c.{2}"])
+def test_the_case_of_an_ending_makes_no_difference(image_id: str, ending: str, folder: ImageFolder) -> None:
+    (folder.root / f"a b.c.{ending}").write_bytes(encoded(halves(), "PNG"))
+    image_id = image_id.format(ending.lower(), ending.upper(), ending)
+    assert folder.read(image_id).image_id == image_id
+
+
+def test_the_very_name_goes_before_another_case(folder: ImageFolder) -> None:
+    (folder.root / "1.JPG").write_bytes(encoded(halves(), "PNG"))
+    assert folder.read("1.JPG").content != folder.read("1.jpg").content == folder.read("1").content
+
+
 def test_nothing_outside_the_folder_is_read(folder: ImageFolder, tmp_path: Path) -> None:
     (folder.root / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     (folder.root / "way").symlink_to(tmp_path)

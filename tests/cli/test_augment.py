@@ -65,6 +65,21 @@ def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_serve
     }
 
 
+def test_what_a_run_did_not_make_stays(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    """A short trial would throw away what took days. Of a post and kind the last run counts, whatever its model."""
+    chat_server.script = reply
+    arguments = ("augment", data, "--base-url", chat_server.url, "--names-from", "model")
+    assert cotpd(*arguments, "--model", "small").code == 0
+    rejected = (data / "augmented.rejections.jsonl").read_bytes()
+    assert cotpd(*arguments, "--model", "large", "--kind", "style", "--limit", 1).code == 0
+    made = {post.id: post.origin.model for post in Corpus.from_path(data).augmented if post.origin}
+    assert [name for name, model in made.items() if model == "large"] == ["train0+style1"]
+    assert (len(made), (data / "augmented.rejections.jsonl").read_bytes()) == (8, rejected)
+    chat_server.script = lambda number, question: "I'm sorry."
+    assert cotpd(*arguments, "--model", "none", "--kind", "style", "--limit", 1).code == 3
+    assert {post.id for post in Corpus.from_path(data).augmented} == made.keys() - {"train0+style1"}
+
+
 @pytest.mark.parametrize("text", [None, '[{"id": 1}]', "by hand\n"])
 def test_a_file_of_anything_but_variants_is_not_written_over(
     text: str | None, data: Path, chat_server: Any, cotpd: Cotpd

@@ -114,6 +114,52 @@ def test_annotations_of_brat_are_never_overwritten(cotpd: Run, data: Path, tmp_p
     assert (tmp_path / "a.ann").read_text(encoding="utf-8") == "mine"
 
 
+ORIGIN = {"kind": "style", "template": "style.v1", "model": "m"}
+
+
+def write_rows(path: Path, *rows: dict[str, Any]) -> None:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+
+
+def test_a_caption_of_a_row_is_kept_or_counted(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    caption = {"text": "a cup", "captioner": "we"}
+    write_rows(data / "test.jsonl", {"id": "a", "words": ["a"], "caption": caption}, {"words": ["b"], "image": "7"})
+    done = cotpd("convert", data, tmp_path / "out", "--to", "jsonl")
+    assert "test: 2 posts to" in done.out
+    assert "lost: 1" not in done.out
+    own, attached = (json.loads(line) for line in (tmp_path / "out" / "test.jsonl").read_text("utf-8").splitlines())
+    assert (own["caption"], "caption" in attached) == (caption, False), "the other's is in captions.jsonl"
+    assert "lost: 1 captions, 2 ids" in cotpd("convert", data, tmp_path / "conll", "--to", "conll2003").out
+    assert "1 captions" in cotpd("convert", data / "test.jsonl", tmp_path / "a.conll").out
+
+
+def test_variants_are_renamed_like_their_posts(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    """Else training on both would learn two types where there is one."""
+    entity = {"start": 0, "end": 1, "label": "OTHER"}
+    row = {"id": "7~1", "words": ["a"], "entities": [entity], "image": "7", "origin": {"parent": "7", **ORIGIN}}
+    write_rows(data / "augmented.jsonl", row)
+    assert cotpd("convert", data, tmp_path / "out", "--to", "jsonl", "--label-map", "OTHER=MISC").code == 0
+    [written] = (json.loads(line) for line in (tmp_path / "out" / "augmented.jsonl").read_text("utf-8").splitlines())
+    assert [each["label"] for each in written["entities"]] == ["MISC"]
+    assert "caption" not in written, "its parent's is in captions.jsonl"
+
+
+def test_what_belongs_to_an_id_that_changes_is_lost_and_counted(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    """The second post becomes train:3, as the third was called: it must not be given that one's knowledge."""
+    (data / "train.txt").unlink()
+    write_rows(data / "train.jsonl", *({"words": [word]} for word in "abc"))
+    known = [{"example_id": f"train:{n}", "grain": "noun", "text": f"of {n}"} for n in (1, 2, 3)]
+    write_rows(data / "knowledge.jsonl", *known, {"image_id": "7", "grain": "noun", "text": "of 7"})
+    variants = [{"id": f"v{n}", "words": ["v"], "origin": {"parent": f"train:{n}", **ORIGIN}} for n in (1, 3)]
+    write_rows(data / "augmented.jsonl", *variants)
+    done = cotpd("convert", data, tmp_path / "out", "--to", "conll2003", "--json")
+    assert json.loads(done.out)["files"]["train"]["losses"] == {"ids": 2, "knowledge": 2, "variants": 1}
+    corpus = Corpus.from_path(tmp_path / "out")
+    assert [[each.text for each in post.knowledge] for post in corpus.train] == [["of 1"], [], []]
+    assert [variant.id for variant in corpus.augmented] == ["v1"]
+    assert '"of 7"' in (tmp_path / "out" / "knowledge.jsonl").read_text("utf-8")
+
+
 def test_variants_are_copied(cotpd: Run, data: Path, tmp_path: Path) -> None:
     origin = {"parent": "7", "kind": "style", "template": "style.v1", "model": "m"}
     row = {"id": "7~1", "words": ["a"], "origin": origin}

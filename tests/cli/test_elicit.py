@@ -343,6 +343,25 @@ def test_what_is_wrong_is_one_line(arguments: list[str], code: int, message: str
     assert ended.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("choice", [("--split", "train"), ("--split", "dev"), ("--limit", 1)])
+def test_an_id_of_two_splits_is_refused_before_anything_is_asked(
+    choice: tuple[object, ...], data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    """Answers are kept by id: those of dev would be read as those of train."""
+    (data / "dev.jsonl").write_text(json_line({"id": "a", "words": ["Obama", "sings"]}), encoding="utf-8")
+    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, *choice)
+    assert (ended.code, ended.err) == (5, "error: a: 2 examples have this id; make the ids unique\n")
+    assert chat_server.questions == []
+
+
+def test_a_post_that_stands_in_two_splits_is_asked_about_in_one(
+    data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    answer_all(chat_server)
+    (data / "dev.jsonl").write_bytes((data / "train.jsonl").read_bytes())
+    assert cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--split", "train").code == 0
+
+
 def test_a_split_that_is_not_there_is_named(data: Path, cotpd: Cotpd) -> None:
     (data / "dev.jsonl").unlink()
     ended = cotpd("elicit", data, "--model", "small", "--split", "dev")

@@ -114,6 +114,10 @@ _ENTITY = {"start": 0, "end": 1, "label": "PER"}
         ({"words": ["a"], "relations": [{"head": [0, 1], "tail": [0, 1], "label": ""}]}, "empty-label"),
         ({"words": ["a"], "entities": [{**_ENTITY, "text": "b"}]}, "mention-differs"),
         ({"text": "a b", "entities": [{**_ENTITY, "text": "b"}]}, "mention-differs"),
+        ({"words": ["ab", "c"], "text": "ab c", "entities": [_ENTITY]}, "bad-row"),
+        ({"words": ["ab", "c"], "text": "ab c", "entities": [{**_ENTITY, "text": "ab"}, _ENTITY]}, "bad-row"),
+        ({"words": ["ab"], "text": "ab", "relations": [{"head": [0, 1], "tail": [0, 1], "label": "r"}]}, "bad-row"),
+        ({"words": ["ab"], "text": "ab", "entities": [{**_ENTITY, "end": 2, "text": "ab"}]}, "bad-span"),
         ('{"words": ["a"], "words": ["b"]}', "unreadable"),
         ({"words": ["a"], "relations": [{"head": 0, "tail": [0, 1], "label": "r"}]}, "bad-span"),
         ({"words": ["a"], "relations": [{"head": [0, 1, 2], "tail": [0, 1], "label": "r"}]}, "bad-span"),
@@ -123,6 +127,15 @@ def test_a_broken_row_is_an_error_with_its_place(row: Any, kind: str, tmp_path: 
     found, defects = read({"words": ["ok"]}, row, {"words": ["ok"]}, path=tmp_path / "a.jsonl")
     assert [(d.kind, d.where, d.severity) for d in defects] == [(kind, f"{tmp_path / 'a.jsonl'}:2", Severity.ERROR)]
     assert len(found) >= 2, "the rows around it are kept"
+
+
+def test_names_tell_that_offsets_beside_words_and_text_count_words(tmp_path: Path) -> None:
+    entities = [{**_ENTITY, "text": "Anna"}, {"start": 1, "end": 2, "label": "ORG", "text": "Ajax"}]
+    relations = [{"head": head, "tail": tail, "label": "member_of"} for head, tail in ((0, 1), ([0, 1], [1, 2]))]
+    row = {"words": ["Anna", "Ajax"], "text": "Anna Ajax", "entities": entities, "relations": relations}
+    [example], defects = read(row, path=tmp_path / "a.jsonl")
+    assert [entity.span for entity in example.entities] == [Span(0, 1), Span(1, 2)]
+    assert (example.relations, defects) == ((Relation(Span(0, 1), Span(1, 2), "member_of"),) * 2, [])
 
 
 def test_a_value_nested_too_deep_is_an_error_with_its_place() -> None:

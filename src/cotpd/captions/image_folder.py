@@ -25,8 +25,10 @@ from cotpd.core.errors import DataError
 from cotpd.core.files import hash_bytes
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-SUFFIXES = ("", ".jpg", ".jpeg", ".png", ".webp", ".gif")
-"""An image id is the name of a file, or what remains of it without one of these endings."""
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
+"""An image id is the name of a file, or what remains of it without one of these endings, in whichever case."""
+
+_CASES = (str.lower, str.upper, str.title)
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64 * 10**6
@@ -120,14 +122,14 @@ class ImageFolder:
             raise UnusableImageError("address")
         if not image_id.strip("./"):
             raise UnusableImageError("missing")
-        for suffix in SUFFIXES:
+        for name in _names(image_id):
             try:
-                path = (self.root / f"{image_id}{suffix}").resolve(strict=True)
+                path = (self.root / name).resolve(strict=True)
             except (OSError, RuntimeError, ValueError):
                 continue
             if not path.is_relative_to(self.root):
                 raise UnusableImageError("outside")
-            if suffix or not path.is_dir():
+            if name != image_id or not path.is_dir():
                 return path
         raise UnusableImageError("missing")
 
@@ -158,6 +160,16 @@ def to_jpeg(picture: Picture) -> bytes:
     stream = io.BytesIO()
     picture.pixels.save(stream, "JPEG", quality=90)
     return stream.getvalue()
+
+
+def _names(image_id: str) -> Iterator[str]:
+    """What the file of an id may be called: the id, with each ending in each case, then its own ending in another."""
+    yield image_id
+    for case in _CASES:
+        yield from (f"{image_id}{case(suffix)}" for suffix in SUFFIXES)
+    stem, _, ending = image_id.rpartition(".")
+    if f".{ending.lower()}" in SUFFIXES:
+        yield from (f"{stem}{case(f'.{ending}')}" for case in _CASES)
 
 
 def _content(path: Path) -> bytes:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -97,10 +97,7 @@ def augment(
 
 def _refuse_others(target: Path) -> None:
     """Raise `UsageError` or `DataError` for a file that holds anything but variants: nobody could make it again."""
-    from cotpd.core.files import read_jsonl
-
-    rows = read_jsonl(target) if target.exists() else ()
-    if any(not row.get("origin") for _, row in rows):
+    if not all(row.get("origin") and _about(row) for row in _rows(target)):
         raise UsageError(f"{target} holds rows that are no variants and would be lost; name another file with --out")
 
 
@@ -122,12 +119,31 @@ def _rehearse(train: Sequence[Example], settings: AugmentationSettings, model: L
 
 
 def _write(report: AugmentationReport, target: Path) -> None:
-    """Write variants and rejections, each file whole or not at all."""
+    """Write variants and rejections, each file whole or not at all.
+
+    They take the place of older ones of the same post and kind, whatever model made these; all others stay.
+    """
     from cotpd.core.example_row import to_row
     from cotpd.core.files import write_jsonl
 
-    write_jsonl(target, (to_row(variant) for variant in report.variants))
-    write_jsonl(_rejections(target), (asdict(rejection) for rejection in report.rejections))
+    variants, rejections = [to_row(each) for each in report.variants], [asdict(each) for each in report.rejections]
+    done = {_about(row) for row in (*variants, *rejections)}
+    for path, rows in ((target, variants), (_rejections(target), rejections)):
+        write_jsonl(path, [*(row for row in _rows(path) if _about(row) not in done), *rows])
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    from cotpd.core.files import read_jsonl
+
+    return (row for _, row in (read_jsonl(path) if path.exists() else ()))
+
+
+def _about(row: dict[str, Any]) -> tuple[str, str] | None:
+    """The post that a variant or a rejection comes from, and the kind; None of a row that is neither."""
+    match row.get("origin", row):
+        case {"parent": str(parent), "kind": str(kind)}:
+            return parent, kind
+    return None
 
 
 def _rejections(target: Path) -> Path:

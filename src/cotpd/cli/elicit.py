@@ -72,6 +72,7 @@ def elicit(
     """
     from cotpd.corpus.corpus import Corpus
     from cotpd.corpus.splits import companion
+    from cotpd.knowledge.elicitation import refuse_shared_ids
 
     if to_batch:
         _refuse_beside_batch(asking, from_batch)
@@ -79,7 +80,10 @@ def elicit(
     choice = {"grains": tuple(dict.fromkeys(grain or Grain)), "wording": wording}
 
     def posts() -> tuple[Example, ...]:
-        return Corpus.from_path(data, captioner=captioner).posts(split)[:limit]
+        corpus = Corpus.from_path(data, captioner=captioner)
+        chosen = corpus.posts(split)[:limit]
+        refuse_shared_ids(chosen, corpus.examples)
+        return chosen
 
     examples = posts()
     with llm.open(asking.timeout) as model, asking.open_store(target, only_look=dry_run) as store:

@@ -9,10 +9,9 @@ from cotpd.core.records import Entity, Example
 
 
 def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
-    """``{id, words, entities, relations, image, split}``; offsets count words.
+    """``{id, words, entities, relations, image, split, origin, caption}``; offsets count words.
 
-    Captions and knowledge live in files beside it. Only what augmentation made has a caption of its own here, beside
-    its ``origin``.
+    Knowledge lives in a file beside it, and so do captions that are not the row's own: give posts without them.
     """
     row: dict[str, Any] = {
         "id": example.id,
@@ -27,8 +26,8 @@ def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
     }
     if example.origin:
         row["origin"] = asdict(example.origin)
-        if example.caption:
-            row["caption"] = {"text": example.caption.text, "captioner": example.caption.captioner}
+    if example.caption:
+        row["caption"] = {"text": example.caption.text, "captioner": example.caption.captioner}
     return {key: value for key, value in row.items() if value is not None}
 
 

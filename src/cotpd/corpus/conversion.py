@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from cotpd.core.errors import DataError, UsageError
+from cotpd.core.files import read_jsonl, write_jsonl
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.formats import FORMATS, brat, named_format
+from cotpd.corpus.formats import FORMATS, Format, brat, jsonl, named_format
 from cotpd.corpus.formats.row import Reading
 from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, UNSPLIT, companion
 
@@ -54,14 +55,15 @@ def convert(
     """Write the corpus at ``source`` to ``target`` in the format ``to``, else the one that its ending tells.
 
     Several splits become files of a directory, named as those of the source; captions, knowledge and variants that lie
-    beside the source are copied there. It is written whole or not at all. What reading leaves out goes to ``reading``
-    as defects. Raises `DataError` for what cannot be read or written or has no split
-    where other posts have one, `UsageError` when ``target`` exists, cannot hold
-    several splits or tells no format.
+    beside the source are written there, but for those of posts that get another id, which are counted as lost. It is
+    written whole or not at all. What reading leaves out goes to ``reading`` as defects. Raises `DataError` for what
+    cannot be read or written or has no split where other posts have one, `UsageError` when ``target`` exists, cannot
+    hold several splits or tells no format.
     """
     chosen = named_format(to or _told_format(target))
     _refuse_taken([target, target.with_suffix(brat.ANNOTATIONS)] if chosen is FORMATS["brat"] else [target])
-    corpus = Corpus.read(source, reading)
+    corpus = Corpus.read_posts(source, reading)
+    corpus.with_companions(source, reading)  # tells what is wrong with them
     if corpus.unsplit and len(corpus.splits) > 1:
         raise DataError("no split, which other posts have; files hold one split each", where=corpus.places[UNSPLIT][0])
     is_file = target.suffix in {form.suffix for form in FORMATS.values()} - {""}
@@ -74,14 +76,17 @@ def convert(
     drawn = {split: draw.of(split, posts) for split, posts in corpus.splits.items()}
     if is_file:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return {split: Written(target, len(x), dict(chosen.write(target, x))) for split, x in drawn.items()}
-    done: dict[str, Written] = {}
+        return {split: Written(target, len(x), dict(_write(chosen, target, x)[0])) for split, x in drawn.items()}
+    names = {split: f"{_stem(corpus, split)}{chosen.suffix}" for split in drawn}
+    losses: dict[str, Counter[str]] = {}
+    moved: dict[str, str] = {}
     with _whole_directory(target) as folder:
         for split, posts in drawn.items():
-            name = f"{_stem(corpus, split)}{chosen.suffix}"
-            done[split] = Written(target / name, len(posts), dict(chosen.write(folder / name, posts)))
-        _copy_companions(source, folder)
-    return done
+            losses[split], ids = _write(chosen, folder / names[split], posts)
+            moved |= dict.fromkeys(ids, split)
+        _write_companions(source, folder, moved, losses)
+        _write_variants(corpus.augmented, folder, moved, losses)
+    return {split: Written(target / names[split], len(x), dict(losses[split])) for split, x in drawn.items()}
 
 
 def total(done: Mapping[str, Written]) -> Counter[str]:
@@ -120,8 +125,47 @@ def _stem(corpus: Corpus, split: str) -> str:
     return "posts" if split == UNSPLIT else split
 
 
-def _copy_companions(source: Path, target: Path) -> None:
-    for name in (CAPTIONS, KNOWLEDGE, AUGMENTED):
+def _write(form: Format, path: Path, posts: Sequence[Example]) -> tuple[Counter[str], set[str]]:
+    """Write posts: the losses, the captions of their own rows among them, and the ids that then name another post.
+
+    Those are the old and the new ids of posts that the format calls otherwise: what has one of them is for no post, or
+    for another.
+    """
+    losses = form.write(path, posts)
+    back = [row.example for row in form.read(path, Reading(lambda defect: None))]
+    losses["captions"] += sum(post.caption is not None for post in posts)
+    losses["captions"] -= sum(post.caption is not None for post in back)
+    before, after = ({(post.id, "".join(post.text.split())) for post in some} for some in (posts, back))
+    return +losses, {name for name, _ in before ^ after}
+
+
+def _write_companions(source: Path, target: Path, moved: Mapping[str, str], losses: Mapping[str, Counter[str]]) -> None:
+    """Copy captions and knowledge; rows of ids that are ``moved`` are left out, and lost in the split that it tells."""
+    for name in (CAPTIONS, KNOWLEDGE):
         file = companion(source, name)
-        if file.is_file() and file != source:
+        if not file.is_file() or file == source:
+            continue
+        kept = []
+        for _, row in read_jsonl(file):
+            if split := moved.get(str(row.get("example_id"))):
+                losses[split][file.stem] += 1
+            else:
+                kept.append(row)
+        if any(lost[file.stem] for lost in losses.values()):
+            write_jsonl(target / name, kept)
+        else:
             shutil.copyfile(file, target / name)
+
+
+def _write_variants(
+    variants: Sequence[Example], target: Path, moved: Mapping[str, str], losses: Mapping[str, Counter[str]]
+) -> None:
+    """Write the variants, as they were read, of posts that keep their id; the others are lost."""
+    kept = []
+    for variant in variants:
+        if variant.origin and (split := moved.get(variant.origin.parent)):
+            losses[split]["variants"] += 1
+        else:
+            kept.append(variant)
+    if kept:
+        jsonl.write(target / AUGMENTED, kept)

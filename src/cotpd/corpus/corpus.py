@@ -89,6 +89,11 @@ class Corpus:
         cls, path: Path, reading: Reading, *, captioner: str | None = None, knowledge_model: str | None = None
     ) -> Corpus:
         """As `from_path`, telling every defect to ``reading``. Raises `DataError` when no post can be read at all."""
+        return cls.read_posts(path, reading).with_companions(path, reading, captioner, knowledge_model)
+
+    @classmethod
+    def read_posts(cls, path: Path, reading: Reading) -> Corpus:
+        """As `read`, without the captions and the knowledge that lie beside: posts have what their own rows say."""
         sources = split_files(path)
         for file in ignored_files(path, sources.values()):
             reading.warn("ignored-file", str(file), "not read: no split in its name, or another file of that split")
@@ -102,7 +107,7 @@ class Corpus:
         if not any(splits.values()):
             raise DataError("no post in this corpus; check the path and the format", where=str(path))
         posts = {split: tuple(row.example for row in rows) for split, rows in splits.items()}
-        corpus = cls(
+        return cls(
             posts["train"],
             posts["dev"],
             posts["test"],
@@ -111,7 +116,6 @@ class Corpus:
             files=sources,
             places={split: tuple(row.where for row in rows) for split, rows in splits.items()},
         )
-        return corpus._with_companions(path, reading, captioner, knowledge_model)
 
     @classmethod
     def sample(cls) -> Corpus:
@@ -148,9 +152,10 @@ class Corpus:
         found = index_knowledge(rows)
         return self._changed(lambda posts: add_knowledge(posts, found))
 
-    def _with_companions(
-        self, path: Path, reading: Reading, captioner: str | None, knowledge_model: str | None
+    def with_companions(
+        self, path: Path, reading: Reading, captioner: str | None = None, knowledge_model: str | None = None
     ) -> Corpus:
+        """This corpus with the captions and the knowledge that lie beside ``path`` attached."""
         corpus = self
         captions, knowledge = companion(path, CAPTIONS), companion(path, KNOWLEDGE)
         if _is_wanted(captions, captioner):

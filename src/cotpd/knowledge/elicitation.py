@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -155,8 +155,7 @@ def questions(
     """The questions about the examples for a model. Raises `DataError` for ids that occur twice."""
     posts = [example.post for example in examples]
     for post_id, count in Counter(post.id for post in posts).items():
-        if count > 1:
-            raise DataError(f"{count} examples have this id; make the ids unique", where=post_id)
+        _refuse_repeated(post_id, count)
     for grain in grains:
         template = Template.of(grain, wording)
         for post in posts:
@@ -164,10 +163,24 @@ def questions(
                 yield _question(post, template, grain=grain, model=model, endpoint=endpoint)
 
 
+def refuse_shared_ids(examples: Iterable[Example], corpus: Iterable[Example]) -> None:
+    """Raise `DataError` for an example whose id another text of its corpus has: they would share their answers."""
+    texts: defaultdict[str, set[str]] = defaultdict(set)
+    for example in corpus:
+        texts[example.id].add(example.text)
+    for example in examples:
+        _refuse_repeated(example.id, len(texts[example.id]))
+
+
 def unanswered(asked: Sequence[Question], out: Path, *, ask_again: bool = False) -> list[Question]:
     """The questions that the file does not answer, or, to ask again, whose answer was rejected."""
     known = _known(asked, AnswerFile(out), ask_again=ask_again).keys()
     return [question for question in asked if not known & {question.key, question.old_key}]
+
+
+def _refuse_repeated(post_id: str, count: int) -> None:
+    if count > 1:
+        raise DataError(f"{count} examples have this id; make the ids unique", where=post_id)
 
 
 class _Run:

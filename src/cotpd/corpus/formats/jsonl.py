@@ -19,11 +19,14 @@ from cotpd.corpus.defects import quoted
 from cotpd.corpus.formats.offsets import split, words_touched
 from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
 
+_AMBIGUOUS = "`text` and `words`: do offsets count characters or words? Leave one out, or give each entity its `text`"
+
 
 def read(path: Path, reading: Reading) -> Iterator[Row]:
     """Read the posts of a file in order.
 
     A post without id is called ``<file name>:<line>``; where both are given, ``words`` count and ``text`` does not.
+    Such a row is an error where it has offsets and not every entity names its ``text``, which tells what they count.
     Errors reported: a line that is no such object (left out), an empty word, a span outside its post or that overlaps
     another entity, one that is not the ``text`` that it names, a blank label (the entity or relation is left out).
     Offsets that cut a word are widened to it and reported.
@@ -32,7 +35,7 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 
 
 def write(path: Path, examples: Iterable[Example], *, split: str | None = None) -> Counter[str]:
-    """Write a file that reads back the same, without captions, knowledge and scores, which live beside it.
+    """Write a file that reads back the same, without knowledge and scores, which live beside it.
 
     Returns how many values the format cannot hold: none.
     """
@@ -90,11 +93,24 @@ class _Line(BaseModel):
     caption: _Caption | None = None
     origin: _Origin | None = None
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether it has words and text, and nothing tells which of them its offsets count."""
+        if self.words is None or self.text is None:
+            return False
+        arguments = (place for relation in self.relations for place in (relation.head, relation.tail))
+        has_offsets = self.entities or any(not isinstance(place, int) for place in arguments)
+        are_named = self.entities and all(entity.text is not None for entity in self.entities)
+        return bool(has_offsets and not are_named)
+
 
 def _rows(path: Path, reading: Reading) -> Iterator[Row]:
     for where, line in reading.json_rows(path, _Line):
         if line.words is None and line.text is None:
             reading.fail("bad-row", where, "neither words nor text; give one of them")
+            continue
+        if line.is_ambiguous:
+            reading.fail("bad-row", where, _AMBIGUOUS)
             continue
         if line.model_extra:
             reading.warn("unknown-key", where, f"not read: {', '.join(sorted(line.model_extra))}")
