@@ -283,6 +283,63 @@ def test_posts_that_cannot_be_scored_cost_no_others(read_plan: ReadPlan, tmp_pat
     assert "remove the file" in study(plan, out=tmp_path / "out").failures["text-seed1"]
 
 
+@pytest.fixture
+def foreign(data: Path, tmp_path: Path) -> Path:
+    """The corpus as another captioner and another language model describe it."""
+    path = tmp_path / "foreign"
+    path.mkdir()
+    for file in data.iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    for name, key in (("captions.jsonl", "captioner"), ("knowledge.jsonl", "model")):
+        rows = [json.loads(line) | {key: "another"} for line in (path / name).read_text("utf-8").splitlines()]
+        (path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_a_run_taught_by_other_corpora_is_scored_on_one_that_another_described(
+    read_plan: ReadPlan, data: Path, foreign: Path, tmp_path: Path
+) -> None:
+    others = tmp_path / "others"
+    others.mkdir()
+    dev = [json.loads(line) for line in (data / "test.jsonl").read_text("utf-8").splitlines()]
+    rows = [{**row, "words": [*row["words"], "again", "and", "again"]} for row in dev]
+    (others / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for name in ("captions.jsonl", "knowledge.jsonl"):
+        (others / name).write_bytes((data / name).read_bytes())
+    plan = read_plan(f"""
+        [runs.both]
+        "data.unlabelled" = ["{others}"]
+        [scores.dev]
+        [scores.foreign]
+        data = "{foreign}"
+    """)
+    results = study(plan, out=tmp_path / "out")
+    assert not results.failures
+    assert [row.score for row in results.rows] == ["dev", "foreign"]
+
+
+@pytest.mark.parametrize("key", ["captioner", "knowledge_model"])
+def test_a_corpus_that_another_described_costs_the_knowledge_view_alone(
+    key: str, read_plan: ReadPlan, data: Path, foreign: Path, tmp_path: Path
+) -> None:
+    file, maker = {"captioner": ("captions", "captioner"), "knowledge_model": ("knowledge", "model")}[key]
+    chosen = json.loads((data / f"{file}.jsonl").read_text("utf-8").splitlines()[0])[maker]
+    plan = read_plan(f"""
+        [runs.both]
+        "data.{key}" = "{chosen}"
+        [scores.foreign]
+        data = "{foreign}"
+        views = ["knowledge", "text"]
+    """)
+    results = study(plan, out=tmp_path / "out")
+    assert {row.view for row in results.rows} == {"text", "prompt"}
+    assert "nothing is by" in results.failures["both-seed1"]
+    (foreign / f"{file}.jsonl").unlink()
+    results = study(plan, out=tmp_path / "out")
+    assert not results.failures, "what is not there is by nobody"
+    assert {row.view for row in results.rows} == {"knowledge", "text", "prompt"}
+
+
 def test_a_directory_that_cannot_be_written_is_refused(read_plan: ReadPlan, tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(UsageError, match="choose another --out"):
