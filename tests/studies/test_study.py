@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import SafetensorError
 
 from cotpd.core.errors import TrainingError, UsageError
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation import recipe
+from cotpd.distillation import recipe, targets
 from cotpd.student import checkpoint
-from cotpd.studies import making
+from cotpd.student.student import Student
+from cotpd.studies import making, scoring
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
 from cotpd.studies.verdict import Verdict, verdict_of
@@ -539,6 +541,41 @@ def test_a_full_disk_ends_a_run_and_not_the_study(
     assert list(results.failures) == ["text-seed1"]
     assert "No space left" in results.failures["text-seed1"]
     assert [row.run for row in results.rows] == ["both"]
+
+
+@pytest.mark.parametrize(
+    ("where", "failed"),
+    [
+        (recipe.Trainer, {"target-seed1": "out of memory; lower", "taught-seed1": "needs target-seed1"}),
+        (targets, {"taught-seed1": "out of memory; stop what else uses the device"}),
+        (scoring, {"target-seed1": "could not be scored on dev: out of memory", "taught-seed1": "could not be scored"}),
+    ],
+    ids=["training", "recording", "scoring"],
+)
+def test_running_out_of_memory_ends_a_run_and_not_the_study(
+    where: Any, failed: dict[str, str], read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, name = Student.forward, {recipe.Trainer: "train", targets: "record_targets", scoring: "decode"}[where]
+    work = getattr(where, name)
+
+    def full(*_: object) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def fails(*args: Any, **options: Any) -> Any:
+        if where is recipe.Trainer and args[0]._run.path.name == "text-seed1":
+            return work(*args, **options)
+        Student.forward = full  # type: ignore[method-assign]
+        try:
+            found = work(*args, **options)
+            return iter(list(found)) if where is scoring else found
+        finally:
+            Student.forward = real  # type: ignore[method-assign]
+
+    monkeypatch.setattr(where, name, fails)
+    results = study(read_plan(TAUGHT + TEXT), out=tmp_path / "out")
+    told = {name: results.failures.get(name, "") for name in failed}
+    assert all(told[name].startswith(reason) for name, reason in failed.items()), told
+    assert where is scoring or results.failures.keys() == failed.keys()
 
 
 def test_runs_of_different_corpora_are_told_apart_and_not_compared(
