@@ -70,8 +70,9 @@ def _report(results: Results, out: Path, *, as_json: bool) -> None:
     if processes().is_main_process:
         text = json.dumps(results.to_dict(), indent=2) if as_json else markdown_report(results)
         typer.echo(printable(text.rstrip()))
-        told = f"{out / 'report.html'} shows it with plots"
-        Console(stderr=True).print(told, markup=False, highlight=False, soft_wrap=True)
+        if "report.html" not in results.failures:
+            told = f"{out / 'report.html'} shows it with plots"
+            Console(stderr=True).print(told, markup=False, emoji=False, highlight=False, soft_wrap=True)
     if results.failures:
         name, reason = next(iter(results.failures.items()))
         raise CotpdError(f"{len(results.failures)} failed; first {name}: {reason}")
