@@ -20,7 +20,7 @@ from cotpd.student.student import Student
 from cotpd.studies import making, scoring
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
-from cotpd.studies.verdict import Verdict, verdict_of
+from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
 ReadPlan = Callable[[str], Plan]
 WritePlan = Callable[[str], Path]
@@ -476,6 +476,30 @@ def test_a_share_says_when_it_rests_on_fewer_seeds_than_the_lead(
     let_fail("known-seed2")
     (one,) = study(plan, out=tmp_path / "out").compared
     assert (one.num_seeds, one.share_seeds) == ((2, 2), 1)
+
+
+def test_a_ceiling_without_scores_costs_the_share_and_not_the_comparison(
+    read_plan: ReadPlan, tmp_path: Path, let_fail: Callable[[str], None]
+) -> None:
+    plan = read_plan(
+        f"""
+        {TEXT}
+        [runs.both]
+        [runs.known]
+        "objective.student" = "knowledge"
+        {ALONE}
+        [[comparisons]]
+        run = "both"
+        baseline = "text"
+        ceiling = "known"
+        """
+    )
+    let_fail("known-seed1")
+    results = study(plan, out=tmp_path / "out")
+    (one,) = results.compared
+    assert (one.ceiling, one.share, one.share_seeds) == ("known", None, None)
+    assert any("known has no scores of these posts" in remark for remark in remarks(one))
+    assert list(results.failures) == ["known-seed1"]
 
 
 def test_a_finished_run_with_other_settings_or_posts_is_not_reused(

@@ -53,8 +53,9 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 def new_directory(path: Path) -> Iterator[Path]:
     """Fill a temporary directory that becomes ``path`` whole: a manifest of hashes is written last, then it is moved.
 
-    A failure leaves nothing, so that a full disk is no fuller. A process killed at any moment leaves either nothing or a
-    complete directory (and a hidden temporary one, which the next call removes). Raises `UsageError` if ``path`` exists: nothing is overwritten.
+    A failure leaves nothing, so that a full disk is no fuller. A process killed at any moment leaves either nothing or
+    a complete directory (and a hidden temporary one, which the next call removes). Raises `UsageError` if ``path``
+    exists: nothing is overwritten.
     """
     if path.exists():
         raise UsageError(f"{path} exists and is never overwritten; choose another name or remove it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -56,7 +57,8 @@ class Compared:
     """One comparison: the lead of ``run`` over ``baseline`` in mean micro F1, and how sure it is.
 
     ``p_holm``: corrected for all comparisons of the plan that decide, None where this one only describes. ``share``: of
-    the way to ``ceiling``, over the ``share_seeds`` seeds that its three sides have. ``left_out``: seeds that only one
+    the way to ``ceiling``, over the ``share_seeds`` seeds that its three sides have; None where the ceiling has no scores
+    of these posts. ``left_out``: seeds that only one
     side has, though the plan gives them to both.
     """
 
@@ -185,10 +187,14 @@ def _command(cell: Cell, plan: Plan) -> str:
 
 def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Compared:
     on, shipped = plan.scores_of(planned), {cell.run.name: cell.run.config.objective.student for cell in cells}
-    sides = [_by_seed(places, cells, plan.mode) for places in places_of_sides(planned, plan, shipped)]
+    places = places_of_sides(planned, plan, shipped)
+    sides = [_by_seed(side, cells, plan.mode) for side in places[:2]]
     meant = [_planned_seeds(side, plan) for side in planned.sides]
-    (run, baseline), paired = _paired(sides[:2], meant[:2])
-    share, share_seeds = _share(sides, meant, plan) if planned.ceiling else (None, None)
+    (run, baseline), paired = _paired(sides, meant[:2])
+    share, share_seeds = None, None
+    if planned.ceiling:
+        with suppress(CotpdError):
+            share, share_seeds = _share([*sides, _by_seed(places[2], cells, plan.mode)], meant, plan)
     lead = hierarchical_interval(run, baseline, paired=paired, resamples=plan.resamples)
     assert lead.p_value is not None
     return Compared(

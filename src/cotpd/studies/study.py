@@ -27,7 +27,8 @@ def study(plan: Plan, *, out: Path, command: str = "cotpd study", listener: Stud
 
     A run that is finished is never made again, and one that was stopped goes on; a run that fails is named in the
     report (``failures``) while the others go on. Writes report.json, report.md and report.html; ``command`` is what
-    they say remakes them, and one that cannot be written stands among the failures that are returned. Raises `UsageError` for a plan that cannot be carried out.
+    they say remakes them, and one that cannot be written stands among the failures that are returned. Raises
+    `UsageError` for a plan that cannot be carried out.
     """
     runs = planned_runs(plan, out)
     outcomes = make_runs(plan, runs, Corpora(), listener)
