@@ -421,6 +421,15 @@ def test_a_run_that_lost_its_model_is_named_and_never_made_again(
     assert made == []
 
 
+def test_a_run_that_was_killed_while_it_tidied_up_is_tidied(read_plan: ReadPlan, tmp_path: Path) -> None:
+    study(read_plan(TEXT), out=tmp_path / "out")
+    checkpoints = tmp_path / "out" / "text-seed1" / "checkpoints"
+    assert not checkpoints.exists()
+    (checkpoints / "step-1").mkdir(parents=True)
+    assert not study(read_plan(TEXT), out=tmp_path / "out").failures
+    assert not checkpoints.exists()
+
+
 def test_kept_predictions_are_of_the_model_that_is_there(read_plan: ReadPlan, tmp_path: Path) -> None:
     """A run's model was removed and made again, as on another machine."""
     plan, out = read_plan(TEXT), tmp_path / "out"

@@ -57,9 +57,8 @@ class Compared:
     """One comparison: the lead of ``run`` over ``baseline`` in mean micro F1, and how sure it is.
 
     ``p_holm``: corrected for all comparisons of the plan that decide, None where this one only describes. ``share``: of
-    the way to ``ceiling``, over the ``share_seeds`` seeds that its three sides have; None where the ceiling has no scores
-    of these posts. ``left_out``: seeds that only one
-    side has, though the plan gives them to both.
+    the way to ``ceiling``, over the ``share_seeds`` seeds that its three sides have; None where the ceiling has no
+    scores of these posts. ``left_out``: seeds that only one side has, though the plan gives them to both.
     """
 
     name: str
