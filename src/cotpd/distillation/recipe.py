@@ -123,6 +123,12 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
     return Student(encoder, tokenizer, design)
 
 
+def reads_knowledge(config: ExperimentConfig) -> bool:
+    """Whether the target reads captions and knowledge."""
+    runs = config.objective.target_runs if config.objective.target == "recorded" else ()
+    return config.objective.target == "knowledge" or ViewKind.KNOWLEDGE in map(teaching_view, runs)
+
+
 def _check_sources(posts: Sequence[Example]) -> None:
     captioners = {post.caption.captioner for post in posts if post.caption}
     models = {answer.model for post in posts for answer in post.knowledge}
@@ -153,7 +159,7 @@ def _check(material: Material, config: ExperimentConfig) -> None:
             "or set objective.target = 'none'",
             where=str(config.data.path),
         )
-    if material.unlabelled and _reads_knowledge(config):
+    if material.unlabelled and reads_knowledge(config):
         bare = sum(not (example.caption or example.knowledge) for example in material.unlabelled)
         if bare == len(material.unlabelled):
             raise DataError(
@@ -164,12 +170,6 @@ def _check(material: Material, config: ExperimentConfig) -> None:
         if bare:
             told = "%d of %d posts without labels have neither caption nor knowledge, which the target reads"
             logger.warning(told, bare, len(material.unlabelled))
-
-
-def _reads_knowledge(config: ExperimentConfig) -> bool:
-    """Whether the target reads captions and knowledge."""
-    runs = config.objective.target_runs if config.objective.target == "recorded" else ()
-    return config.objective.target == "knowledge" or ViewKind.KNOWLEDGE in map(teaching_view, runs)
 
 
 def _check_variants(corpus: Corpus, config: ExperimentConfig) -> None:
