@@ -102,7 +102,7 @@ class StudyBar:
     """A live bar on stderr: the runs, the present one, and when all will be done; plain lines where nobody watches."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, emoji=False)
         self._said: tuple[str, int | None] | None = None
         self._bar = Bar(
             TextColumn("runs"),
