@@ -70,9 +70,8 @@ def new_directory(path: Path) -> Iterator[Path]:
                 os.fsync(stream.fileno())
         write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
         temporary.rename(path)
-    except BaseException:
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
     sync_directory(path.parent)
 
 
