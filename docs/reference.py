@@ -66,7 +66,8 @@ def table(fields: dict[str, FieldInfo]) -> Iterator[str]:
     for name, field in fields.items():
         if section(field):
             continue
-        yield f"| `{name}` | {default_of(field)} | {field.description or ''}{choices(field)} |"
+        meaning = " ".join((field.description or "").split())
+        yield f"| `{name}` | {default_of(field)} | {meaning}{choices(field)} |"
 
 
 def default_of(field: FieldInfo) -> str:

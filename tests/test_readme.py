@@ -12,6 +12,7 @@ import shlex
 import shutil
 import tomllib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,14 @@ def test_links_lead_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
     local = [link for link in links if not link.startswith("https://")]
     assert [link for link in local if not (document.parent / link).exists()] == []
+
+
+def test_every_key_of_the_reference_is_one_row_of_its_table() -> None:
+    lines = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) > 50
+    assert [row for row in rows if not row.endswith("|")] == []
+    assert [after for row, after in pairwise(lines) if row.startswith("|") and after[:1] not in {"|", ""}] == []
 
 
 def test_the_reference_is_up_to_date() -> None:

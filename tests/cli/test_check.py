@@ -48,6 +48,12 @@ def test_json_holds_every_defect(cotpd: Run, bad: Path) -> None:
     assert {"kind", "where", "message", "severity"} == set(report["defects"][0])
 
 
+def test_a_line_number_is_no_emoji(cotpd: Run, tmp_path: Path) -> None:
+    path = tmp_path / "posts.txt"
+    path.write_text("good\tO\n\n" * 49 + "a\tO\nb X\n", encoding="utf-8")
+    assert f"  {path}:100: word 2" in cotpd("check", path).out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -1,5 +1,6 @@
 """`cotpd distill` from a shell: it says what to try next, and a stopped training goes on."""
 
+import shlex
 import signal
 import subprocess
 import sys
@@ -35,15 +36,15 @@ def config(tiny_encoder: Path, tmp_path: Path) -> Path:
 def test_the_next_command_fits_the_task_and_works(config: Path, tmp_path: Path, cotpd: Cotpd) -> None:
     """A run of relations was once told to extract entities, and found none in silence."""
     for task in ("entities", "relations"):
-        run = tmp_path / task
+        run = tmp_path / f"of {task}"
         outcome = cotpd("distill", config, "--set", f"task={task}", "--out", run)
         assert outcome.code == 0, outcome.err
-        hint = outcome.out.partition("try: cotpd ")[2].replace("'some text'", "text").split()
+        hint = shlex.split(outcome.out.partition("try: cotpd ")[2])
         assert cotpd(*hint).code == 0
-    refused = cotpd("extract", tmp_path / "relations", "Ann visits Oslo")
+    refused = cotpd("extract", run, "Ann visits Oslo")
     assert (refused.code, refused.out) == (2, "")
     assert "trained on relations" in refused.err
-    compared = cotpd("evaluate", tmp_path / "relations", tmp_path, "--split", "dev", "--against", tmp_path / "entities")
+    compared = cotpd("evaluate", run, tmp_path, "--split", "dev", "--against", tmp_path / "of entities")
     assert (compared.code, compared.out) == (2, "")
     assert "compare runs of one task" in compared.err
 

@@ -58,6 +58,19 @@ def test_a_new_file_has_the_mode_that_the_umask_leaves_and_an_old_one_its_own(tm
         os.umask(before)
 
 
+def test_a_directory_that_failed_leaves_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"), new_directory(tmp_path / "d"):
+        full(0)
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"), new_directory(tmp_path / "d") as directory:
+        (directory / "x").write_text("1")
+    assert not list(tmp_path.iterdir())
+
+
 def test_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("\ufeffa\u2028b\u0085c\r\nd\x0be".encode())

@@ -18,7 +18,7 @@ from cotpd.evaluation.resampling import Interval
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 from cotpd.studies.diagnosis import augmentation, diagnosis, prompts
-from cotpd.studies.diagnosis.alignment import ALL, alignment_finding, distances, memory_finding
+from cotpd.studies.diagnosis.alignment import ALL, MEMORISED, SIGNATURE, alignment_finding, distances, memory_finding
 from cotpd.studies.diagnosis.augmentation import SIGNATURE as HURTS
 from cotpd.studies.diagnosis.diagnosis import WORSE_INPUTS, Patient, diagnose
 from cotpd.studies.diagnosis.finding import Finding, Verdict, summary
@@ -219,6 +219,16 @@ def test_a_run_is_examined_by_what_it_was_trained_on(finished: Path, data: Path)
     assert list(taught.values()).count(Verdict.UNKNOWN) == 2
     with pytest.raises(UsageError, match="neither trained on the knowledge-enhanced view alone"):
         diagnose(finished / "both-seed1", against=[finished / "taught-seed1"])
+
+
+@pytest.mark.parametrize("run", ["both-seed1", "taught-seed1"])
+def test_posts_of_which_nothing_is_known_give_no_verdict_on_a_target_that_reads_knowledge(
+    run: str, finished: Path, data: Path, tmp_path: Path
+) -> None:
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.jsonl").write_bytes((data / f"{split}.jsonl").read_bytes())
+    found = named(diagnose(finished / run, tmp_path))
+    assert [found[name] for name in (SIGNATURE, MEMORISED, WORTHLESS)] == [Verdict.UNKNOWN] * 3
 
 
 def test_a_run_is_examined_where_it_was_moved_to(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cotpd.core.errors import UsageError
+from cotpd.studies.feasibility import all_comparisons
 from cotpd.studies.plan import Plan, ScoredView, merged
 from cotpd.studies.runs import PlannedRun, planned_runs
 
@@ -23,13 +24,14 @@ def by_id(plan: Plan) -> dict[str, PlannedRun]:
 def test_every_ready_plan_can_be_carried_out(path: Path) -> None:
     plan = Plan.read(path)
     runs = planned_runs(plan, Path("out"))
+    comparisons = all_comparisons(plan, {run.name: run.config.objective.student for run in runs})
     assert plan.question
-    assert plan.all_comparisons
+    assert comparisons
     names = [run.id for run in runs]
     assert all(names.index(needed) < names.index(run.id) for run in runs for needed in run.needs)
     assert f"{len(runs)} runs" in " ".join(path.read_text(encoding="utf-8").split()) or path.stem == "sample"
     scored = {name for name, run in plan.runs.items() if not run.folds}
-    compared = {side.partition("@")[0] for one in plan.all_comparisons for side in (*one.run, *one.baseline)}
+    compared = {side.partition("@")[0] for one in comparisons for side in (*one.run, *one.baseline)}
     assert compared <= scored, "folds are not scored"
 
 
@@ -44,6 +46,11 @@ def test_the_plan_of_the_documentation_can_be_carried_out(tmp_path: Path) -> Non
     assert len(planned_runs(plan, Path("out"))) == 15
     assert plan.compared_views("joint", "dev") == ["knowledge"]
     assert plan.compared_views("joint", "foreign") == plan.compared_views("hot", "dev") == []
+
+
+def titles(plan: Plan) -> list[str]:
+    """Of all comparisons of a plan whose runs ship the prompt-enhanced view."""
+    return [one.title for one in all_comparisons(plan, dict.fromkeys(plan.runs, "prompt"))]
 
 
 def test_there_are_ready_plans() -> None:
@@ -127,6 +134,7 @@ def test_targets_are_runs_of_the_same_seed_or_the_only_one(read_plan: ReadPlan) 
         ("[runs.a-seed1]", "'a-seed1' is no name"),
         ("[runs.'../a']", "is no name"),
         (f"[runs.{'a' * 101}]", "is no name"),
+        (f"[runs.'{'名' * 67}']", "200 bytes in all"),
         (
             "[runs.a]\n[runs.b]\n[[comparisons]]\nrun = 'b'\nbaseline = 'a'\nat_least = 1\ndescriptive = true",
             "at_least asks for a verdict",
@@ -176,14 +184,22 @@ def test_what_cannot_be_meant_is_refused(text: str, message: str, read_plan: Rea
 def test_runs_off_the_first_score_are_not_compared_on_it(read_plan: ReadPlan) -> None:
     """Else a plan would fail for a comparison that it never asked for, after all its runs."""
     plan = read_plan("baseline = 'a'\n[runs.a]\n[runs.b]\n[runs.c]\n[scores.dev]\nruns = ['a', 'b']")
-    assert [one.title for one in plan.all_comparisons] == ["b − a"]
+    assert titles(plan) == ["b − a"]
     assert planned_runs(plan, Path("out"))
 
 
-def test_what_is_compared_by_name_is_not_counted_twice(read_plan: ReadPlan) -> None:
+@pytest.mark.parametrize("run", ["'b'", "'b@prompt'", "{ b = ['dev'] }", "{ 'b@prompt' = ['dev'] }"])
+def test_what_is_compared_by_name_is_not_counted_twice(run: str, read_plan: ReadPlan) -> None:
     """Holm's correction would pay for the same comparison twice."""
-    text = "baseline = 'a'\n[runs.a]\n[runs.b]\n[[comparisons]]\nname = 'n'\nrun = 'b'\nbaseline = 'a'"
-    assert [one.title for one in read_plan(text).all_comparisons] == ["n"]
+    text = "baseline = 'a'\n[runs.a]\n[runs.b]\n[[comparisons]]\nname = 'n'\nbaseline = 'a'\nrun = "
+    assert titles(read_plan(text + run)) == ["n"]
+
+
+def test_what_is_compared_in_another_view_or_on_other_posts_is_another_comparison(read_plan: ReadPlan) -> None:
+    text = "baseline = 'a'\n[runs.a]\n[runs.b]\n[scores.dev]\n[scores.test]\nsplit = 'test'\n"
+    text += "[[comparisons]]\nname = 'n'\n"
+    assert titles(read_plan(text + "run = 'b@text'\nbaseline = 'a'")) == ["n", "b − a"]
+    assert titles(read_plan(text + "run = 'b'\nbaseline = 'a'\non = ['test']")) == ["n", "b − a"]
 
 
 def test_the_command_line_goes_before_every_form_of_a_setting(write_plan: Callable[[str], Path]) -> None:

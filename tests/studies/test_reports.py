@@ -224,5 +224,10 @@ def test_the_command_reports_says_what_is_left_and_fails_where_a_run_failed(
     assert "run 1 of 2" in ended.err
     assert f"\n{out / 'report.html'} shows it with plots\n" in ended.err, "lines of a log are not wrapped"
     assert (out / "report.html").is_file()
+    (out / "report.html").unlink()
+    (out / "report.html").mkdir()
+    unwritten = cotpd("study", path, "--out", out)
+    assert "| good | prompt (ships) |" in unwritten.out, "what was found is told all the same"
+    assert f"- report.html: {out / 'report.html'}: cannot be written (Is a directory)" in unwritten.out
     after = cotpd("study", path, "--out", out, "--dry-run", "--json")
     assert '"good-seed1": {"state": "finished"' in after.out

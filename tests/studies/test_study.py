@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import SafetensorError
 
 from cotpd.core.errors import TrainingError, UsageError
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation import recipe
+from cotpd.distillation import recipe, targets
 from cotpd.student import checkpoint
-from cotpd.studies import making
+from cotpd.student.student import Student
+from cotpd.studies import making, scoring
 from cotpd.studies.plan import Plan
 from cotpd.studies.study import study
-from cotpd.studies.verdict import Verdict, verdict_of
+from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
 ReadPlan = Callable[[str], Plan]
 WritePlan = Callable[[str], Path]
@@ -283,6 +285,63 @@ def test_posts_that_cannot_be_scored_cost_no_others(read_plan: ReadPlan, tmp_pat
     assert "remove the file" in study(plan, out=tmp_path / "out").failures["text-seed1"]
 
 
+@pytest.fixture
+def foreign(data: Path, tmp_path: Path) -> Path:
+    """The corpus as another captioner and another language model describe it."""
+    path = tmp_path / "foreign"
+    path.mkdir()
+    for file in data.iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    for name, key in (("captions.jsonl", "captioner"), ("knowledge.jsonl", "model")):
+        rows = [json.loads(line) | {key: "another"} for line in (path / name).read_text("utf-8").splitlines()]
+        (path / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_a_run_taught_by_other_corpora_is_scored_on_one_that_another_described(
+    read_plan: ReadPlan, data: Path, foreign: Path, tmp_path: Path
+) -> None:
+    others = tmp_path / "others"
+    others.mkdir()
+    dev = [json.loads(line) for line in (data / "test.jsonl").read_text("utf-8").splitlines()]
+    rows = [{**row, "words": [*row["words"], "again", "and", "again"]} for row in dev]
+    (others / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for name in ("captions.jsonl", "knowledge.jsonl"):
+        (others / name).write_bytes((data / name).read_bytes())
+    plan = read_plan(f"""
+        [runs.both]
+        "data.unlabelled" = ["{others}"]
+        [scores.dev]
+        [scores.foreign]
+        data = "{foreign}"
+    """)
+    results = study(plan, out=tmp_path / "out")
+    assert not results.failures
+    assert [row.score for row in results.rows] == ["dev", "foreign"]
+
+
+@pytest.mark.parametrize("key", ["captioner", "knowledge_model"])
+def test_a_corpus_that_another_described_costs_the_knowledge_view_alone(
+    key: str, read_plan: ReadPlan, data: Path, foreign: Path, tmp_path: Path
+) -> None:
+    file, maker = {"captioner": ("captions", "captioner"), "knowledge_model": ("knowledge", "model")}[key]
+    chosen = json.loads((data / f"{file}.jsonl").read_text("utf-8").splitlines()[0])[maker]
+    plan = read_plan(f"""
+        [runs.both]
+        "data.{key}" = "{chosen}"
+        [scores.foreign]
+        data = "{foreign}"
+        views = ["knowledge", "text"]
+    """)
+    results = study(plan, out=tmp_path / "out")
+    assert {row.view for row in results.rows} == {"text", "prompt"}
+    assert "nothing is by" in results.failures["both-seed1"]
+    (foreign / f"{file}.jsonl").unlink()
+    results = study(plan, out=tmp_path / "out")
+    assert not results.failures, "what is not there is by nobody"
+    assert {row.view for row in results.rows} == {"knowledge", "text", "prompt"}
+
+
 def test_a_directory_that_cannot_be_written_is_refused(read_plan: ReadPlan, tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(UsageError, match="choose another --out"):
@@ -362,6 +421,15 @@ def test_a_run_that_lost_its_model_is_named_and_never_made_again(
     assert made == []
 
 
+def test_a_run_that_was_killed_while_it_tidied_up_is_tidied(read_plan: ReadPlan, tmp_path: Path) -> None:
+    study(read_plan(TEXT), out=tmp_path / "out")
+    checkpoints = tmp_path / "out" / "text-seed1" / "checkpoints"
+    assert not checkpoints.exists()
+    (checkpoints / "step-1").mkdir(parents=True)
+    assert not study(read_plan(TEXT), out=tmp_path / "out").failures
+    assert not checkpoints.exists()
+
+
 def test_kept_predictions_are_of_the_model_that_is_there(read_plan: ReadPlan, tmp_path: Path) -> None:
     """A run's model was removed and made again, as on another machine."""
     plan, out = read_plan(TEXT), tmp_path / "out"
@@ -417,6 +485,30 @@ def test_a_share_says_when_it_rests_on_fewer_seeds_than_the_lead(
     let_fail("known-seed2")
     (one,) = study(plan, out=tmp_path / "out").compared
     assert (one.num_seeds, one.share_seeds) == ((2, 2), 1)
+
+
+def test_a_ceiling_without_scores_costs_the_share_and_not_the_comparison(
+    read_plan: ReadPlan, tmp_path: Path, let_fail: Callable[[str], None]
+) -> None:
+    plan = read_plan(
+        f"""
+        {TEXT}
+        [runs.both]
+        [runs.known]
+        "objective.student" = "knowledge"
+        {ALONE}
+        [[comparisons]]
+        run = "both"
+        baseline = "text"
+        ceiling = "known"
+        """
+    )
+    let_fail("known-seed1")
+    results = study(plan, out=tmp_path / "out")
+    (one,) = results.compared
+    assert (one.ceiling, one.share, one.share_seeds) == ("known", None, None)
+    assert any("known has no scores of these posts" in remark for remark in remarks(one))
+    assert list(results.failures) == ["known-seed1"]
 
 
 def test_a_finished_run_with_other_settings_or_posts_is_not_reused(
@@ -482,6 +574,41 @@ def test_a_full_disk_ends_a_run_and_not_the_study(
     assert list(results.failures) == ["text-seed1"]
     assert "No space left" in results.failures["text-seed1"]
     assert [row.run for row in results.rows] == ["both"]
+
+
+@pytest.mark.parametrize(
+    ("where", "failed"),
+    [
+        (recipe.Trainer, {"target-seed1": "out of memory; lower", "taught-seed1": "needs target-seed1"}),
+        (targets, {"taught-seed1": "out of memory; stop what else uses the device"}),
+        (scoring, {"target-seed1": "could not be scored on dev: out of memory", "taught-seed1": "could not be scored"}),
+    ],
+    ids=["training", "recording", "scoring"],
+)
+def test_running_out_of_memory_ends_a_run_and_not_the_study(
+    where: Any, failed: dict[str, str], read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, name = Student.forward, {recipe.Trainer: "train", targets: "record_targets", scoring: "decode"}[where]
+    work = getattr(where, name)
+
+    def full(*_: object) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def fails(*args: Any, **options: Any) -> Any:
+        if where is recipe.Trainer and args[0]._run.path.name == "text-seed1":
+            return work(*args, **options)
+        Student.forward = full  # type: ignore[method-assign]
+        try:
+            found = work(*args, **options)
+            return iter(list(found)) if where is scoring else found
+        finally:
+            Student.forward = real  # type: ignore[method-assign]
+
+    monkeypatch.setattr(where, name, fails)
+    results = study(read_plan(TAUGHT + TEXT), out=tmp_path / "out")
+    told = {name: results.failures.get(name, "") for name in failed}
+    assert all(told[name].startswith(reason) for name, reason in failed.items()), told
+    assert where is scoring or results.failures.keys() == failed.keys()
 
 
 def test_runs_of_different_corpora_are_told_apart_and_not_compared(

@@ -53,7 +53,7 @@ def check(
         found = _to_dict(inspection) | (measured.to_dict() if measured else {})
         typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        console = Console(highlight=False, markup=False, soft_wrap=True)
+        console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         _print(inspection, limit, console)
         for line in measured.lines() if measured else ():
             console.print(line)

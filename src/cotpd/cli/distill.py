@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,8 +44,9 @@ def distill(
     if not processes().is_main_process:
         return
     relations = experiment.task == "relations"
-    follow_up = f"cotpd evaluate {run} {data.path} --split dev" if relations else f"cotpd extract {run} 'some text'"
-    typer.echo(f"{run}: dev F1 {100 * (bar.best_f1 or 0.0):.2f} (micro, conlleval)\ntry: {follow_up}")
+    follow_up = ("evaluate", run, data.path, "--split", "dev") if relations else ("extract", run, "some text")
+    hint = shlex.join(["cotpd", *map(str, follow_up)])
+    typer.echo(f"{run}: dev F1 {100 * (bar.best_f1 or 0.0):.2f} (micro, conlleval)\ntry: {hint}")
 
 
 class ProgressBar:

@@ -47,7 +47,7 @@ def show(
     if as_json:
         typer.echo(json.dumps(page.to_dict(), indent=2))
     else:
-        Console(markup=False, highlight=False).print(page.to_text())
+        Console(markup=False, emoji=False, highlight=False).print(page.to_text())
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,9 @@ def _report(results: Results, out: Path, *, as_json: bool) -> None:
     if processes().is_main_process:
         text = json.dumps(results.to_dict(), indent=2) if as_json else markdown_report(results)
         typer.echo(printable(text.rstrip()))
-        told = f"{out / 'report.html'} shows it with plots"
-        Console(stderr=True).print(told, markup=False, highlight=False, soft_wrap=True)
+        if "report.html" not in results.failures:
+            told = f"{out / 'report.html'} shows it with plots"
+            Console(stderr=True).print(told, markup=False, emoji=False, highlight=False, soft_wrap=True)
     if results.failures:
         name, reason = next(iter(results.failures.items()))
         raise CotpdError(f"{len(results.failures)} failed; first {name}: {reason}")
@@ -101,7 +102,7 @@ class StudyBar:
     """A live bar on stderr: the runs, the present one, and when all will be done; plain lines where nobody watches."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, emoji=False)
         self._said: tuple[str, int | None] | None = None
         self._bar = Bar(
             TextColumn("runs"),

@@ -9,7 +9,7 @@
     ├── CheckpointError        1  a model or checkpoint directory cannot be trusted
     ├── LanguageModelError     1  a language model could not be asked
     ├── StoreError             1  a request store is in use, newer, read-only or full
-    └── TrainingError          1  training cannot go on (NaN loss, out of memory)
+    └── TrainingError          1  training cannot go on (NaN loss), or a device's memory runs out
 
 Every message says what is wrong, where, and what to do.
 """
@@ -68,4 +68,4 @@ class StoreError(CotpdError):
 
 
 class TrainingError(CotpdError):
-    """Training cannot go on."""
+    """Training cannot go on, or the memory of a device runs out."""

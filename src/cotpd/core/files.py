@@ -61,21 +61,25 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 def new_directory(path: Path) -> Iterator[Path]:
     """Fill a temporary directory that becomes ``path`` whole: a manifest of hashes is written last, then it is moved.
 
-    A process killed at any moment leaves either nothing or a complete directory (and a hidden temporary one, which
-    the next call removes). Raises `UsageError` if ``path`` exists: nothing is overwritten.
+    A failure leaves nothing, so that a full disk is no fuller. A process killed at any moment leaves either nothing or
+    a complete directory (and a hidden temporary one, which the next call removes). Raises `UsageError` if ``path``
+    exists: nothing is overwritten.
     """
     if path.exists():
         raise UsageError(f"{path} exists and is never overwritten; choose another name or remove it")
     temporary = path.parent / f".{path.name}.writing"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    yield temporary
-    hashes = {file.name: hash_file(file) for file in sorted(temporary.iterdir())}
-    for name in hashes:
-        with (temporary / name).open("rb") as stream:
-            os.fsync(stream.fileno())
-    write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
-    temporary.rename(path)
+    try:
+        yield temporary
+        hashes = {file.name: hash_file(file) for file in sorted(temporary.iterdir())}
+        for name in hashes:
+            with (temporary / name).open("rb") as stream:
+                os.fsync(stream.fileno())
+        write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     sync_directory(path.parent)
 
 

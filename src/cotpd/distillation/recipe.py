@@ -33,6 +33,7 @@ from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
 from cotpd.student.encoder import TextEncoder
+from cotpd.student.memory import enough_memory
 from cotpd.student.student import Design, Student
 from cotpd.views.view import ViewKind
 
@@ -43,6 +44,7 @@ def _silent(_: Progress) -> None:
     """Watch nothing."""
 
 
+@enough_memory("lower optimisation.batch_size or views.knowledge_pieces")
 def distill(
     corpus: Corpus,
     knowledge: Iterable[Knowledge] = (),
@@ -121,6 +123,12 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
     return Student(encoder, tokenizer, design)
 
 
+def reads_knowledge(config: ExperimentConfig) -> bool:
+    """Whether the target reads captions and knowledge."""
+    runs = config.objective.target_runs if config.objective.target == "recorded" else ()
+    return config.objective.target == "knowledge" or ViewKind.KNOWLEDGE in map(teaching_view, runs)
+
+
 def _check_sources(posts: Sequence[Example]) -> None:
     captioners = {post.caption.captioner for post in posts if post.caption}
     models = {answer.model for post in posts for answer in post.knowledge}
@@ -151,7 +159,7 @@ def _check(material: Material, config: ExperimentConfig) -> None:
             "or set objective.target = 'none'",
             where=str(config.data.path),
         )
-    if material.unlabelled and _reads_knowledge(config):
+    if material.unlabelled and reads_knowledge(config):
         bare = sum(not (example.caption or example.knowledge) for example in material.unlabelled)
         if bare == len(material.unlabelled):
             raise DataError(
@@ -162,12 +170,6 @@ def _check(material: Material, config: ExperimentConfig) -> None:
         if bare:
             told = "%d of %d posts without labels have neither caption nor knowledge, which the target reads"
             logger.warning(told, bare, len(material.unlabelled))
-
-
-def _reads_knowledge(config: ExperimentConfig) -> bool:
-    """Whether the target reads captions and knowledge."""
-    runs = config.objective.target_runs if config.objective.target == "recorded" else ()
-    return config.objective.target == "knowledge" or ViewKind.KNOWLEDGE in map(teaching_view, runs)
 
 
 def _check_variants(corpus: Corpus, config: ExperimentConfig) -> None:

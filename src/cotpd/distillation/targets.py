@@ -17,6 +17,7 @@ from cotpd.core.folds import in_fold
 from cotpd.core.records import Example, Span
 from cotpd.inference.decoding import Window, in_precision, windows
 from cotpd.student import checkpoint
+from cotpd.student.memory import enough_memory
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import ViewKind, narrowed
@@ -104,7 +105,7 @@ def record_targets(
     for start in range(0, len(read), _BATCH):
         chosen = read[start : start + _BATCH]
         batch = Batch.of([window.view for window in chosen], pad=student.reader.pieces.pad)
-        with torch.inference_mode(), in_precision(student, "auto"):
+        with enough_memory(), torch.inference_mode(), in_precision(student, "auto"):
             mask = student.tensor(batch.decision_mask)
             scores = student.head.log_probabilities(student(batch), mask).clamp(min=_LOWEST)
         rows = scores.cpu().numpy().astype(np.float16)

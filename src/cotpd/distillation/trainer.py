@@ -64,7 +64,7 @@ class Trainer:
     def train(self, listener: Listener) -> State:
         """Train to the end, or until dev F1 has not grown for ``patience`` epochs, and keep the best weights.
 
-        Raises `TrainingError` for a loss that is not finite, naming the posts, and when memory runs out.
+        Raises `TrainingError` for a loss that is not finite, naming the posts.
         """
         self._resume()
         self._begun = time.monotonic() - self._state.seconds
@@ -99,17 +99,14 @@ class Trainer:
         torch.manual_seed(_mixed(self._config.seed, done, self._accelerator.process_index))
         set_learning_rates(self._optimizer, self._config.optimisation, step=done, num_steps=self.num_steps)
         target = step.target.to(self._accelerator.device) if isinstance(step.target, Tensor) else step.target
-        try:
-            with self._autocast:
-                losses: Losses = self._objective(step.view, target, step.labelled, progress=done / self.num_steps)
-            if not torch.isfinite(losses.total):
-                raise TrainingError(
-                    f"the loss is {losses.total.item()} at update {done + 1}, posts {', '.join(step.ids)}; "
-                    "lower the learning rates, or look at these posts with `cotpd show`"
-                )
-            self._accelerator.backward(losses.total)
-        except torch.OutOfMemoryError as error:
-            raise TrainingError("out of memory; lower optimisation.batch_size or views.knowledge_pieces") from error
+        with self._autocast:
+            losses: Losses = self._objective(step.view, target, step.labelled, progress=done / self.num_steps)
+        if not torch.isfinite(losses.total):
+            raise TrainingError(
+                f"the loss is {losses.total.item()} at update {done + 1}, posts {', '.join(step.ids)}; "
+                "lower the learning rates, or look at these posts with `cotpd show`"
+            )
+        self._accelerator.backward(losses.total)
         self._accelerator.clip_grad_norm_(self._objective.parameters(), self._config.optimisation.clip)
         self._optimizer.step()
         self._optimizer.zero_grad()

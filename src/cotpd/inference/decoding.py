@@ -16,6 +16,7 @@ from torch import Tensor
 from cotpd.core.labels import LabelSet, split_tag
 from cotpd.core.records import Entity, Example, Prediction, Span
 from cotpd.inference.relation_decoding import decode_relations
+from cotpd.student.memory import enough_memory
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import View, ViewKind, excerpt
@@ -44,12 +45,13 @@ def decode(
     be decoded. A post longer than the encoder takes is read in overlapping windows of words; an entity counts in the
     window where it is more central. The score of an entity is the exact probability, under the CRF, that just these
     words are one entity of its type. ``bfloat16`` runs the encoder in that precision, about twice as fast where the
-    device has it, the scores off by a few hundredths at most; ``auto`` does so just there.
+    device has it, the scores off by a few hundredths at most; ``auto`` does so just there. Raises `TrainingError` when
+    the device's memory runs out.
     """
     num_pooled = batch_size * _POOL if batch_size > 1 else 1
     source = iter(examples)
     while pool := list(islice(source, num_pooled)):
-        with _evaluating(student), torch.inference_mode(), in_precision(student, precision):
+        with enough_memory(), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
             decode_pool = decode_relations if student.design.task == "relations" else _decode_pool
             predictions = decode_pool(student, pool, kind, batch_size)
         yield from predictions

@@ -19,6 +19,16 @@ class Place(NamedTuple):
     score: str
 
 
+def all_comparisons(plan: Plan, shipped: Mapping[str, str]) -> tuple[ComparisonPlan, ...]:
+    """Those that a plan names, then those that its baseline implies and that it does not name, in whatever words.
+
+    ``shipped``: the view that each run ships.
+    """
+    named = [places_of_sides(one, plan, shipped)[:2] for one in plan.comparisons]
+    implied = (one for one in plan.implied_comparisons if places_of_sides(one, plan, shipped) not in named)
+    return (*plan.comparisons, *implied)
+
+
 def places_of_sides(planned: ComparisonPlan, plan: Plan, shipped: Mapping[str, str]) -> list[list[Place]]:
     """The places of run, baseline and ceiling, in the order of their posts; ``shipped``: the view that each run ships.
 
@@ -43,7 +53,7 @@ def _places(side: Side, on: Sequence[str], shipped: Mapping[str, str]) -> list[P
 def check_comparisons(plan: Plan, configs: Mapping[str, ExperimentConfig]) -> None:
     """Raise `UsageError` for a comparison that could never be made, or would count posts twice; ``configs`` by run."""
     shipped = {name: config.objective.student for name, config in configs.items()}
-    for planned in plan.all_comparisons:
+    for planned in all_comparisons(plan, shipped):
         sides = places_of_sides(planned, plan, shipped)
         for place in (place for side in sides for place in side):
             _check_place(place, plan, shipped)

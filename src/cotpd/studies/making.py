@@ -135,7 +135,9 @@ class _Work:
             _refuse(run, f"made with other settings ({', '.join(changed_keys(run))})")
         corpus = self._corpora.of(config.data)
         if state is RunState.FINISHED:
-            if RunDirectory(run.path).data not in (None, Material.of(corpus, config).fingerprint(config)):
+            directory = RunDirectory(run.path)
+            directory.finish()  # a kill may have come before
+            if directory.data not in (None, Material.of(corpus, config).fingerprint(config)):
                 _refuse(run, "made from other posts, captions, knowledge or targets")
             return
         if state is RunState.BEGUN and processes().is_main_process:

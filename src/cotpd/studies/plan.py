@@ -15,6 +15,8 @@ from cotpd.evaluation.matching import Mode
 
 _VIEW = re.compile(r"(text|prompt|knowledge)(?: without ((?:caption|noun|sentence|multimodality)(?:, ?\w+)*))?")
 _NAME = re.compile(r"[^\W_][\w.+-]{0,99}")
+_NAME_BYTES = 200
+"""With its fold and seed, a name is that of a directory: 255 bytes at most."""
 
 
 class ScoredView(NamedTuple):
@@ -200,10 +202,11 @@ class Plan(Section):
     @field_validator("runs", "scores")
     @classmethod
     def _are_named(cls, tables: dict[str, Any]) -> dict[str, Any]:
-        odd = [name for name in tables if not _NAME.fullmatch(name) or re.search(r"-(seed|fold)\d+$", name)]
+        odd = [name for name in tables if not _is_name(name) or re.search(r"-(seed|fold)\d+$", name)]
         if odd:
             raise ValueError(
-                f"{odd[0]!r} is no name: a letter or digit, then up to 99 of them and . _ + -, no end such as -seed1"
+                f"{odd[0]!r} is no name: a letter or digit, then up to 99 of them and . _ + - ({_NAME_BYTES} bytes in "
+                "all), no end such as -seed1"
             )
         return tables
 
@@ -221,15 +224,13 @@ class Plan(Section):
         return self
 
     @property
-    def all_comparisons(self) -> tuple[ComparisonPlan, ...]:
-        """Those that the plan names, then that of every run scored on the first score with the baseline."""
+    def implied_comparisons(self) -> tuple[ComparisonPlan, ...]:
+        """Those of every run scored on the first score with the baseline, also where the plan spells one out."""
         if not self.baseline:
-            return self.comparisons
+            return ()
         scored = next(iter(self.scores.values())).runs or tuple(self.runs)
         others = [name for name in scored if name != self.baseline and not self.runs[name].folds]
-        implied = [ComparisonPlan(run={name: ()}, baseline={self.baseline: ()}) for name in others]
-        named = [(one.run, one.baseline) for one in self.comparisons if self.scores_of(one) == self.first_score]
-        return (*self.comparisons, *(one for one in implied if (one.run, one.baseline) not in named))
+        return tuple(ComparisonPlan(run={name: ()}, baseline={self.baseline: ()}) for name in others)
 
     @property
     def first_score(self) -> tuple[str, ...]:
@@ -272,6 +273,10 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         else:
             result[place] = change
     return result
+
+
+def _is_name(name: str) -> bool:
+    return bool(_NAME.fullmatch(name)) and len(name.encode()) <= _NAME_BYTES
 
 
 def _without_seed(changes: dict[str, Any]) -> dict[str, Any]:

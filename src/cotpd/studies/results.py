@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from cotpd.evaluation.resampling import Interval
 from cotpd.evaluation.scores import Scores, TypeScores
 from cotpd.evaluation.significance import holm, mean_and_deviation
 from cotpd.studies.curves import Curve, curve_of
-from cotpd.studies.feasibility import Place, places_of_sides
+from cotpd.studies.feasibility import Place, all_comparisons, places_of_sides
 from cotpd.studies.making import Outcome, RunState
 from cotpd.studies.plan import ComparisonPlan, Plan, ScoredView, Side, side_title
 from cotpd.studies.scoring import LABELLED, OTHER, Cell
@@ -56,8 +57,8 @@ class Compared:
     """One comparison: the lead of ``run`` over ``baseline`` in mean micro F1, and how sure it is.
 
     ``p_holm``: corrected for all comparisons of the plan that decide, None where this one only describes. ``share``: of
-    the way to ``ceiling``, over the ``share_seeds`` seeds that its three sides have. ``left_out``: seeds that only one
-    side has, though the plan gives them to both.
+    the way to ``ceiling``, over the ``share_seeds`` seeds that its three sides have; None where the ceiling has no
+    scores of these posts. ``left_out``: seeds that only one side has, though the plan gives them to both.
     """
 
     name: str
@@ -115,9 +116,11 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         except CotpdError as error:
             failures.setdefault(run.id, f"has no learning curve: {error}")
     compared: list[Compared] = []
-    for planned in plan.all_comparisons:
+    shipped = {outcome.run.name: outcome.run.config.objective.student for outcome in ended}
+    all_planned = all_comparisons(plan, shipped)
+    for planned in all_planned:
         try:
-            compared.append(_compared(planned, cells, plan))
+            compared.append(_compared(planned, places_of_sides(planned, plan, shipped), cells, plan))
         except CotpdError as error:
             failures[f"comparison {planned.title}"] = str(error)
     return Results(
@@ -126,7 +129,7 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         mode=plan.mode,
         command=command,
         rows=tuple(_rows(cells, plan, command)),
-        compared=tuple(_corrected(compared, num_planned=sum(not one.descriptive for one in plan.all_comparisons))),
+        compared=tuple(_corrected(compared, num_planned=sum(not one.descriptive for one in all_planned))),
         curves=tuple(curves),
         failures=failures,
         notes={name: run.note for name, run in plan.runs.items()},
@@ -183,19 +186,24 @@ def _command(cell: Cell, plan: Plan) -> str:
     return f"cotpd evaluate {run} {data} --split {split} --view {cell.view.kind} --mode {plan.mode}"
 
 
-def _compared(planned: ComparisonPlan, cells: Sequence[Cell], plan: Plan) -> Compared:
-    on, shipped = plan.scores_of(planned), {cell.run.name: cell.run.config.objective.student for cell in cells}
-    sides = [_by_seed(places, cells, plan.mode) for places in places_of_sides(planned, plan, shipped)]
+def _compared(
+    planned: ComparisonPlan, places: Sequence[Sequence[Place]], cells: Sequence[Cell], plan: Plan
+) -> Compared:
+    """``places``: of the comparison's sides."""
+    sides = [_by_seed(side, cells, plan.mode) for side in places[:2]]
     meant = [_planned_seeds(side, plan) for side in planned.sides]
-    (run, baseline), paired = _paired(sides[:2], meant[:2])
-    share, share_seeds = _share(sides, meant, plan) if planned.ceiling else (None, None)
+    (run, baseline), paired = _paired(sides, meant[:2])
+    share, share_seeds = None, None
+    if planned.ceiling:
+        with suppress(CotpdError):
+            share, share_seeds = _share([*sides, _by_seed(places[2], cells, plan.mode)], meant, plan)
     lead = hierarchical_interval(run, baseline, paired=paired, resamples=plan.resamples)
     assert lead.p_value is not None
     return Compared(
         name=planned.title,
         run=side_title(planned.run),
         baseline=side_title(planned.baseline),
-        on=_posts_title(planned.run, on),
+        on=_posts_title(planned.run, plan.scores_of(planned)),
         lead=lead.mean,
         interval=lead.interval,
         p_value=lead.p_value,

@@ -13,6 +13,7 @@ from cotpd.core.files import MANIFEST, hash_file, hash_text, read_jsonl, write_j
 from cotpd.core.labels import Repair
 from cotpd.core.records import Entity, Example, Prediction, Relation, Span
 from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, companion
 from cotpd.distillation.material import training_posts
 from cotpd.distillation.recipe import read_corpus
 from cotpd.evaluation import evaluate
@@ -69,28 +70,32 @@ class Scored(NamedTuple):
 def scored(run: PlannedRun, plan: Plan, corpora: Corpora) -> Scored:
     """Score a finished run on every set of posts; what fails on one of them leaves the others as they are.
 
-    A view that the run cannot read, or that these posts cannot give, has no cell.
+    A view that the run cannot read, or that these posts cannot give, has no cell; so has one of knowledge by another
+    captioner or language model than the run names, and the reason is told.
     """
     reading, cells, reasons = _Reading(run.path), list[Cell](), list[str]()
     for name, score in plan.scores.items():
         if run.fold or (score.runs and run.name not in score.runs):
             continue
-        try:
-            cells += _cells(run, name, plan, corpora, reading)
-        except (CotpdError, OSError) as error:
-            reasons.append(f"could not be scored on {name}: {error}")
-    return Scored(tuple(cells), tuple(reasons))
+        for view in _views(run, name, plan):
+            try:
+                if cell := _cell(run, name, view, plan, corpora, reading):
+                    cells.append(cell)
+            except (CotpdError, OSError) as error:
+                reasons.append(f"could not be scored on {name}: {error}")
+    return Scored(tuple(cells), tuple(dict.fromkeys(reasons)))
 
 
-def _cells(run: PlannedRun, score: str, plan: Plan, corpora: Corpora, reading: _Reading) -> Iterator[Cell]:
-    data, posts = _posts(run, plan.scores[score], corpora)
-    names = _names(run, corpora)
-    for view in _views(run, score, plan):
-        shown = shown_in(view, posts)
-        if view.kind != "knowledge" or any(post.caption or post.knowledge for post in posts):
-            predictions = reading.predictions(shown, view)
-            told = evaluate(predictions, shown, mode=plan.mode, rule=names) if names else None
-            yield Cell(run, score, view, data, _scores(predictions, shown, run), told)
+def _cell(
+    run: PlannedRun, score: str, view: ScoredView, plan: Plan, corpora: Corpora, reading: _Reading
+) -> Cell | None:
+    data, posts = _posts(run, plan.scores[score], view, corpora)
+    if view.kind == "knowledge" and not any(post.caption or post.knowledge for post in posts):
+        return None
+    shown, names = shown_in(view, posts), _names(run, corpora)
+    predictions = reading.predictions(shown, view)
+    told = evaluate(predictions, shown, mode=plan.mode, rule=names) if names else None
+    return Cell(run, score, view, data, _scores(predictions, shown, run), told)
 
 
 def shown_in(view: ScoredView, posts: Sequence[Example]) -> tuple[Example, ...]:
@@ -149,12 +154,17 @@ def _relations(rows: Iterable[dict[str, Any]]) -> tuple[Relation, ...]:
     return tuple(Relation(Span(**row["head"]), Span(**row["tail"]), row["label"], row["score"]) for row in rows)
 
 
-def _posts(run: PlannedRun, score: ScorePlan, corpora: Corpora) -> tuple[Path, tuple[Example, ...]]:
-    """The posts of a score as the run reads posts; orphans are kept, for the mode decides."""
+def _posts(run: PlannedRun, score: ScorePlan, view: ScoredView, corpora: Corpora) -> tuple[Path, tuple[Example, ...]]:
+    """The posts of a score as the run reads posts; orphans are kept, for the mode decides.
+
+    What a corpus of others lacks, or the view does not read, is asked of nobody by name.
+    """
     path = score.data or run.config.data.path
-    data = run.config.data.model_copy(update={"path": path, "repair": Repair.CONLLEVAL})
-    if score.data and not (path / "knowledge.jsonl").is_file():
-        data = data.model_copy(update={"knowledge_model": None})
+    changes: dict[str, Any] = {"path": path, "repair": Repair.CONLLEVAL, "unlabelled": ()}
+    for key, file in (("captioner", CAPTIONS), ("knowledge_model", KNOWLEDGE)) if score.data else ():
+        if view.kind != "knowledge" or not companion(path, file).is_file():
+            changes[key] = None
+    data = run.config.data.model_copy(update=changes)
     posts = corpora.of(data).splits.get(score.split)
     if not posts:
         raise DataError(f"no {score.split} posts to score", where=str(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from cotpd.core.files import write_atomic
@@ -26,13 +27,27 @@ def study(plan: Plan, *, out: Path, command: str = "cotpd study", listener: Stud
 
     A run that is finished is never made again, and one that was stopped goes on; a run that fails is named in the
     report (``failures``) while the others go on. Writes report.json, report.md and report.html; ``command`` is what
-    they say remakes them. Raises `UsageError` for a plan that cannot be carried out.
+    they say remakes them, and one that cannot be written stands among the failures that are returned. Raises
+    `UsageError` for a plan that cannot be carried out.
     """
     runs = planned_runs(plan, out)
     outcomes = make_runs(plan, runs, Corpora(), listener)
     results = gather(plan, [outcomes[run.id] for run in runs], name=out.resolve().name, command=command)
-    if processes().is_main_process:
-        write_atomic(out / "report.json", json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n")
-        write_atomic(out / "report.md", markdown_report(results))
-        write_atomic(out / "report.html", html_report(results))
-    return results
+    return _written(results, out) if processes().is_main_process else results
+
+
+def _written(results: Results, out: Path) -> Results:
+    reports = {
+        "report.json": json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n",
+        "report.md": markdown_report(results),
+        "report.html": html_report(results),
+    }
+    unwritten = {}
+    for name, text in reports.items():
+        try:
+            write_atomic(out / name, text)
+        except OSError as error:
+            unwritten[name] = (
+                f"{out / name}: cannot be written ({error.strerror}); mend that, and start the study again"
+            )
+    return replace(results, failures={**results.failures, **unwritten})

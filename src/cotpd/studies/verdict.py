@@ -65,6 +65,8 @@ def remarks(one: Compared) -> list[str]:
         found.append(f"{seeds} left out, for one side lacks a finished run of it")
     if one.share and one.share_seeds and one.share_seeds != min(one.num_seeds):
         found.append(f"the share of the way rests on {one.share_seeds} of these seeds, for its three sides lack others")
+    if one.ceiling and not one.share:
+        found.append(f"no share of the way is known, for {one.ceiling} has no scores of these posts")
     if not one.is_paired:
         found.append("the sides have different seeds, so they are not paired")
     return found

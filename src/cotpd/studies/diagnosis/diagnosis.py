@@ -18,7 +18,7 @@ from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.material import Material, training_posts
-from cotpd.distillation.recipe import read_corpus
+from cotpd.distillation.recipe import read_corpus, reads_knowledge
 from cotpd.distillation.run_directory import RunDirectory
 from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
 from cotpd.evaluation import Comparison, compare, evaluate
@@ -150,7 +150,7 @@ def _alignment(patient: Patient) -> list[Finding]:
     if objective.weight == 0:
         reason = "objective.weight is 0, so this run was trained without alignment"
         return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
-    if objective.target == "knowledge" and not _informed(patient.posts):
+    if not _informed(patient.posts) and reads_knowledge(patient.config):
         reason = "these posts have neither captions nor knowledge, so the target's view cannot be read"
         return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
     train = patient.train[:: max(1, len(patient.train) // _MOST_TRAIN)]
