@@ -135,10 +135,9 @@ def _compare(baseline: Extractor, student: Extractor, test: tuple[Example, ...])
 
 def _scores(extractor: Extractor, kind: Any, test: tuple[Example, ...]) -> Scores:
     from cotpd.evaluation import evaluate
-    from cotpd.evaluation.matching import ExactEntities, ExactRelations
+    from cotpd.evaluation.matching import exact_rule
 
-    rule = ExactEntities() if extractor.student.design.task == "entities" else ExactRelations()
-    return evaluate(extractor.predict(test, kind=kind), test, rule=rule)
+    return evaluate(extractor.predict(test, kind=kind), test, rule=exact_rule(extractor.task))
 
 
 def _extract(student: Extractor) -> None:

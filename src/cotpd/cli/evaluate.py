@@ -235,9 +235,9 @@ def _report(scored: _Predicted, other: _Predicted | None, mode: Mode) -> Report:
 def _scores(predicted: _Predicted, mode: Mode) -> Scores:
     from cotpd.evaluation import evaluate as score
     from cotpd.evaluation.cooccurrence import judged
-    from cotpd.evaluation.matching import ExactEntities, ExactRelations
+    from cotpd.evaluation.matching import exact_rule
 
-    if predicted.task == "entities":
-        return score(predicted.predictions, predicted.examples, mode=mode, rule=ExactEntities())
-    predictions = judged(predicted.predictions, predicted.examples)
-    return score(predictions, predicted.examples, mode=mode, rule=ExactRelations())
+    predictions = predicted.predictions
+    if predicted.task == "relations":
+        predictions = judged(predictions, predicted.examples)
+    return score(predictions, predicted.examples, mode=mode, rule=exact_rule(predicted.task))

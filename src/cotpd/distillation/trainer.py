@@ -28,7 +28,7 @@ from cotpd.distillation.processes import share
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.matching import ExactEntities, ExactRelations
+from cotpd.evaluation.matching import exact_rule
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -127,8 +127,7 @@ class Trainer:
         """Micro F1 on dev through the shipped decoding; every process counts it alike."""
         kind = self._student.design.ships
         predictions = decode(self._student, self._dev, kind=kind)
-        rule = ExactRelations() if self._config.task == "relations" else ExactEntities()
-        f1 = evaluate(predictions, self._dev, rule=rule, resamples=0).micro_f1
+        f1 = evaluate(predictions, self._dev, rule=exact_rule(self._config.task), resamples=0).micro_f1
         self._objective.train()
         return f1
 

@@ -17,7 +17,7 @@ from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, companion
 from cotpd.distillation.material import training_posts
 from cotpd.distillation.recipe import read_corpus
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.matching import ExactEntities, ExactRelations, Mode, SeenEntities, surfaces_of
+from cotpd.evaluation.matching import Mode, SeenEntities, exact_rule, surfaces_of
 from cotpd.evaluation.scores import Scores
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
@@ -188,6 +188,6 @@ def _views(run: PlannedRun, score: str, plan: Plan) -> list[ScoredView]:
 
 
 def _scores(predictions: Sequence[Prediction], posts: Sequence[Example], run: PlannedRun) -> dict[Mode, Scores]:
-    rule = ExactRelations() if run.config.task == "relations" else ExactEntities()
+    rule = exact_rule(run.config.task)
     modes: tuple[Mode, ...] = get_args(Mode)
     return {mode: evaluate(predictions, posts, mode=mode, rule=rule) for mode in modes}

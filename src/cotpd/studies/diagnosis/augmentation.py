@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cotpd.core.records import Example, VariantKind
 from cotpd.evaluation import Comparison
 from cotpd.evaluation.evaluator import evaluate
-from cotpd.evaluation.matching import ExactEntities, ExactRelations
+from cotpd.evaluation.matching import exact_rule
 from cotpd.evaluation.table import percent
 from cotpd.inference.decoding import decode
 from cotpd.student.student import Student
@@ -88,7 +88,7 @@ def _by_post(written: Sequence[Example]) -> dict[str, list[Example]]:
 
 
 def _f1(student: Student, posts: Sequence[Example]) -> float:
-    rule = ExactRelations() if student.design.task == "relations" else ExactEntities()
+    rule = exact_rule(student.design.task)
     return evaluate(decode(student, posts, kind=student.design.ships), posts, rule=rule, resamples=0).micro_f1
 
 

@@ -22,7 +22,7 @@ from cotpd.distillation.recipe import read_corpus, reads_knowledge
 from cotpd.distillation.run_directory import RunDirectory
 from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
 from cotpd.evaluation import Comparison, compare, evaluate
-from cotpd.evaluation.matching import ExactEntities, ExactRelations
+from cotpd.evaluation.matching import exact_rule
 from cotpd.evaluation.scores import Scores
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
@@ -80,7 +80,7 @@ class Patient:
 
     def scores(self, kind: ViewKind) -> Scores:
         """The scores of one view on the posts."""
-        rule = ExactRelations() if self.config.task == "relations" else ExactEntities()
+        rule = exact_rule(self.config.task)
         return evaluate(decode(self.student, self.posts, kind=kind), self.posts, rule=rule, resamples=0)
 
 
