@@ -45,6 +45,18 @@ split = "test"
 """
 TEXT = f'[runs.text]\n"objective.student" = "text"\n{ALONE}'
 
+BELOW_A_CEILING = f"""
+{TEXT}
+[runs.both]
+[runs.known]
+"objective.student" = "knowledge"
+{ALONE}
+[[comparisons]]
+run = "both"
+baseline = "text"
+ceiling = "known"
+"""
+
 TAUGHT = f"""
 [runs.target]
 "objective.student" = "knowledge"
@@ -468,20 +480,7 @@ def test_sides_that_name_the_same_posts_in_another_order_are_compared(read_plan:
 def test_a_share_says_when_it_rests_on_fewer_seeds_than_the_lead(
     read_plan: ReadPlan, tmp_path: Path, let_fail: Callable[[str], None]
 ) -> None:
-    plan = read_plan(
-        f"""
-        seeds = [1, 2]
-        {TEXT}
-        [runs.both]
-        [runs.known]
-        "objective.student" = "knowledge"
-        {ALONE}
-        [[comparisons]]
-        run = "both"
-        baseline = "text"
-        ceiling = "known"
-        """
-    )
+    plan = read_plan("seeds = [1, 2]\n" + BELOW_A_CEILING)
     let_fail("known-seed2")
     (one,) = study(plan, out=tmp_path / "out").compared
     assert (one.num_seeds, one.share_seeds) == ((2, 2), 1)
@@ -490,19 +489,7 @@ def test_a_share_says_when_it_rests_on_fewer_seeds_than_the_lead(
 def test_a_ceiling_without_scores_costs_the_share_and_not_the_comparison(
     read_plan: ReadPlan, tmp_path: Path, let_fail: Callable[[str], None]
 ) -> None:
-    plan = read_plan(
-        f"""
-        {TEXT}
-        [runs.both]
-        [runs.known]
-        "objective.student" = "knowledge"
-        {ALONE}
-        [[comparisons]]
-        run = "both"
-        baseline = "text"
-        ceiling = "known"
-        """
-    )
+    plan = read_plan(BELOW_A_CEILING)
     let_fail("known-seed1")
     results = study(plan, out=tmp_path / "out")
     (one,) = results.compared
