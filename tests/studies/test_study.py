@@ -19,6 +19,7 @@ from cotpd.student import checkpoint
 from cotpd.student.student import Student
 from cotpd.studies import making, scoring
 from cotpd.studies.plan import Plan
+from cotpd.studies.runs import planned_runs
 from cotpd.studies.study import study
 from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
@@ -137,6 +138,7 @@ import os, signal, sys
 from pathlib import Path
 from cotpd.distillation.trainer import Trainer
 from cotpd.studies.plan import Plan
+from cotpd.studies.runs import planned_runs
 from cotpd.studies.study import study
 
 count, real = 0, Trainer._update
@@ -204,6 +206,30 @@ def test_a_failing_run_is_told_of_and_the_others_go_on(
     assert "the loss is nan" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     monkeypatch.undo()
     assert not study(plan, out=tmp_path / "out").failures
+
+
+def test_what_is_finished_is_reported_and_nothing_is_made(read_plan: ReadPlan, tmp_path: Path, made: list[str]) -> None:
+    out, plan = tmp_path / "out", PLAN + "[runs.later]\n"
+    study(read_plan(PLAN.replace("[1, 2]", "[1]")), out=out)
+    made.clear()
+    begun = next(run for run in planned_runs(read_plan(plan), out) if run.id == "both-seed2")
+    begun.path.mkdir()
+    (begun.path / "config.toml").write_text(begun.config.to_toml(), encoding="utf-8")
+    results = study(read_plan(plan), out=out, only_finished=True)
+    assert made == []
+    assert not results.failures
+    assert results.unfinished == {
+        "text-seed2": "to do", "both-seed2": "begun", "later-seed1": "to do", "later-seed2": "to do",
+        "comparison later − text": "needs runs that are not finished",
+    }  # fmt: skip
+    assert [(one.name, one.num_seeds) for one in results.compared] == [("both − text", (1, 1))]
+    assert (results.num_finished, results.num_runs) == (2, 6)
+    for kind in ("md", "html"):
+        text = (out / f"report.{kind}").read_text(encoding="utf-8")
+        assert "2 of 6 runs finished. The others are not made yet" in text
+        assert "needs runs that are not finished" in text
+    study(read_plan(PLAN), out=out)
+    assert made == ["text-seed2", "both-seed2"], "and they are made when that is asked"
 
 
 def test_what_is_missing_makes_no_comparison_surer_or_less_paired(read_plan: ReadPlan, tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ def study(
         Path | None, typer.Option(help="The directory of the runs and reports; by default runs/PLAN.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is finished and what is left.")] = False,
+    only_report: Annotated[
+        bool, typer.Option("--only-report", help="Report the runs that are finished; make none.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Make the runs of a plan, score and compare them, and write report.html, report.md and report.json.
@@ -43,6 +46,8 @@ def study(
         cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --dry-run
 
         cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --out runs/views
+
+        cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --out runs/views --only-report
     """
     from cotpd.studies.plan import Plan
 
@@ -53,14 +58,14 @@ def study(
         return
     options = [word for text in changes for word in ("--set", text)]
     command = shlex.join(["cotpd", "study", str(plan), *options, "--out", str(directory)])
-    _report(_make(planned, directory, command), directory, as_json=as_json)
+    _report(_make(planned, directory, command, only_report=only_report), directory, as_json=as_json)
 
 
-def _make(plan: Plan, out: Path, command: str) -> Results:
+def _make(plan: Plan, out: Path, command: str, *, only_report: bool) -> Results:
     from cotpd.studies.study import study as make
 
     with StudyBar() as bar:
-        return make(plan, out=out, command=command, listener=bar.show)
+        return make(plan, out=out, command=command, listener=bar.show, only_finished=only_report)
 
 
 def _report(results: Results, out: Path, *, as_json: bool) -> None:

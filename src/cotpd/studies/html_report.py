@@ -50,17 +50,18 @@ def _sections(results: Results) -> Iterator[str]:
     for score in dict.fromkeys(row.score for row in results.rows):
         yield from _scores([row for row in results.rows if row.score == score], results)
     yield from _curves(results)
-    if results.failures:
-        rows = [(Cell(name), Cell(reason, "text")) for name, reason in results.failures.items()]
-        yield "<h2>What failed</h2>" + table(("run or comparison", "why"), rows, name="what failed")
+    for title, told in (("What failed", results.failures), ("What is left", results.unfinished)):
+        if told:
+            rows = [(Cell(name), Cell(reason, "text")) for name, reason in told.items()]
+            yield f"<h2>{title}</h2>" + table(("run or comparison", "why"), rows, name=title.lower())
     yield "<h2>The runs</h2>" + _runs(results)
     yield "<h2>How the figures are made</h2>" + "".join(f"<p>{escape(text)}</p>" for text in explained(results))
 
 
 def _answers(results: Results) -> Iterator[str]:
     """What the comparisons say, before all figures."""
-    if results.failures:
-        yield f'<p class="warning"><b>{escape(state_of_study(results))}</b> What failed is listed below.</p>'
+    if results.failures or results.unfinished:
+        yield f'<p class="warning"><b>{escape(state_of_study(results))}</b> What is missing is listed below.</p>'
     else:
         yield f'<p class="soft">{escape(state_of_study(results))}</p>'
     if results.compared:

@@ -78,13 +78,16 @@ def changed_keys(run: PlannedRun) -> list[str]:
     return sorted(key for key in (one.keys() | other.keys()) - _NO_DIFFERENCE if one.get(key) != other.get(key))
 
 
-def make_runs(plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener) -> dict[str, Outcome]:
+def make_runs(
+    plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener, *, only_finished: bool = False
+) -> dict[str, Outcome]:
     """Make and score every run that is not finished yet; a run that fails is told of, and the others go on.
 
     Several processes may work on one study: each run is made by the first that takes it, and all of them come to the
     same end. Under `accelerate launch` they make each run together instead, and a failure ends the study.
+    ``only_finished``: score what is finished, make nothing.
     """
-    work = _Work(plan, corpora, listener, runs)
+    work = _Work(plan, corpora, listener, runs, only_finished=only_finished)
     while waiting := [run for run in runs if run.id not in work.outcomes]:
         if not any(work.took(run) for run in waiting):
             time.sleep(_PATIENCE)
@@ -94,10 +97,19 @@ def make_runs(plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener
 class _Work:
     """What is done of a study, and how the next run is taken on."""
 
-    def __init__(self, plan: Plan, corpora: Corpora, listener: StudyListener, runs: Sequence[PlannedRun]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        corpora: Corpora,
+        listener: StudyListener,
+        runs: Sequence[PlannedRun],
+        *,
+        only_finished: bool,
+    ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._plan, self._corpora, self._listener, self._runs = plan, corpora, listener, runs
         self._together = processes().num_processes > 1
+        self._only_finished = only_finished
         self._forecast = Forecast()
         for run in runs:
             if state_of(run) is RunState.FINISHED:
@@ -105,7 +117,10 @@ class _Work:
 
     def took(self, run: PlannedRun) -> bool:
         """Bring a run to its end, unless that must wait: for a run that it needs, or because another process has it."""
-        needed = [self.outcomes.get(name) for name in run.needs]
+        if self._only_finished and (state := state_of(run)) in (RunState.NEW, RunState.BEGUN):
+            self.outcomes[run.id] = Outcome(run, state)
+            return True
+        needed = [] if self._only_finished else [self.outcomes.get(name) for name in run.needs]
         if failed := [outcome.run.id for outcome in needed if outcome and outcome.state is not RunState.FINISHED]:
             self.outcomes[run.id] = Outcome(run, RunState.FAILED, reason=f"needs {failed[0]}, which failed")
             return True

@@ -37,6 +37,8 @@ def state_of_study(results: Results) -> str:
     found = [f"{results.num_finished} of {results.num_runs} runs finished."]
     if results.failures:
         found.append(f"{len(results.failures)} runs or comparisons failed, and figures that need them are missing.")
+    if results.unfinished:
+        found.append("The others are not made yet: the figures are of those that are finished.")
     counts = Counter(verdict_of(one) for one in results.compared)
     told = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
     if results.compared:
@@ -133,6 +135,8 @@ def _lines(results: Results) -> Iterator[str]:
             yield from ("", "### By what training shows of a name", "", NAMES_TOLD, "", *_table(header, names))
     if results.failures:
         yield from ("", "## What failed", "", *(f"- {name}: {reason}" for name, reason in results.failures.items()))
+    if results.unfinished:
+        yield from ("", "## What is left", "", *(f"- {name}: {how}" for name, how in results.unfinished.items()))
     told = {
         name: (["a control"] if name in results.controls else []) + [" ".join(note.split())]
         for name, note in results.notes.items()

@@ -83,7 +83,11 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All that a report says. ``notes``: of every run of the plan, empty where it has none."""
+    """All that a report says. ``notes``: of every run of the plan, empty where it has none.
+
+    ``failures``: what could not be made, scored or compared, and why; ``unfinished``: the runs and comparisons that
+    were not to be made yet, and how far they are.
+    """
 
     name: str
     question: str
@@ -93,6 +97,7 @@ class Results:
     compared: tuple[Compared, ...]
     curves: tuple[Curve, ...]
     failures: Mapping[str, str]
+    unfinished: Mapping[str, str]
     notes: Mapping[str, str]
     controls: tuple[str, ...]
     num_runs: int
@@ -109,6 +114,8 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
     ended = list(outcomes)
     cells = [cell for outcome in ended for cell in outcome.cells]
     failures = {outcome.run.id: outcome.reason for outcome in ended if outcome.reason}
+    unfinished = {one.run.id: one.state.value for one in ended if one.state in (RunState.NEW, RunState.BEGUN)}
+    waited_for = {one.run.name for one in ended if one.run.id in unfinished}
     curves: list[Curve] = []
     for run in (outcome.run for outcome in ended if outcome.state is RunState.FINISHED and not outcome.run.fold):
         try:
@@ -119,10 +126,14 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
     shipped = {outcome.run.name: outcome.run.config.objective.student for outcome in ended}
     all_planned = all_comparisons(plan, shipped)
     for planned in all_planned:
+        sides = places_of_sides(planned, plan, shipped)
         try:
-            compared.append(_compared(planned, places_of_sides(planned, plan, shipped), cells, plan))
+            compared.append(_compared(planned, sides, cells, plan))
         except CotpdError as error:
-            failures[f"comparison {planned.title}"] = str(error)
+            if waited_for & {place.run for side in sides for place in side}:
+                unfinished[f"comparison {planned.title}"] = "needs runs that are not finished"
+            else:
+                failures[f"comparison {planned.title}"] = str(error)
     return Results(
         name=name,
         question=plan.question,
@@ -132,6 +143,7 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         compared=tuple(_corrected(compared, num_planned=sum(not one.descriptive for one in all_planned))),
         curves=tuple(curves),
         failures=failures,
+        unfinished=unfinished,
         notes={name: run.note for name, run in plan.runs.items()},
         controls=tuple(name for name, run in plan.runs.items() if run.control),
         num_runs=len(ended),
