@@ -61,6 +61,23 @@ def test_a_batch_has_a_line_for_each_open_question(tmp_path: Path, store: Reques
     }
 
 
+def test_what_a_batch_was_refused_for_is_not_in_the_next(tmp_path: Path, store: RequestStore) -> None:
+    """As newer models of OpenAI refuse: each complaint comes alone, a batch later."""
+    complaints = [
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        "Unsupported value: 'temperature' does not support 0 with this model. Only the default (1) value is supported.",
+    ]
+    for number, complaint in enumerate(complaints):
+        write_batch(REQUESTS[:2], tmp_path / f"{number}.jsonl", source=SOURCE, store=store)
+        refusal = {"status_code": 400, "body": {"error": {"message": complaint, "type": "invalid_request_error"}}}
+        back = results(tmp_path / "errors.jsonl", [result(key, response=refusal) for key in KEYS[:2]])
+        assert read_batch(REQUESTS, [back], source=SOURCE, store=store).failed == 2
+    write_batch(REQUESTS, tmp_path / "last.jsonl", source=SOURCE, store=store)
+    sent = [{key: row["body"].get(key) for key in ("max_tokens", "max_completion_tokens", "temperature")}
+            for row in lines(tmp_path / "last.jsonl")]  # fmt: skip
+    assert sent == [{"max_tokens": None, "max_completion_tokens": 20, "temperature": None}] * 6
+
+
 def test_no_question_stands_in_two_batches(tmp_path: Path, store: RequestStore) -> None:
     """Fault 21: unless its batch is called back."""
     assert write_batch(REQUESTS[:3], tmp_path / "one.jsonl", source=SOURCE, store=store) == 3

@@ -6,7 +6,7 @@ batch asks it; whatever comes back, in any order and from any number of files, e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line, read_jsonl, writing
 from cotpd.llm.call_error import CallError, Fault
-from cotpd.llm.chat_request import to_chat
+from cotpd.llm.chat_request import Dialect, to_chat
 from cotpd.llm.completion import read_completion, told
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.request_store import Kept, Mishap, RequestStore
@@ -49,16 +49,19 @@ class BatchReport:
 def write_batch(requests: Iterable[Request], path: Path, *, source: Source, store: RequestStore) -> int:
     """Write the questions that have no answer and are in no batch yet: their number.
 
+    What an endpoint refused of such questions before, in a batch or not, is written as it takes it (see `Dialect`).
     Raises `UsageError` when the file exists: it may have been handed in.
     """
     if path.exists():
         raise UsageError(f"{path} exists and may have been handed in; name another file")
     written: list[str] = []
+    asked = _by_key(requests, source)
+    dialect = _learnt(asked, source, store)
     with writing(path) as stream:
-        for key, request in _by_key(requests, source).items():
+        for key, request in asked.items():
             if store.find(key) or store.is_out(key):
                 continue
-            body = to_chat(request, model=source.model)
+            body = to_chat(request, model=source.model, dialect=dialect)
             stream.write(json_line({"custom_id": key, "method": "POST", "url": _URL, "body": body}).encode())
             written.append(key)
         store.send_out(written, str(path.absolute()))
@@ -83,6 +86,14 @@ def read_batch(
     intake.flush()
     report.missing = sum(store.is_out(key) for key in asked)
     return report
+
+
+def _learnt(asked: Mapping[str, Request], source: Source, store: RequestStore) -> Dialect:
+    """What the complaints about these questions teach of their endpoint."""
+    dialect = Dialect()
+    for complaint, key in {each.reason: each.key for each in store.mishaps() if each.key in asked}.items():
+        dialect = dialect.after(complaint, to_chat(asked[key], model=source.model, dialect=dialect))
+    return dialect
 
 
 def _by_key(requests: Iterable[Request], source: Source) -> dict[str, Request]:
