@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
 from cotpd.core.records import NO_RELATION, Entity, Example, Origin, Prediction, Relation, Span, VariantKind
 from cotpd.evaluation import Comparison, compare, evaluate
@@ -320,6 +322,17 @@ def test_augmentation_that_hurts_is_found_by_its_noise_and_its_drift(
     worse = compare(evaluate(mute, sample.dev), evaluate(perfect, sample.dev))
     assert augmentation.augmentation_finding(student, train, sample.dev, plain=worse).verdict is Verdict.FOUND
     assert augmentation.augmentation_finding(student, written, sample.dev, plain=None).verdict is Verdict.UNKNOWN
+
+
+def test_a_reader_with_variants_is_compared_with_one_without(finished: Path, data: Path, tmp_path: Path) -> None:
+    run, corpus = tmp_path / "with-variants", Path(str(files("cotpd") / "sample"))
+    shutil.copytree(finished / "knowledge-seed1", run)
+    made = ExperimentConfig.read(run / "config.toml")
+    augmentation = made.data.augmentation.model_copy(update={"kinds": (VariantKind.STYLE,)})
+    own = made.data.model_copy(update={"path": corpus, "augmentation": augmentation})
+    (run / "config.toml").write_text(made.model_copy(update={"data": own}).to_toml(), encoding="utf-8")
+    found = {one.signature: one for one in diagnose(run, data, against=[finished / "knowledge-seed1"])}
+    assert dict(found[HURTS].figures)["against a run without variants"].startswith("+0.00")
 
 
 def test_the_summary_says_what_was_found_first() -> None:

@@ -96,7 +96,7 @@ def diagnose(
     patient = Patient.of(run, data, split)
     others = [Patient.of(other, data, split) for other in against]
     undivided = [other for other in others if other.config.objective.student == "knowledge"]
-    plain = [other for other in others if other not in undivided and _is_plain(other, patient)]
+    plain = [other for other in others if _is_plain(other, patient)]
     if useless := [other for other in others if other not in (*undivided, *plain)]:
         raise UsageError(
             f"{useless[0].path}: neither trained on the knowledge-enhanced view alone, nor without the variants of "
@@ -193,6 +193,8 @@ def _losses(run: Path, name: Literal["task_loss", "alignment_loss"]) -> list[flo
 def _inputs(patient: Patient, other: Patient | None) -> Finding:
     """Whether the distilled student reads knowledge worse than a run that did nothing else."""
     objective = patient.config.objective
+    if (objective.student, objective.target) == ("knowledge", "none"):
+        return unmeasured(WORSE_INPUTS, "this run does nothing but read knowledge")
     if "knowledge" not in (objective.student, objective.target) or objective.task_loss == "student":
         return unmeasured(WORSE_INPUTS, "this run did not learn to read knowledge")
     if other is None:
