@@ -48,7 +48,7 @@ def results() -> Results:
     curves = (Curve("text", 1, ((10, 0.5), (20, 0.8))), Curve(SCRIPT, 1, ((10, 0.6), (20, 0.82))))
     return Results(
         "study", f"why {SCRIPT}?", "conlleval", "cotpd study p", rows, (one, two), curves, {"a-seed1": SCRIPT},
-        {}, {"text": "a | b", SCRIPT: ""}, (SCRIPT,), 4, 3, 10_000
+        {"b-seed1": SCRIPT}, {"text": "a | b", SCRIPT: ""}, (SCRIPT,), 4, 3, 10_000
     )  # fmt: skip
 
 

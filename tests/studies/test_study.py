@@ -138,7 +138,6 @@ import os, signal, sys
 from pathlib import Path
 from cotpd.distillation.trainer import Trainer
 from cotpd.studies.plan import Plan
-from cotpd.studies.runs import planned_runs
 from cotpd.studies.study import study
 
 count, real = 0, Trainer._update
@@ -215,7 +214,7 @@ def test_what_is_finished_is_reported_and_nothing_is_made(read_plan: ReadPlan, t
     begun = next(run for run in planned_runs(read_plan(plan), out) if run.id == "both-seed2")
     begun.path.mkdir()
     (begun.path / "config.toml").write_text(begun.config.to_toml(), encoding="utf-8")
-    results = study(read_plan(plan), out=out, only_finished=True)
+    results = study(read_plan(plan), out=out, only_report=True)
     assert made == []
     assert not results.failures
     assert results.unfinished == {

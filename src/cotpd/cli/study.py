@@ -65,7 +65,7 @@ def _make(plan: Plan, out: Path, command: str, *, only_report: bool) -> Results:
     from cotpd.studies.study import study as make
 
     with StudyBar() as bar:
-        return make(plan, out=out, command=command, listener=bar.show, only_finished=only_report)
+        return make(plan, out=out, command=command, listener=bar.show, only_report=only_report)
 
 
 def _report(results: Results, out: Path, *, as_json: bool) -> None:

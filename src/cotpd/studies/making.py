@@ -45,6 +45,11 @@ class RunState(StrEnum):
     CHANGED = "changed since"
     FAILED = "failed"
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the run is still to be made, or to be made to its end."""
+        return self in (RunState.NEW, RunState.BEGUN)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -79,15 +84,15 @@ def changed_keys(run: PlannedRun) -> list[str]:
 
 
 def make_runs(
-    plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener, *, only_finished: bool = False
+    plan: Plan, runs: Sequence[PlannedRun], corpora: Corpora, listener: StudyListener, *, only_report: bool = False
 ) -> dict[str, Outcome]:
     """Make and score every run that is not finished yet; a run that fails is told of, and the others go on.
 
     Several processes may work on one study: each run is made by the first that takes it, and all of them come to the
     same end. Under `accelerate launch` they make each run together instead, and a failure ends the study.
-    ``only_finished``: score what is finished, make nothing.
+    ``only_report``: make nothing, score what is finished.
     """
-    work = _Work(plan, corpora, listener, runs, only_finished=only_finished)
+    work = _Work(plan, corpora, listener, runs, only_report=only_report)
     while waiting := [run for run in runs if run.id not in work.outcomes]:
         if not any(work.took(run) for run in waiting):
             time.sleep(_PATIENCE)
@@ -104,12 +109,12 @@ class _Work:
         listener: StudyListener,
         runs: Sequence[PlannedRun],
         *,
-        only_finished: bool,
+        only_report: bool,
     ) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._plan, self._corpora, self._listener, self._runs = plan, corpora, listener, runs
         self._together = processes().num_processes > 1
-        self._only_finished = only_finished
+        self._only_report = only_report
         self._forecast = Forecast()
         for run in runs:
             if state_of(run) is RunState.FINISHED:
@@ -117,10 +122,10 @@ class _Work:
 
     def took(self, run: PlannedRun) -> bool:
         """Bring a run to its end, unless that must wait: for a run that it needs, or because another process has it."""
-        if self._only_finished and (state := state_of(run)) in (RunState.NEW, RunState.BEGUN):
+        if self._only_report and (state := state_of(run)).is_left:
             self.outcomes[run.id] = Outcome(run, state)
             return True
-        needed = [] if self._only_finished else [self.outcomes.get(name) for name in run.needs]
+        needed = [] if self._only_report else [self.outcomes.get(name) for name in run.needs]
         if failed := [outcome.run.id for outcome in needed if outcome and outcome.state is not RunState.FINISHED]:
             self.outcomes[run.id] = Outcome(run, RunState.FAILED, reason=f"needs {failed[0]}, which failed")
             return True

@@ -114,7 +114,7 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
     ended = list(outcomes)
     cells = [cell for outcome in ended for cell in outcome.cells]
     failures = {outcome.run.id: outcome.reason for outcome in ended if outcome.reason}
-    unfinished = {one.run.id: one.state.value for one in ended if one.state in (RunState.NEW, RunState.BEGUN)}
+    unfinished = {one.run.id: one.state.value for one in ended if one.state.is_left}
     waited_for = {one.run.name for one in ended if one.run.id in unfinished}
     curves: list[Curve] = []
     for run in (outcome.run for outcome in ended if outcome.state is RunState.FINISHED and not outcome.run.fold):

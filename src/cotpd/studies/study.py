@@ -28,18 +28,18 @@ def study(
     out: Path,
     command: str = "cotpd study",
     listener: StudyListener = _silent,
-    only_finished: bool = False,
+    only_report: bool = False,
 ) -> Results:
     """Make the runs of a plan in the directory ``out``, each a run directory as `distill` writes it, and report.
 
     A run that is finished is never made again, and one that was stopped goes on; a run that fails is named in the
     report (``failures``) while the others go on. Writes report.json, report.md and report.html; ``command`` is what
     they say remakes them, and one that cannot be written stands among the failures that are returned.
-    ``only_finished``: report the runs that are finished and make none; the others are named as ``unfinished``. Raises
+    ``only_report``: report the runs that are finished and make none; the others are named as ``unfinished``. Raises
     `UsageError` for a plan that cannot be carried out.
     """
     runs = planned_runs(plan, out)
-    outcomes = make_runs(plan, runs, Corpora(), listener, only_finished=only_finished)
+    outcomes = make_runs(plan, runs, Corpora(), listener, only_report=only_report)
     results = gather(plan, [outcomes[run.id] for run in runs], name=out.resolve().name, command=command)
     return _written(results, out) if processes().is_main_process else results
 
