@@ -1,9 +1,9 @@
 """What a language model's own list of entities is worth without any student: the noun grain against gold.
 
-Each name that an answer lists is looked for in the post, word for word and in any case; wherever it stands, it counts
-as an entity. Its type is told by a word of `TYPES` in what the answer says of it, and is OTHER without one. Two forms of
-lists are read: "1. NAME (TYPE) 2. …", as GPT-3.5 wrote for PGIM, and lines "NAME: TYPE, …", as this project asks. One JSON
-line for each split: precision, recall and F1 in points, with and without types.
+Each name that an answer lists is looked for in the post, word for word and in any case; wherever it stands, it
+counts as an entity. Its type is told by a word of `TYPES` in what the answer says of it, and is OTHER without one. Two
+forms of lists are read: "1. NAME (TYPE) 2. …", as GPT-3.5 wrote for PGIM, and lines "NAME: TYPE, …", as this project
+asks. One JSON line for each split: precision, recall and F1 in points, with and without types.
 
     python benchmarks/listed_entities.py ../shared/data/twitter2017 --split dev --split test
 """

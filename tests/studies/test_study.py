@@ -647,8 +647,17 @@ def test_a_run_that_another_process_makes_is_left_to_it(
 ) -> None:
     """Two processes share a plan: while the other holds a run, this one makes the next, and waits for the first."""
     out = tmp_path / "out"
-    others = making._taken(out / "text-seed1", together=False)
+    others = making._taken(out / "text-seed1", shared=False)
     others.__enter__()
     monkeypatch.setattr(making.time, "sleep", lambda _: others.__exit__(None, None, None))
     study(read_plan(TEXT + "[runs.both]\n"), out=out)
     assert made == ["both-seed1", "text-seed1"]
+
+
+def test_a_report_alone_waits_for_nobody(read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process has finished a run and is scoring it, or hangs there."""
+    plan, out = read_plan(TEXT), tmp_path / "out"
+    made = study(plan, out=out)
+    monkeypatch.setattr(making.time, "sleep", lambda _: pytest.fail("it waits"))
+    with making._taken(out / "text-seed1", shared=False):
+        assert study(plan, out=out, only_report=True) == made

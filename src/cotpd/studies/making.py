@@ -131,7 +131,7 @@ class _Work:
             return True
         if None in needed:
             return False
-        with _taken(run.path, together=self._together) as is_ours:
+        with _taken(run.path, shared=self._together or self._only_report) as is_ours:
             if is_ours:
                 self.outcomes[run.id] = self._outcome(run)
         return is_ours
@@ -195,9 +195,9 @@ def _refuse(run: PlannedRun, why: str) -> None:
 
 
 @contextmanager
-def _taken(run: Path, *, together: bool) -> Iterator[bool]:
-    """Whether this process may work on a run. The lock ends with the process, however that ends."""
-    if together:
+def _taken(run: Path, *, shared: bool) -> Iterator[bool]:
+    """Whether this process may work on a run, ``shared``: whoever else does. The lock ends with the process."""
+    if shared:
         yield True
         return
     path = run.parent / "locks" / run.name
