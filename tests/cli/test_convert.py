@@ -66,7 +66,7 @@ def test_losses_are_printed_and_every_defect_is_in_the_json(cotpd: Run, data: Pa
     assert "lost: 2 ids, 2 images, 1 orphans" in done.out
     assert "while reading: orphan-tag (2)" in done.out
     report = json.loads(cotpd("convert", data / "train.txt", tmp_path / "a.json", "--to", "gliner", "--json").out)
-    assert report["losses"] == {"ids": 2, "images": 2, "orphans": 1}
+    assert report["losses"] == {"captions": 1, "ids": 2, "images": 2, "orphans": 1}
     assert report["files"]["train"]["posts"] == 2
     assert [defect["kind"] for defect in report["defects"]] == ["orphan-tag"]
 
@@ -130,7 +130,7 @@ def test_a_caption_of_a_row_is_kept_or_counted(cotpd: Run, data: Path, tmp_path:
     own, attached = (json.loads(line) for line in (tmp_path / "out" / "test.jsonl").read_text("utf-8").splitlines())
     assert (own["caption"], "caption" in attached) == (caption, False), "the other's is in captions.jsonl"
     assert "lost: 1 captions, 2 ids" in cotpd("convert", data, tmp_path / "conll", "--to", "conll2003").out
-    assert "1 captions" in cotpd("convert", data / "test.jsonl", tmp_path / "a.conll").out
+    assert "2 captions" in cotpd("convert", data / "test.jsonl", tmp_path / "a.conll").out
 
 
 def test_variants_are_renamed_like_their_posts(cotpd: Run, data: Path, tmp_path: Path) -> None:
@@ -171,6 +171,22 @@ def test_variants_are_copied(cotpd: Run, data: Path, tmp_path: Path) -> None:
 def test_what_lies_beside_a_single_file_is_copied(cotpd: Run, data: Path, tmp_path: Path) -> None:
     assert cotpd("convert", data / "train.txt", tmp_path / "out", "--to", "jsonl").code == 0
     assert (tmp_path / "out" / "captions.jsonl").read_bytes() == (data / "captions.jsonl").read_bytes()
+
+
+def test_what_a_single_file_leaves_behind_is_counted(cotpd: Run, data: Path, tmp_path: Path) -> None:
+    """Captions, answers and variants stay beside the source: beside the new file in its directory, else lost to it."""
+    write_rows(
+        data / "knowledge.jsonl",
+        {"image_id": "7", "grain": "noun", "text": "a"},
+        {"image_id": "2", "grain": "noun", "text": "of dev"},
+    )
+    origin = {"parent": "7", "kind": "style", "template": "style.v1", "model": "m"}
+    write_rows(data / "augmented.jsonl", {"id": "7~1", "words": ["a"], "origin": origin})
+    away = cotpd("convert", data / "train.txt", tmp_path / "away.jsonl")
+    assert "lost: 1 captions, 1 knowledge, 1 variants" in away.out
+    assert "lost: nothing" in cotpd("convert", data / "train.txt", data / "train.jsonl").out
+    renamed = cotpd("convert", data / "train.txt", data / "train.conll").out
+    assert "lost: 1 captions, 2 ids, 2 images, 1 knowledge, 1 variants" in renamed
 
 
 def test_posts_without_a_split_are_not_lost_among_those_with_one(cotpd: Run, tmp_path: Path) -> None:

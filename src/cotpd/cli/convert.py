@@ -54,8 +54,9 @@ def convert(
 
     Losses do not change the exit code: 0 written, 2 wrong usage (OUT exists), 5 bad data or a value that cannot be
     written, 6 a package is missing. Captions, knowledge and variants beside IN come into the directory OUT, but for
-    those of posts whose ids OUT cannot hold, which are lost. With - for OUT the posts go to stdout and all that is said
-    of them to stderr; - needs --from or --to, and one file.
+    those of posts whose ids OUT cannot hold, which are lost, as are all of them where OUT is one file elsewhere.
+    With - for OUT the posts go to stdout and all that is said of them to stderr; - needs --from or --to, and one
+    file.
 
     Examples:
 

@@ -55,15 +55,15 @@ def convert(
     """Write the corpus at ``source`` to ``target`` in the format ``to``, else the one that its ending tells.
 
     Several splits become files of a directory, named as those of the source; captions, knowledge and variants that lie
-    beside the source are written there, but for those of posts that get another id, which are counted as lost. It is
-    written whole or not at all. What reading leaves out goes to ``reading`` as defects. Raises `DataError` for what
-    cannot be read or written or has no split where other posts have one, `UsageError` when ``target`` exists, cannot
-    hold several splits or tells no format.
+    beside the source are written there, but for those of posts that get another id, which are counted as lost, as are
+    those that one file in another place leaves behind. It is written whole or not at all. What reading leaves out goes
+    to ``reading`` as defects. Raises `DataError` for what cannot be read or written or has no split where other posts
+    have one, `UsageError` when ``target`` exists, cannot hold several splits or tells no format.
     """
     chosen = named_format(to or _told_format(target))
     _refuse_taken([target, target.with_suffix(brat.ANNOTATIONS)] if chosen is FORMATS["brat"] else [target])
     corpus = Corpus.read_posts(source, reading)
-    corpus.with_companions(source, reading)  # tells what is wrong with them
+    accompanied = corpus.with_companions(source, reading)  # tells what is wrong with them
     if corpus.unsplit and len(corpus.splits) > 1:
         raise DataError("no split, which other posts have; files hold one split each", where=corpus.places[UNSPLIT][0])
     is_file = target.suffix in {form.suffix for form in FORMATS.values()} - {""}
@@ -76,7 +76,8 @@ def convert(
     drawn = {split: draw.of(split, posts) for split, posts in corpus.splits.items()}
     if is_file:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return {split: Written(target, len(x), dict(_write(chosen, target, x)[0])) for split, x in drawn.items()}
+        is_beside = target.resolve().parent == companion(source, target.name).resolve().parent
+        return {split: _write_alone(chosen, target, x, accompanied, is_beside=is_beside) for split, x in drawn.items()}
     names = {split: f"{_stem(corpus, split)}{chosen.suffix}" for split in drawn}
     losses: dict[str, Counter[str]] = {}
     moved: dict[str, str] = {}
@@ -137,6 +138,23 @@ def _write(form: Format, path: Path, posts: Sequence[Example]) -> tuple[Counter[
     losses["captions"] -= sum(post.caption is not None for post in back)
     before, after = ({(post.id, "".join(post.text.split())) for post in some} for some in (posts, back))
     return +losses, {name for name, _ in before ^ after}
+
+
+def _write_alone(
+    form: Format, path: Path, posts: Sequence[Example], accompanied: Corpus, *, is_beside: bool
+) -> Written:
+    """Write posts to one file, to which captions, answers and variants beside the source are lost.
+
+    Where it lies beside them, too, only those of posts that it calls otherwise are.
+    """
+    losses, moved = _write(form, path, posts)
+    left = {post.id: post for post in posts if post.id in moved or not is_beside}
+    for post in accompanied.examples:
+        if own := left.get(post.id):
+            losses["captions"] += post.caption is not None and own.caption is None
+            losses["knowledge"] += len(post.knowledge) - len(own.knowledge)
+    losses["variants"] += sum(each.origin is not None and each.origin.parent in left for each in accompanied.augmented)
+    return Written(path, len(posts), dict(+losses))
 
 
 def _write_companions(source: Path, target: Path, moved: Mapping[str, str], losses: Mapping[str, Counter[str]]) -> None:
