@@ -2,8 +2,8 @@
 
     python benchmarks/stages.py [DATA] [--encoder minilm] [--steps 12] [--threads 2]
 
-The first stage trains the knowledge-enhanced view alone; in the second a student, with prompts as in joint training or of
-text alone, learns from what the first one recorded. All sides take the same posts in turn. The last line is one JSON
+The first stage trains the knowledge-enhanced view alone; in the second a student, with prompts as in joint training or
+of text alone, learns from what the first one recorded. All sides take the same posts in turn. The last line is one JSON
 object: the medians over the batches of each side's seconds over those of joint training.
 """
 
