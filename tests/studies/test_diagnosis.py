@@ -1,5 +1,6 @@
 """A diagnosis names a failure that is there, and stays silent on one that is not."""
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -320,8 +321,37 @@ def test_augmentation_that_hurts_is_found_by_its_noise_and_its_drift(
     perfect = [Prediction(post.id, post.words, post.entities) for post in sample.dev]
     mute = [Prediction(post.id, post.words) for post in sample.dev]
     worse = compare(evaluate(mute, sample.dev), evaluate(perfect, sample.dev))
-    assert augmentation.augmentation_finding(student, train, sample.dev, plain=worse).verdict is Verdict.FOUND
+    plain = augmentation.Plain(student, worse)
+    assert augmentation.augmentation_finding(student, train, sample.dev, plain=plain).verdict is Verdict.FOUND
     assert augmentation.augmentation_finding(student, written, sample.dev, plain=None).verdict is Verdict.UNKNOWN
+
+
+def test_labels_known_by_heart_are_judged_by_a_student_that_never_learnt_them(
+    student: Student, sample: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The student gives back what it learnt, right or wrong; the other finds in variants what their parents have."""
+    written, other = {post.id: post for post in sample.train if post.entities}, copy.copy(student)
+    posts = [*written.values()][:8]
+    wrong = [replace(post, entities=tuple(replace(each, label="WRONG") for each in post.entities)) for post in posts]
+    variants = [
+        *(variant(post, VariantKind.STYLE, post.words) for post in wrong),
+        *(variant(post, VariantKind.ENTITY, post.words) for post in posts),
+    ]
+
+    def decode(reader: Student, posts: Any, *, kind: Any) -> Any:
+        parents = {p.id: written[p.origin.parent] for p in posts if p.origin and reader is other}
+        return [Prediction(p.id, p.words, parents.get(p.id, p).entities) for p in posts]
+
+    monkeypatch.setattr(augmentation, "decode", decode)
+    half = evaluate(
+        [Prediction(p.id, p.words, p.entities if n % 2 else ()) for n, p in enumerate(sample.dev)], sample.dev
+    )
+    alone, judged = (
+        augmentation.augmentation_finding(student, [*written.values(), *variants], sample.dev, plain=plain)
+        for plain in (None, augmentation.Plain(other, compare(half, half)))
+    )
+    assert (alone.verdict, judged.verdict) == (Verdict.ABSENT, Verdict.FOUND)
+    assert "leave style out" in str(judged)
 
 
 def test_a_reader_with_variants_is_compared_with_one_without(finished: Path, data: Path, tmp_path: Path) -> None:

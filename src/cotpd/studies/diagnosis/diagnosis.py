@@ -34,7 +34,7 @@ from cotpd.studies.diagnosis.alignment import (
     distances,
     memory_finding,
 )
-from cotpd.studies.diagnosis.augmentation import augmentation_finding
+from cotpd.studies.diagnosis.augmentation import Plain, augmentation_finding
 from cotpd.studies.diagnosis.finding import Finding, Verdict, difference, unmeasured, worst_first
 from cotpd.studies.diagnosis.knowledge import SIGNATURE as WORTHLESS
 from cotpd.studies.diagnosis.knowledge import knowledge_finding
@@ -103,14 +103,14 @@ def diagnose(
             f"{run} while it ships the same view, so there is nothing to compare"
         )
     ships = patient.student.design.ships
-    compared = compare(patient.scores(ships), plain[0].scores(ships)) if plain else None
+    unvaried = Plain(plain[0].student, compare(patient.scores(ships), plain[0].scores(ships))) if plain else None
     findings = [
         _learning(patient),
         _knowledge(patient),
         *_alignment(patient),
         prompt_finding(patient.student, patient.posts),
         _inputs(patient, undivided[0] if undivided else None),
-        augmentation_finding(patient.student, patient.train, patient.posts, plain=compared),
+        augmentation_finding(patient.student, patient.train, patient.posts, plain=unvaried),
     ]
     return worst_first(findings)
 
