@@ -86,6 +86,12 @@ def test_differences_are_laid_over_each_other_in_order(read_plan: ReadPlan) -> N
     assert (found.optimisation.epochs, found.prompt.length, found.views.knowledge_pieces, found.seed) == (2, 6, 8, 3)
 
 
+def test_both_forms_of_a_table_count(read_plan: ReadPlan) -> None:
+    text = "[runs.a.changes.objective]\nweight = 2\n[runs.a.objective]\ntemperature = 4"
+    objective = by_id(read_plan(text))["a-seed1"].config.objective
+    assert (objective.weight, objective.temperature) == (2, 4)
+
+
 def test_a_change_of_the_command_line_changes_every_run(write_plan: Callable[[str], Path]) -> None:
     path = write_plan('seeds = [1, 2]\n[runs.a]\n"optimisation.epochs" = 4\n[runs.b]')
     runs = by_id(Plan.read(path, ["optimisation.epochs=7", "seed=5"]))
@@ -174,6 +180,20 @@ def test_targets_are_runs_of_the_same_seed_or_the_only_one(read_plan: ReadPlan) 
             "[[comparisons]]\non = ['x', 'y']\nrun = 'b'\nbaseline = 'a'",
             "twice, which would feign certainty",
         ),
+        (
+            "[runs.a]\n[runs.b]\n[[comparisons]]\nrun = 'a'\nbaseline = 'b'\n"
+            "[[comparisons]]\nname = 'n'\nrun = 'b'\nbaseline = 'a'",
+            "comparison n: stands twice, and Holm's correction would count it twice",
+        ),
+        (
+            "baseline = 'a'\n[runs.a]\n[runs.b]\n[runs.c]\n[[comparisons]]\nname = 'c − a'\nrun = 'c'\nbaseline = 'b'",
+            "two comparisons are called 'c − a'",
+        ),
+        ("[runs.a]\n[runs.b]\n[[comparisons]]\nrun = 'a'\nbaseline = 'b'\nat_least = -1", "comparisons.0.at_least"),
+        ("baseline = ''\n[runs.a]", "no run '' in this plan"),
+        ("[runs.a]\nlike = ''", "no run '' in this plan"),
+        ("[runs.a]\nfolds = 2\n[scores.dev]\nruns = ['a']", "run a has folds"),
+        ("[changes]\nseeds = [3]\n[runs.a]", "write seeds ="),
     ],
 )
 def test_what_cannot_be_meant_is_refused(text: str, message: str, read_plan: ReadPlan) -> None:
@@ -193,6 +213,13 @@ def test_what_is_compared_by_name_is_not_counted_twice(run: str, read_plan: Read
     """Holm's correction would pay for the same comparison twice."""
     text = "baseline = 'a'\n[runs.a]\n[runs.b]\n[[comparisons]]\nname = 'n'\nbaseline = 'a'\nrun = "
     assert titles(read_plan(text + run)) == ["n"]
+
+
+def test_comparisons_of_the_same_runs_on_other_posts_have_other_titles(read_plan: ReadPlan) -> None:
+    """Else what failed of one would take the place of the other's reason."""
+    one, other = (f"[[comparisons]]\nrun = {{b = ['{x}']}}\nbaseline = {{a = ['{x}']}}\n" for x in ("dev", "test"))
+    scores = "[scores.dev]\n[scores.test]\nsplit = 'test'\n"
+    assert titles(read_plan(f"[runs.a]\n[runs.b]\n{scores}{one}{other}")) == ["b − a on dev", "b − a on test"]
 
 
 def test_what_is_compared_in_another_view_or_on_other_posts_is_another_comparison(read_plan: ReadPlan) -> None:

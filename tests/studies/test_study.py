@@ -1,6 +1,7 @@
 """A study makes each run once, survives a kill anywhere, tells of failures, and refuses what is not the planned run."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -113,7 +114,10 @@ def test_a_study_is_made_once_and_reported(read_plan: ReadPlan, tmp_path: Path, 
     assert set(rows["both", "test", "prompt"].values) == {1, 2}
     assert [one.name for one in results.compared] == ["both − text"]
     reports = {name: (out / f"report.{name}").read_text(encoding="utf-8") for name in ("json", "md", "html")}
-    assert json.loads(reports["json"])["rows"][0]["values"].keys() == {"1", "2"}
+    as_json = json.loads(reports["json"])
+    assert as_json["rows"][0]["values"].keys() == {"1", "2"}
+    assert as_json["compared"][0]["verdict"] == verdict_of(results.compared[0]).value
+    assert as_json["compared"][0]["remarks"] == remarks(results.compared[0])
     assert all("both − text" in text for text in reports.values())
     made.clear()
     assert study(plan, out=out, command="cotpd study plan.toml") == results
@@ -205,6 +209,62 @@ def test_a_failing_run_is_told_of_and_the_others_go_on(
     assert "the loss is nan" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     monkeypatch.undo()
     assert not study(plan, out=tmp_path / "out").failures
+
+
+@pytest.mark.parametrize(("where", "rows"), [(making, ["both"]), (scoring, [])], ids=["training", "scoring"])
+def test_an_error_of_the_program_ends_a_run_and_not_the_study(
+    where: Any, rows: list[str], read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = {making: "distill", scoring: "decode"}[where]
+    real = getattr(where, name)
+
+    def fails(*args: Any, **options: Any) -> Any:
+        if where is scoring or options["out"].name == "text-seed1":
+            raise ValueError("an unforeseen shape")
+        return real(*args, **options)
+
+    monkeypatch.setattr(where, name, fails)
+    results = study(read_plan(TEXT + "[runs.both]\n"), out=tmp_path / "out")
+    assert results.failures["text-seed1"] == "a bug in cotpd (ValueError: an unforeseen shape)"
+    assert [row.run for row in results.rows] == rows
+    assert results.num_finished == (2 if where is scoring else 1)
+    monkeypatch.undo()
+    assert not study(read_plan(TEXT + "[runs.both]\n"), out=tmp_path / "out").failures
+
+
+def test_what_failed_here_and_another_process_has_made_is_no_failure(
+    read_plan: ReadPlan, tmp_path: Path, let_fail: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that ends last writes the report."""
+    plan, out, elsewhere = read_plan(TEXT + "[runs.both]\n"), tmp_path / "out", tmp_path / "elsewhere"
+    study(plan, out=elsewhere)
+    real = making.distill
+
+    def meanwhile(*args: Any, **options: Any) -> Any:
+        if options["out"].name == "both-seed1":
+            shutil.rmtree(out / "text-seed1", ignore_errors=True)
+            shutil.copytree(elsewhere / "text-seed1", out / "text-seed1")
+        return real(*args, **options)
+
+    let_fail("text-seed1")
+    monkeypatch.setattr(making, "distill", meanwhile)
+    results = study(plan, out=out)
+    assert not results.failures
+    assert [row.run for row in results.rows] == ["text", "both"]
+
+
+def test_predictions_are_not_kept_where_a_run_may_not_be_written(
+    read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, out = read_plan(TEXT), tmp_path / "out"
+    made = study(plan, out=out)
+    kept = set(out.rglob("predictions.text-*"))
+    for path in kept:
+        path.unlink()
+    monkeypatch.setattr(scoring.os, "access", lambda *_: False)
+    assert study(plan, out=out, only_report=True) == made
+    assert kept
+    assert not any(path.exists() for path in kept)
 
 
 def test_what_is_finished_is_reported_and_nothing_is_made(read_plan: ReadPlan, tmp_path: Path, made: list[str]) -> None:
@@ -508,7 +568,7 @@ def test_a_share_says_when_it_rests_on_fewer_seeds_than_the_lead(
     plan = read_plan("seeds = [1, 2]\n" + BELOW_A_CEILING)
     let_fail("known-seed2")
     (one,) = study(plan, out=tmp_path / "out").compared
-    assert (one.num_seeds, one.share_seeds) == ((2, 2), 1)
+    assert (one.num_seeds, one.share_seeds) == ((2, 2), (1, 1, 1))
 
 
 def test_a_ceiling_without_scores_costs_the_share_and_not_the_comparison(
@@ -518,7 +578,7 @@ def test_a_ceiling_without_scores_costs_the_share_and_not_the_comparison(
     let_fail("known-seed1")
     results = study(plan, out=tmp_path / "out")
     (one,) = results.compared
-    assert (one.ceiling, one.share, one.share_seeds) == ("known", None, None)
+    assert (one.ceiling, one.share, one.share_seeds) == ("known", None, ())
     assert any("known has no scores of these posts" in remark for remark in remarks(one))
     assert list(results.failures) == ["known-seed1"]
 
@@ -639,6 +699,9 @@ def test_runs_of_different_corpora_are_told_apart_and_not_compared(
     assert list(results.failures) == ["comparison other − text"]
     assert "same posts" in results.failures["comparison other − text"]
     assert [row.num_posts for row in results.rows] == [10, 8]
+    more = f"baseline = 'text'\nseeds = [1, 2]\n{TEXT}\n[runs.other]\nlike = 'text'\ndata.path = '{other}'"
+    waiting = study(read_plan(more), out=tmp_path / "out", only_report=True)
+    assert list(waiting.failures) == ["comparison other − text"], "which no further seed will mend"
     assert "not to be compared" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 

@@ -70,10 +70,11 @@ def _make(plan: Plan, out: Path, command: str, *, only_report: bool) -> Results:
 
 def _report(results: Results, out: Path, *, as_json: bool) -> None:
     from cotpd.distillation.processes import processes
+    from cotpd.studies.json_report import json_report
     from cotpd.studies.markdown_report import markdown_report
 
     if processes().is_main_process:
-        text = json.dumps(results.to_dict(), indent=2) if as_json else markdown_report(results)
+        text = json.dumps(json_report(results), indent=2) if as_json else markdown_report(results)
         typer.echo(printable(text.rstrip()))
         if "report.html" not in results.failures:
             told = f"{out / 'report.html'} shows it with plots"

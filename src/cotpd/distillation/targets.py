@@ -68,15 +68,22 @@ def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:
     _check_labels(run, like)
     content = hash_text(*(f"{example}" for example in examples))
     directory = run / f"targets-{content[:16]}"
-    with locked(run / ".targets.lock"):
-        if not directory.exists():
-            student = checkpoint.load(run / "model")
-            with new_directory(directory) as temporary:
-                found = record_targets(student, examples, kind=teaching_view(run))
-                tensors = {example_id: torch.from_numpy(row) for example_id, row in found.items()}
-                checkpoint.save_tensors(tensors, temporary / "targets.safetensors")
+    if not directory.exists():
+        _record(run, examples, directory)
     verify_directory(directory, advice="remove it, and its targets are recorded again")
     return load_file(directory / "targets.safetensors")
+
+
+def _record(run: Path, examples: Sequence[Example], directory: Path) -> None:
+    """Record the targets, unless another process has done so by the time that it is this one's turn."""
+    with locked(run / ".targets.lock"):
+        if directory.exists():
+            return
+        student = checkpoint.load(run / "model")
+        with new_directory(directory) as temporary:
+            found = record_targets(student, examples, kind=teaching_view(run))
+            tensors = {example_id: torch.from_numpy(row) for example_id, row in found.items()}
+            checkpoint.save_tensors(tensors, temporary / "targets.safetensors")
 
 
 def _check_labels(run: Path, like: Student) -> None:

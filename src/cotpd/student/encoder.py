@@ -60,6 +60,8 @@ class TextEncoder(nn.Module):
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             message = str(error).strip().split("\n")[0]
             raise UsageError(f"{name}: cannot be loaded as an encoder with safetensors weights: {message}") from error
+        if model.config.is_encoder_decoder:
+            raise UsageError(f"{name} is an encoder and a decoder; name one that only encodes")
         if not hasattr(tokenizer, "backend_tokenizer"):
             raise UsageError(f"{name} has no fast tokenizer; save its tokenizer.json first")
         if len(tokenizer) <= len(tokenizer.all_special_tokens):

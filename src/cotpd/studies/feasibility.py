@@ -51,10 +51,14 @@ def _places(side: Side, on: Sequence[str], shipped: Mapping[str, str]) -> list[P
 
 
 def check_comparisons(plan: Plan, configs: Mapping[str, ExperimentConfig]) -> None:
-    """Raise `UsageError` for a comparison that could never be made, or would count posts twice; ``configs`` by run."""
+    """Raise `UsageError` for a comparison that could never be made, or would count twice, itself or its posts;
+    ``configs`` by run.
+    """
     shipped = {name: config.objective.student for name, config in configs.items()}
+    titles, deciding = set[str](), list[list[list[Place]]]()
     for planned in all_comparisons(plan, shipped):
         sides = places_of_sides(planned, plan, shipped)
+        _check_alone(planned, sorted(sides[:2]), titles, deciding)
         for place in (place for side in sides for place in side):
             _check_place(place, plan, shipped)
         for side in sides:
@@ -68,6 +72,22 @@ def check_comparisons(plan: Plan, configs: Mapping[str, ExperimentConfig]) -> No
         if any(other != splits[0] for other in splits):
             told = ", ".join(" + ".join(side) for side in splits)
             raise UsageError(f"comparison {planned.title}: its sides are scored on different posts ({told})")
+
+
+def _check_alone(
+    planned: ComparisonPlan, sides: list[list[Place]], titles: set[str], deciding: list[list[list[Place]]]
+) -> None:
+    """Refuse a comparison whose title or, where it decides, whose ``sides`` another one before has."""
+    if planned.title in titles:
+        raise UsageError(f"two comparisons are called {planned.title!r}; give one of them another name")
+    if not planned.descriptive and sides in deciding:
+        raise UsageError(
+            f"comparison {planned.title}: stands twice, and Holm's correction would count it twice; drop one, or set "
+            "descriptive = true"
+        )
+    titles.add(planned.title)
+    if not planned.descriptive:
+        deciding.append(sides)
 
 
 def _check_place(place: Place, plan: Plan, shipped: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,10 @@ from cotpd.studies.plan import Plan
 from cotpd.studies.runs import PlannedRun
 from cotpd.studies.scoring import Cell, Corpora, Scored, scored
 
+logger = logging.getLogger(__name__)
+
 _NO_DIFFERENCE = {"data.path", "data.unlabelled", "objective.target_runs", "optimisation.checkpoint_steps"}
 """Settings that change no result: where files lie (what is in them is compared by its hash), how often to save."""
-
-_FAILURES = (CotpdError, OSError)
-"""What ends a run and not the study."""
 
 _PATIENCE = 1.0
 """Seconds between two looks at runs that another process makes."""
@@ -65,15 +65,14 @@ def state_of(run: PlannedRun) -> RunState:
     """How far a run is by its directory: CHANGED, if it was finished or begun with another configuration, DAMAGED, if
     its configuration cannot be read.
     """
-    directory = RunDirectory(run.path)
-    if not (run.path / "config.toml").exists():
-        return RunState.NEW
     try:
+        if not (run.path / "config.toml").exists():
+            return RunState.NEW
         if changed_keys(run):
             return RunState.CHANGED
-    except UsageError:
+        return RunState.FINISHED if RunDirectory(run.path).is_finished else RunState.BEGUN
+    except (UsageError, OSError):
         return RunState.DAMAGED
-    return RunState.FINISHED if directory.is_finished else RunState.BEGUN
 
 
 def changed_keys(run: PlannedRun) -> list[str]:
@@ -96,6 +95,7 @@ def make_runs(
     while waiting := [run for run in runs if run.id not in work.outcomes]:
         if not any(work.took(run) for run in waiting):
             time.sleep(_PATIENCE)
+    work.look_again()
     return work.outcomes
 
 
@@ -136,15 +136,28 @@ class _Work:
                 self.outcomes[run.id] = self._outcome(run)
         return is_ours
 
+    def look_again(self) -> None:
+        """Take over what failed here and has been made by another process since."""
+        for run in self._runs:
+            if self.outcomes[run.id].state is RunState.FAILED and state_of(run) is RunState.FINISHED:
+                self.outcomes[run.id] = self._outcome(run)
+
     def _outcome(self, run: PlannedRun) -> Outcome:
+        """Make and score a run. Whatever goes wrong ends the run and not the study, errors of this program, too."""
+        state = RunState.FAILED
         try:
             self._make(run)
-        except _FAILURES as error:
+            state = RunState.FINISHED
+            found = self._scored(run)
+        except Exception as error:
             if self._together:
                 raise
-            return Outcome(run, RunState.FAILED, reason=str(error))
-        found = self._scored(run)
-        return Outcome(run, RunState.FINISHED, found.cells, "; ".join(found.reasons))
+            reason = str(error)
+            if not isinstance(error, CotpdError | OSError):
+                logger.exception("%s", run.id)
+                reason = f"a bug in cotpd ({type(error).__name__}: {error})"
+            return Outcome(run, state, reason=reason)
+        return Outcome(run, state, found.cells, "; ".join(found.reasons))
 
     def _make(self, run: PlannedRun) -> None:
         """Train a run to its end, unless it is finished. Raises `UsageError` for one that is not the planned one."""
@@ -203,10 +216,10 @@ def _taken(run: Path, *, shared: bool) -> Iterator[bool]:
     path = run.parent / "locks" / run.name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        stream = path.open("ab")
     except OSError as error:
         raise UsageError(f"{path.parent}: cannot be written ({error.strerror}); choose another --out") from error
-    with path.open("ab") as stream:
+    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from cotpd.evaluation.resampling import Interval
 from cotpd.evaluation.table import percent
@@ -134,11 +134,11 @@ def _lines(results: Results) -> Iterator[str]:
         if names:
             yield from ("", "### By what training shows of a name", "", NAMES_TOLD, "", *_table(header, names))
     if results.failures:
-        yield from ("", "## What failed", "", *(f"- {name}: {reason}" for name, reason in results.failures.items()))
+        yield from ("", "## What failed", "", *_told(results.failures))
     if results.unfinished:
-        yield from ("", "## What is left", "", *(f"- {name}: {how}" for name, how in results.unfinished.items()))
+        yield from ("", "## What is left", "", *_told(results.unfinished))
     told = {
-        name: (["a control"] if name in results.controls else []) + [" ".join(note.split())]
+        name: (["a control"] if name in results.controls else []) + [_line(note)]
         for name, note in results.notes.items()
     }
     yield from ("", "## The runs", "")
@@ -148,9 +148,13 @@ def _lines(results: Results) -> Iterator[str]:
     yield from ("", "## Commands", "", "```bash", *dict.fromkeys([results.command, *commands]), "```")
 
 
+def _told(reasons: Mapping[str, str]) -> Iterator[str]:
+    return (f"- {name}: {_line(reason)}" for name, reason in reasons.items())
+
+
 def _sentence(one: Compared) -> str:
     notes = "".join(f" ({remark})" for remark in remarks(one))
-    return f"{one.name}: **{verdict_of(one).value}**, " + "; ".join(headline(one)) + "." + notes
+    return f"{_line(one.name)}: **{verdict_of(one).value}**, " + "; ".join(headline(one)) + "." + notes
 
 
 def _names(score: NamesScore | None) -> str:
@@ -174,7 +178,12 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
 
 
 def _cells(values: Sequence[str]) -> str:
-    return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
+    return "| " + " | ".join(_line(value).replace("|", "\\|") for value in values) + " |"
+
+
+def _line(text: str) -> str:
+    """A text on one line."""
+    return " ".join(text.split())
 
 
 def _interval(interval: Interval, *, sign: str = "", places: int = 2) -> str:

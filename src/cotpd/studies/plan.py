@@ -90,7 +90,7 @@ class RunPlan(Section):
         own = {key: value for key, value in values.items() if key in cls.model_fields}
         others = {key: value for key, value in values.items() if key not in cls.model_fields}
         changes = own.get("changes", {})
-        return {**own, "changes": {**changes, **others}} if isinstance(changes, dict) else values
+        return {**own, "changes": merged(changes, others)} if isinstance(changes, dict) else values
 
     @field_validator("changes")
     @classmethod
@@ -124,7 +124,7 @@ class ComparisonPlan(Section):
     """The scores whose posts are pooled; by default the first score of the plan."""
     name: str = ""
     """What the report calls it."""
-    at_least: float = 0.0
+    at_least: float = Field(default=0.0, ge=0)
     """The lead, in points of F1, that the claim asks for, beside an interval above 0."""
     descriptive: bool = False
     """Whether it only describes: it gets no verdict, and takes no part in Holm's correction."""
@@ -143,7 +143,8 @@ class ComparisonPlan(Section):
     @property
     def title(self) -> str:
         """Its name, or else its sides and the scores that it names."""
-        on = f" on {' + '.join(self.on)}" if self.on else ""
+        scores = dict.fromkeys([score for names in self.run.values() for score in names] or self.on)
+        on = f" on {' + '.join(scores)}" if scores else ""
         return self.name or f"{side_title(self.run)} − {side_title(self.baseline)}{on}"
 
 
@@ -215,8 +216,10 @@ class Plan(Section):
         scored = [name for score in self.scores.values() for name in score.runs]
         sides = [side for comparison in self.comparisons for side in comparison.sides]
         compared = [name.partition("@")[0] for side in sides for name in side]
-        like = [run.like for run in self.runs.values() if run.like]
-        _require(self.runs, [*scored, *compared, *like, *([self.baseline] if self.baseline else [])], "run")
+        like = [run.like for run in self.runs.values() if run.like is not None]
+        _require(self.runs, [*scored, *compared, *like, *([] if self.baseline is None else [self.baseline])], "run")
+        if folded := [name for name in scored if self.runs[name].folds]:
+            raise ValueError(f"run {folded[0]} has folds, which are targets and not scored; take it out of scores")
         on = [name for comparison in self.comparisons for name in comparison.on]
         _require(self.scores, [*on, *(name for side in sides for names in side.values() for name in names)], "score")
         for view in (name.partition("@")[2] for side in sides for name in side if "@" in name):
@@ -226,7 +229,7 @@ class Plan(Section):
     @property
     def implied_comparisons(self) -> tuple[ComparisonPlan, ...]:
         """Those of every run scored on the first score with the baseline, also where the plan spells one out."""
-        if not self.baseline:
+        if self.baseline is None:
             return ()
         scored = next(iter(self.scores.values())).runs or tuple(self.runs)
         others = [name for name in scored if name != self.baseline and not self.runs[name].folds]
@@ -280,7 +283,7 @@ def _is_name(name: str) -> bool:
 
 
 def _without_seed(changes: dict[str, Any]) -> dict[str, Any]:
-    if "seed" in changes:
+    if {"seed", "seeds"} & changes.keys():
         raise ValueError("the seed is no difference between runs: write seeds = [1, 2, 3], of the plan or of a run")
     return changes
 

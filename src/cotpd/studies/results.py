@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cotpd.core.errors import CotpdError, UsageError
 from cotpd.evaluation.matching import UNSEEN, Mode
@@ -57,8 +57,8 @@ class Compared:
     """One comparison: the lead of ``run`` over ``baseline`` in mean micro F1, and how sure it is.
 
     ``p_holm``: corrected for all comparisons of the plan that decide, None where this one only describes. ``share``: of
-    the way to ``ceiling``, over the ``share_seeds`` seeds that its three sides have; None where the ceiling has no
-    scores of these posts. ``left_out``: seeds that only one side has, though the plan gives them to both.
+    the way to ``ceiling``, over the ``share_seeds`` of its three sides; None where the ceiling has no scores of these
+    posts. ``left_out``: seeds that only one side has, though the plan gives them to both.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Compared:
     baseline_is_control: bool
     ceiling: str | None = None
     share: ShareReached | None = None
-    share_seeds: int | None = None
+    share_seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ class Results:
     num_finished: int
     resamples: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; F1 from 0 to 1."""
-        return asdict(self)
+
+class _NoScoresError(UsageError):
+    """A side of a comparison has no scores: not yet, or not at all."""
 
 
 def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) -> Results:
@@ -130,7 +130,8 @@ def gather(plan: Plan, outcomes: Iterable[Outcome], *, name: str, command: str) 
         try:
             compared.append(_compared(planned, sides, cells, plan))
         except CotpdError as error:
-            if waited_for & {place.run for side in sides for place in side}:
+            is_awaited = waited_for & {place.run for side in sides for place in side}
+            if is_awaited and isinstance(error, _NoScoresError):
                 unfinished[f"comparison {planned.title}"] = "needs runs that are not finished"
             else:
                 failures[f"comparison {planned.title}"] = str(error)
@@ -205,7 +206,8 @@ def _compared(
     sides = [_by_seed(side, cells, plan.mode) for side in places[:2]]
     meant = [_planned_seeds(side, plan) for side in planned.sides]
     (run, baseline), paired = _paired(sides, meant[:2])
-    share, share_seeds = None, None
+    share: ShareReached | None = None
+    share_seeds: tuple[int, ...] = ()
     if planned.ceiling:
         with suppress(CotpdError):
             share, share_seeds = _share([*sides, _by_seed(places[2], cells, plan.mode)], meant, plan)
@@ -235,11 +237,11 @@ def _compared(
 
 def _share(
     sides: Sequence[Mapping[int, Scores]], meant: Sequence[frozenset[int]], plan: Plan
-) -> tuple[ShareReached, int]:
-    """The share of the way, and the number of seeds that it rests on."""
+) -> tuple[ShareReached, tuple[int, ...]]:
+    """The share of the way, and the number of seeds of each side that it rests on."""
     (run, baseline, ceiling), paired = _paired(sides, meant)
     share = share_reached(run, baseline, ceiling, paired=paired, resamples=plan.resamples)
-    return share, min(len(run), len(baseline), len(ceiling))
+    return share, (len(run), len(baseline), len(ceiling))
 
 
 def _planned_seeds(side: Side, plan: Plan) -> frozenset[int]:
@@ -251,10 +253,13 @@ def _planned_seeds(side: Side, plan: Plan) -> frozenset[int]:
 def _paired(sides: Sequence[Mapping[int, Scores]], meant: Sequence[frozenset[int]]) -> tuple[list[list[Scores]], bool]:
     """The scores of each side in the order of seeds, and whether they are paired.
 
-    Where the plan gives all sides the same seeds, only those count that all of them have by now.
+    Where the plan gives all sides the same seeds, only those count that all of them have by now; there must be one.
     """
-    common = set(sides[0]).intersection(*sides[1:]) if len(set(meant)) == 1 else set[int]()
-    kept = [{seed: side[seed] for seed in sorted(side) if seed in common or not common} for side in sides]
+    common = set(sides[0]).intersection(*sides[1:])
+    same = len(set(meant)) == 1
+    if same and not common:
+        raise _NoScoresError("no seed has finished runs of all sides; see which runs failed")
+    kept = [{seed: side[seed] for seed in sorted(side) if seed in common or not same} for side in sides]
     return [list(side.values()) for side in kept], all(side.keys() == kept[0].keys() for side in kept)
 
 
@@ -269,7 +274,7 @@ def _by_seed(places: Sequence[Place], cells: Sequence[Cell], mode: Mode) -> dict
     whole = [seed for seed in seeds if all((*place, seed) in found for place in places)]
     if not whole:
         names = ", ".join(f"{place.run} ({place.view}) on {place.score}" for place in places)
-        raise UsageError(f"no seed has scores of {names}; see which runs failed, and what could not be scored")
+        raise _NoScoresError(f"no seed has scores of {names}; see which runs failed, and what could not be scored")
     return {seed: pooled([found[*place, seed] for place in places]) for seed in whole}
 
 

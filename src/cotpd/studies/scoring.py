@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -113,7 +114,7 @@ def shown_in(view: ScoredView, posts: Sequence[Example]) -> tuple[Example, ...]:
 
 
 class _Reading:
-    """A run's predictions, made once and kept; the student is loaded when something is missing."""
+    """A run's predictions, made once and kept, where the run may be written; the student is loaded when needed."""
 
     def __init__(self, run: Path) -> None:
         self._run = run
@@ -122,9 +123,12 @@ class _Reading:
     def predictions(self, posts: Sequence[Example], view: ScoredView) -> list[Prediction]:
         content = hash_text(str(view.kind), hash_file(self._run / "model" / MANIFEST), *map(str, posts))
         path = self._run / f"predictions.{view.kind}-{content[:16]}.jsonl"
-        if not path.exists():
-            write_jsonl(path, map(asdict, decode(self._student, posts, kind=ViewKind(view.kind))))
-        return list(read_predictions(path))
+        if path.exists():
+            return list(read_predictions(path))
+        found = list(decode(self._student, posts, kind=ViewKind(view.kind)))
+        if os.access(self._run, os.W_OK):
+            write_jsonl(path, map(asdict, found))
+        return found
 
     @property
     def _student(self) -> Student:
@@ -155,20 +159,23 @@ def _relations(rows: Iterable[dict[str, Any]]) -> tuple[Relation, ...]:
 
 
 def _posts(run: PlannedRun, score: ScorePlan, view: ScoredView, corpora: Corpora) -> tuple[Path, tuple[Example, ...]]:
-    """The posts of a score as the run reads posts; orphans are kept, for the mode decides.
-
-    What a corpus of others lacks, or the view does not read, is asked of nobody by name.
-    """
-    path = score.data or run.config.data.path
-    changes: dict[str, Any] = {"path": path, "repair": Repair.CONLLEVAL, "unlabelled": ()}
-    for key, file in (("captioner", CAPTIONS), ("knowledge_model", KNOWLEDGE)) if score.data else ():
-        if view.kind != "knowledge" or not companion(path, file).is_file():
-            changes[key] = None
-    data = run.config.data.model_copy(update=changes)
+    """The posts of a score as the run reads posts; orphans are kept, for the mode decides."""
+    data = run.config.data.model_copy(update={"repair": Repair.CONLLEVAL, "unlabelled": ()})
+    if score.data:
+        data = foreign(data, score.data, reads_knowledge=view.kind == "knowledge")
     posts = corpora.of(data).splits.get(score.split)
     if not posts:
-        raise DataError(f"no {score.split} posts to score", where=str(path))
-    return path, posts
+        raise DataError(f"no {score.split} posts to score", where=str(data.path))
+    return data.path, posts
+
+
+def foreign(data: DataConfig, path: Path, *, reads_knowledge: bool = True) -> DataConfig:
+    """How the corpus at ``path`` is read as another one was: what it lacks is asked of nobody by name."""
+    changes: dict[str, Any] = {"path": path, "unlabelled": ()}
+    for key, file in (("captioner", CAPTIONS), ("knowledge_model", KNOWLEDGE)):
+        if not reads_knowledge or not companion(path, file).is_file():
+            changes[key] = None
+    return data.model_copy(update=changes)
 
 
 def _names(run: PlannedRun, corpora: Corpora) -> SeenEntities | None:

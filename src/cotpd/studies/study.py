@@ -10,6 +10,7 @@ from cotpd.core.files import write_atomic
 from cotpd.distillation.processes import processes
 from cotpd.studies.forecast import StudyListener, StudyProgress
 from cotpd.studies.html_report import html_report
+from cotpd.studies.json_report import json_report
 from cotpd.studies.making import make_runs
 from cotpd.studies.markdown_report import markdown_report
 from cotpd.studies.plan import Plan
@@ -46,7 +47,7 @@ def study(
 
 def _written(results: Results, out: Path) -> Results:
     reports = {
-        "report.json": json.dumps(results.to_dict(), indent=2, ensure_ascii=False) + "\n",
+        "report.json": json.dumps(json_report(results), indent=2, ensure_ascii=False) + "\n",
         "report.md": markdown_report(results),
         "report.html": html_report(results),
     }

@@ -63,8 +63,11 @@ def remarks(one: Compared) -> list[str]:
     if one.left_out:
         seeds = f"seed {one.left_out[0]} is" if len(one.left_out) == 1 else f"seeds {_listed(one.left_out)} are"
         found.append(f"{seeds} left out, for one side lacks a finished run of it")
-    if one.share and one.share_seeds and one.share_seeds != min(one.num_seeds):
-        found.append(f"the share of the way rests on {one.share_seeds} of these seeds, for its three sides lack others")
+    counts = set(one.share_seeds)
+    if len(counts) > 1:
+        found.append(f"the share of the way rests on {_listed(one.share_seeds)} seeds of its sides, not paired")
+    elif counts - {min(one.num_seeds)}:
+        found.append(f"the share of the way rests on {max(counts)} of these seeds, for its three sides lack others")
     if one.ceiling and not one.share:
         found.append(f"no share of the way is known, for {one.ceiling} has no scores of these posts")
     if not one.is_paired:

@@ -11,11 +11,10 @@ from typing import Literal
 import torch
 
 from cotpd.core.config import ExperimentConfig
-from cotpd.core.errors import DataError, UsageError
+from cotpd.core.errors import CotpdError, DataError, UsageError
 from cotpd.core.files import read_jsonl
 from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import Example
-from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.material import Material, training_posts
 from cotpd.distillation.recipe import read_corpus, reads_knowledge
@@ -40,6 +39,7 @@ from cotpd.studies.diagnosis.knowledge import SIGNATURE as WORTHLESS
 from cotpd.studies.diagnosis.knowledge import knowledge_finding
 from cotpd.studies.diagnosis.learning import learning_finding
 from cotpd.studies.diagnosis.prompts import prompt_finding
+from cotpd.studies.scoring import foreign
 from cotpd.views.view import ViewKind
 
 logger = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ class Patient:
         """
         student, made = checkpoint.load(run / "model"), ExperimentConfig.read(run / "config.toml")
         config = _found_again(made, run, data)
-        own = read_corpus(config.data)
-        if config.data.path != made.data.path and _is_other(own, config, run):
+        own = read_corpus(foreign(config.data, config.data.path))
+        if config.data.path != made.data.path and _is_other(config, run):
             told = "%s: its corpus %s is not to be found, and what is taken for it, %s, has other posts or knowledge"
             logger.warning(told, run, made.data.path, data)
-        corpus = read_corpus(config.data.model_copy(update={"path": data})) if data else own
+        corpus = read_corpus(foreign(config.data, data)) if data else own
         examples = _readable(student, corpus.splits.get(split, ()))
         if not examples:
             raise DataError(f"no {split} posts to examine", where=str(data or config.data.path))
@@ -153,13 +153,22 @@ def _alignment(patient: Patient) -> list[Finding]:
     if not _informed(patient.posts) and reads_knowledge(patient.config):
         reason = "these posts have neither captions nor knowledge, so the target's view cannot be read"
         return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
-    train = patient.train[:: max(1, len(patient.train) // _MOST_TRAIN)]
     with torch.inference_mode():
-        target, taught = _targets(patient, patient.posts), _targets(patient, train)
+        target = _targets(patient, patient.posts)
         ships = record_targets(patient.student, patient.posts, kind=patient.student.design.ships)
     words = distances(target, ships, patient.posts, patient.train)
     found = alignment_finding(words, _gap(patient), _losses(patient.path, "alignment_loss"))
-    return [found, memory_finding(patient.student, (taught, train), (target, patient.posts))]
+    return [found, _memory(patient, target)]
+
+
+def _memory(patient: Patient, target: Targets) -> Finding:
+    """Whether the target knows the labels that it teaches by heart; ``target``: what it says of the held-out posts."""
+    if patient.config.objective.aligned == "unlabelled":
+        return unmeasured(MEMORISED, "only posts without labels are aligned, so the target teaches none that it learnt")
+    train = patient.train[:: max(1, len(patient.train) // _MOST_TRAIN)]
+    with torch.inference_mode():
+        taught = _targets(patient, train)
+    return memory_finding(patient.student, (taught, train), (target, patient.posts))
 
 
 def _targets(patient: Patient, posts: Sequence[Example]) -> Targets:
@@ -186,7 +195,8 @@ def _targets_of(patient: Patient) -> list[Patient]:
 
 
 def _losses(run: Path, name: Literal["task_loss", "alignment_loss"]) -> list[float]:
-    rows = (row for _, row in read_jsonl(run / "metrics.jsonl"))
+    path = run / "metrics.jsonl"
+    rows = (row for _, row in read_jsonl(path)) if path.is_file() else ()
     return [float(row[name]) for row in rows if name in row]
 
 
@@ -195,7 +205,8 @@ def _inputs(patient: Patient, other: Patient | None) -> Finding:
     objective = patient.config.objective
     if (objective.student, objective.target) == ("knowledge", "none"):
         return unmeasured(WORSE_INPUTS, "this run does nothing but read knowledge")
-    if "knowledge" not in (objective.student, objective.target) or objective.task_loss == "student":
+    role = {objective.student: "student", objective.target: "target"}.get("knowledge")
+    if role is None or objective.task_loss not in ("both", role):
         return unmeasured(WORSE_INPUTS, "this run did not learn to read knowledge")
     if other is None:
         return unmeasured(WORSE_INPUTS, "give --against a run that was trained on the knowledge-enhanced view alone")
@@ -238,8 +249,12 @@ def _found_again(config: ExperimentConfig, run: Path, data: Path | None) -> Expe
     )
 
 
-def _is_other(corpus: Corpus, config: ExperimentConfig, run: Path) -> bool:
-    return RunDirectory(run).data not in (None, Material.of(corpus, config).fingerprint(config))
+def _is_other(config: ExperimentConfig, run: Path) -> bool:
+    """Whether the run was made from another corpus; not told where what else it read is not to be found."""
+    try:
+        return RunDirectory(run).data not in (None, Material.of(read_corpus(config.data), config).fingerprint(config))
+    except CotpdError:
+        return False
 
 
 def _readable(student: Student, posts: Sequence[Example]) -> tuple[Example, ...]:

@@ -25,13 +25,13 @@ _CHANGED = 0.01
 @dataclass(frozen=True, slots=True)
 class PromptFigures:
     """``variance``: the share of the prompts' mean square that differs between posts. ``entropy``: of the first
-    layer's attention, 0 on one piece and 1 on all alike, None where nothing is looked at. ``swapped`` and ``removed``:
-    the share of posts whose prediction changes with another post's prompts, and without any. ``finds_something``:
-    whether any entity or relation is found at all.
+    layer's attention, 0 on one piece and 1 on all alike. ``swapped`` and ``removed``: the share of posts whose
+    prediction changes with another post's prompts, and without any. ``finds_something``: whether any entity or relation
+    is found at all.
     """
 
     variance: float
-    entropy: float | None
+    entropy: float
     swapped: float
     removed: float
     finds_something: bool
@@ -56,7 +56,7 @@ def prompt_finding(student: Student, posts: Sequence[Example]) -> Finding:
         "(prompt.looks_at); check by a run with prompt.looks_at = 'nothing' whether they are worth their cost",
         figures=(
             ("variance between posts, share of the mean square", f"{100 * figures.variance:.2f} %"),
-            ("entropy of the attention, 0 one piece, 1 all alike", _shown(figures.entropy)),
+            ("entropy of the attention, 0 one piece, 1 all alike", f"{figures.entropy:.2f}"),
             ("predictions changed by another post's prompts", f"{100 * figures.swapped:.2f} % of posts"),
             ("predictions changed without prompts (text view)", f"{100 * figures.removed:.2f} % of posts"),
         ),
@@ -72,18 +72,16 @@ def measure_prompts(student: Student, posts: Sequence[Example]) -> PromptFigures
 
     def watch(_: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
         prompts.append(output.detach())
-        if generator.looks_at != "nothing":
-            entropies.append(attention_entropy(generator, *inputs))
+        entropies.append(attention_entropy(generator, *inputs))
 
     with _hooked(generator, watch):
         whole = list(decode(student, posts, kind=ViewKind.PROMPT))
     with _hooked(generator, lambda _, __, output: output.roll(1, 0)):
         swapped = list(decode(student, posts, kind=ViewKind.PROMPT))
     alone = list(decode(student, posts, kind=ViewKind.TEXT))
-    entropy = float(torch.cat(entropies).mean()) if entropies else None
     return PromptFigures(
         _variance(torch.cat(prompts)),
-        entropy,
+        float(torch.cat(entropies).mean()),
         _changed(whole, swapped),
         _changed(whole, alone),
         finds_something=any(map(_finds_something, (*whole, *swapped))),
@@ -128,7 +126,3 @@ def _changed(one: Sequence[Prediction], other: Sequence[Prediction]) -> float:
 
 def _finds_something(prediction: Prediction) -> bool:
     return bool(prediction.entities) or any(pair.label != NO_RELATION for pair in prediction.relations)
-
-
-def _shown(entropy: float | None) -> str:
-    return "they look at nothing" if entropy is None else f"{entropy:.2f}"
