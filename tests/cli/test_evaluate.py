@@ -103,18 +103,19 @@ def test_a_run_does_not_differ_from_itself(runs: Path, corpus: Path, cotpd: Cotp
     assert (values["difference"], values["p_bootstrap"], values["num_differing"]) == (0.0, 1.0, 0)
 
 
-def test_posts_without_knowledge_are_read_by_a_run_that_names_its_model(
-    runs: Path, data: Path, tmp_path: Path, cotpd: Cotpd
+@pytest.mark.parametrize(("key", "there"), [("knowledge_model", "captions.jsonl"), ("captioner", "knowledge.jsonl")])
+def test_posts_without_knowledge_or_captions_are_read_by_a_run_that_names_who_made_them(
+    key: str, there: str, runs: Path, data: Path, tmp_path: Path, cotpd: Cotpd
 ) -> None:
     """As a study scores them, whose report names this command."""
     shutil.copytree(runs / "text", tmp_path / "run")
     config = tmp_path / "run" / "config.toml"
-    named = config.read_text(encoding="utf-8").replace("[data]\n", '[data]\nknowledge_model = "some"\n')
+    named = config.read_text(encoding="utf-8").replace("[data]\n", f'[data]\n{key} = "some"\n')
     config.write_text(named, encoding="utf-8")
-    (tmp_path / "captioned").mkdir()
-    for name in ("test.jsonl", "captions.jsonl"):
-        shutil.copy(data / name, tmp_path / "captioned")
-    outcome = cotpd("evaluate", tmp_path / "run", tmp_path / "captioned", "--view", "knowledge")
+    (tmp_path / "half").mkdir()
+    for name in ("test.jsonl", there):
+        shutil.copy(data / name, tmp_path / "half")
+    outcome = cotpd("evaluate", tmp_path / "run", tmp_path / "half", "--view", "knowledge")
     assert outcome.code == 0, outcome.err
 
 

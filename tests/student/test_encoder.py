@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel, T5Config, T5Model
 
 from cotpd.core.errors import MissingExtraError, UsageError
 from cotpd.student.encoder import TextEncoder
@@ -119,6 +119,16 @@ def test_damaged_weights_are_refused(tiny_encoder: Path, tmp_path: Path) -> None
     (tmp_path / "damaged" / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(UsageError, match="cannot be loaded"):
         TextEncoder.from_pretrained(str(tmp_path / "damaged"))
+
+
+def test_an_encoder_with_a_decoder_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    """It would ask for what the decoder reads in the middle of training."""
+    config = T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=99)
+    T5Model(config).save_pretrained(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(tiny_encoder / name, tmp_path)
+    with pytest.raises(UsageError, match="an encoder and a decoder"):
+        TextEncoder.from_pretrained(str(tmp_path))
 
 
 def test_an_encoder_without_vocabulary_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:

@@ -263,6 +263,25 @@ def test_another_corpus_is_not_taken_for_the_own_in_silence(
     assert "what is taken for it" in caplog.text
 
 
+def test_a_run_taught_by_other_corpora_is_examined_without_them(
+    finished: Path, data: Path, tmp_path: Path, foreign: Path
+) -> None:
+    """Only posts without labels were aligned there, and neither they nor its losses need be at hand."""
+    run = tmp_path / "run"
+    shutil.copytree(finished / "taught-seed1", run)
+    made = ExperimentConfig.read(run / "config.toml")
+    changes = {
+        "data": made.data.model_copy(update={"unlabelled": (tmp_path / "gone",), "captioner": "author"}),
+        "objective": made.objective.model_copy(update={"aligned": "unlabelled"}),
+    }
+    (run / "config.toml").write_text(made.model_copy(update=changes).to_toml(), encoding="utf-8")
+    (run / "metrics.jsonl").unlink()
+    for corpus in (None, foreign):
+        found = named(diagnose(run, corpus))
+        assert found[MEMORISED] is Verdict.UNKNOWN
+        assert found[SIGNATURE] is not Verdict.UNKNOWN
+
+
 @pytest.mark.parametrize("run", ["both-seed1", "taught-seed1", "knowledge-seed1"])
 @pytest.mark.parametrize("uses_knowledge", [True, False])
 def test_knowledge_that_its_reader_does_not_use_is_found(
@@ -393,6 +412,14 @@ def test_knowledge_read_worse_than_alone_is_found(
     assert "objective.target = 'recorded'" in told.out
     found = {row["signature"]: row["verdict"] for row in json.loads(cotpd(*arguments, "--json").out)}
     assert found[WORSE_INPUTS] == "FOUND"
+
+
+@pytest.fixture
+def foreign(data: Path, tmp_path: Path) -> Path:
+    """A corpus with knowledge and without captions."""
+    path = tmp_path / "foreign"
+    shutil.copytree(data, path, ignore=shutil.ignore_patterns("captions.jsonl"))
+    return path
 
 
 @pytest.fixture(scope="module")
