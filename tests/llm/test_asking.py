@@ -213,6 +213,17 @@ def test_what_fails_for_once_is_asked_again(faults: list[Fault]) -> None:
     assert len(model.asked) == 1 + len(faults)
 
 
+@pytest.mark.parametrize(("error", "batches"), [(CallError("no", Fault.REFUSED), {"batch": 1}), (None, {})])
+def test_an_attempt_that_fails_leaves_its_question_out_in_a_batch(
+    error: CallError | None, batches: dict[str, int]
+) -> None:
+    """Else a second batch asks it as well; an answer ends it."""
+    with RequestStore() as store:
+        store.send_out([request(1).key("script", "small")], "batch")
+        run([request(1)], Counting([error] if error else []), store=store)
+        assert store.batches() == batches
+
+
 def test_a_request_that_always_fails_ends_alone() -> None:
     """A poisoned question must not end the others."""
 
