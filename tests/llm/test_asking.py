@@ -150,6 +150,16 @@ def test_a_rejected_answer_is_asked_for_again_on_request() -> None:
         assert len(list(store.mishaps())) == 2
 
 
+def test_asked_again_the_same_question_is_still_one_call() -> None:
+    """A post that was copied a hundred times would be paid a hundred times."""
+    twins = [request("Jordan", about=number, validate=lambda answer: "too dull") for number in range(5)]
+    with RequestStore() as store:
+        run(twins, Counting(), store=store)
+        model = Counting()
+        ended = run(twins, model, store=store, policy=replace(SWIFT, ask_again=True))
+        assert (len(model.asked), len(ended)) == (1, 5)
+
+
 def test_questions_are_taken_as_they_are_needed() -> None:
     """Fault 22: a million rows must not lie in memory, whatever the endpoint does."""
     taken = 0
@@ -432,6 +442,17 @@ def test_a_budget_holds_when_pictures_take_more_than_was_thought(tokens: int, nu
     with pytest.raises(BudgetReachedError):
         list(ask(requests, ScriptedModel(reply, most_at_once=8), policy=policy))
     assert len(asked) == num_asked
+
+
+@pytest.mark.parametrize("budget", [Budget(tokens=2_000), Budget(money=0.002)])
+def test_a_budget_holds_when_answers_are_longer_than_was_asked_for(budget: Budget) -> None:
+    """Thoughts that no limit counts, and servers that heed none: the first answer tells."""
+    model = ScriptedModel(lambda messages: Answer("a thought", prompt_tokens=13, completion_tokens=400), most_at_once=8)
+    seen: list[Progress] = []
+    policy = replace(SWIFT, budget=budget, price=Price(1.0, 1.0))
+    with pytest.raises(BudgetReachedError):
+        list(ask(map(request, range(12)), model, policy=policy, listener=seen.append))
+    assert (len(seen), seen[-1].prompt_tokens + seen[-1].completion_tokens) == (4, 4 * 413)
 
 
 def test_without_a_budget_of_tokens_nobody_waits_for_the_first_answer() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cotpd.core.errors import LanguageModelError, MissingExtraError, UsageError
-from cotpd.llm.bounded_client import MAX_BYTES
+from cotpd.llm.bounded_client import MAX_BYTES, BoundedClient
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.chat_model import ChatModel
 from cotpd.llm.fake_server import FAULTS, FakeServer, Reply
@@ -436,6 +436,25 @@ def test_an_address_that_is_none_is_refused_without_its_password(address: str) -
     with pytest.raises(UsageError, match=r"cannot be read; write http://host:port/v1") as raised:
         ChatModel("small", base_url=address)
     assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("timeout", [0.5, 5.0, 120.0, 600.0])
+def test_the_time_for_an_answer_is_the_one_given(
+    timeout: float, chat_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five seconds, the default of the library below, were read as none given: ten minutes."""
+    times: list[dict[str, float]] = []
+    send = BoundedClient.send
+
+    def watch(client: BoundedClient, request: Any, **options: Any) -> Any:
+        times.append(request.extensions["timeout"])
+        return send(client, request, **options)
+
+    monkeypatch.setattr(BoundedClient, "send", watch)
+    chat_server.script = lambda number, question: "A player."
+    with ChatModel("small", base_url=chat_server.url, timeout=timeout) as model:
+        ask(model)
+    assert times == [{"read": timeout, "write": timeout, "pool": timeout, "connect": min(timeout, 20.0)}]
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 1e12, 0.0, -1.0])

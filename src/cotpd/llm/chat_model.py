@@ -118,9 +118,10 @@ def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
         raise UsageError(f"{timeout:g} s is no time for an answer; choose more than 0, at most {_LONGEST_TIMEOUT:,.0f}")
     if not (key.isascii() and key.isprintable()):
         raise UsageError("the API key holds what no key does, such as a line or a letter beyond ASCII; copy it again")
-    try:
+    http = BoundedClient(timeout)
+    try:  # told the times as well: the SDK would take 5 s, which is the HTTP library's default, for none at all
         client = openai.OpenAI(
-            base_url=base_url, api_key=key or "none", max_retries=0, http_client=BoundedClient(timeout)
+            base_url=base_url, api_key=key or "none", max_retries=0, http_client=http, timeout=http.timeout
         )
         client.base_url.host.encode("idna")
     except (httpx2.InvalidURL, UnicodeError):

@@ -44,6 +44,7 @@ class Spending:
     ``prompt_tokens`` and ``completion_tokens`` are what the endpoint told. An answer that tells nothing counts in
     ``guessed`` with its estimate, which the budget believes. ``ratio``: the most prompt tokens that a question took,
     over their estimate, and at least 1; None before the first answer, for which a budget of tokens or money waits.
+    ``stretch``: the most tokens that an answer took, over the longest that was asked for, and at least 1.
     """
 
     policy: Policy
@@ -52,6 +53,7 @@ class Spending:
     completion_tokens: int = 0
     guessed: Estimate = Estimate(0, 0)
     ratio: float | None = None
+    stretch: float = 1.0
     reserved: list[Estimate] = field(default_factory=list)
 
     @property
@@ -71,7 +73,7 @@ class Spending:
             return False
         likely = (self.guessed, *self.reserved, next_one)
         prompt = self.prompt_tokens + (self.ratio or 1.0) * sum(each.prompt for each in likely)
-        completion = self.completion_tokens + sum(each.completion for each in likely)
+        completion = self.completion_tokens + self.stretch * sum(each.completion for each in likely)
         if budget.tokens is not None and prompt + completion > budget.tokens:
             return False
         return budget.money is None or price is None or price.of(prompt, completion) <= budget.money
@@ -87,6 +89,7 @@ class Spending:
         if answer is None or _is_unread(answer):
             return 0
         self.ratio = max(self.ratio or 1.0, answer.prompt_tokens / max(1, attempt.prompt))
+        self.stretch = max(self.stretch, answer.completion_tokens / max(1, attempt.completion))
         if not (answer.prompt_tokens or answer.completion_tokens):
             self.guessed = self.guessed + attempt
             return attempt.total
