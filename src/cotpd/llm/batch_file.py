@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ class Source:
 class BatchReport:
     """What became of a batch's rows. ``missing``: questions that are still out; ``unknown``: answers to none of ours.
 
-    ``failed`` rows (expired, refused, no completion) are asked again by the next run; ``repeated`` ones came before.
+    ``failed`` rows (expired, refused, no completion) are asked again by the next run, ``reasons`` says why each failed;
+    ``repeated`` ones came before.
     """
 
     answered: int = 0
@@ -47,6 +48,7 @@ class BatchReport:
     repeated: int = 0
     unknown: int = 0
     missing: int = 0
+    reasons: list[str] = field(default_factory=list, compare=False)
 
 
 def write_batch(requests: Iterable[Request], path: Path, *, source: Source, store: RequestStore) -> int:
@@ -123,7 +125,7 @@ class _Intake:
         try:
             answer = _answer(row, self._source.model)
         except CallError as error:
-            self._fail(Mishap(key, f"{error}{_RESULT}{_digest(row)})"))
+            self._fail(Mishap(key, f"{error}{_RESULT}{_digest(row)})"), str(error))
         else:
             self._judge(request, key, answer)
         if len(self._kept) + len(self._mishaps) >= _TOGETHER:
@@ -134,12 +136,13 @@ class _Intake:
         self._store.add(self._kept.values(), self._mishaps, returned=[each.key for each in self._mishaps])
         self._kept, self._mishaps = {}, []
 
-    def _fail(self, mishap: Mishap) -> None:
+    def _fail(self, mishap: Mishap, reason: str) -> None:
         if (mishap.key, mishap.reason) in self._seen:
             self._report.repeated += 1
             return
         self._seen.add((mishap.key, mishap.reason))
         self._report.failed += 1
+        self._report.reasons.append(reason)
         self._mishaps.append(mishap)
 
     def _judge(self, request: Request, key: str, answer: Answer) -> None:
