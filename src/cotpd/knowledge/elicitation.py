@@ -158,13 +158,18 @@ def questions(
 ) -> Iterator[Question]:
     """The questions about the examples for a model. Raises `DataError` for ids that occur twice."""
     posts = [example.post for example in examples]
-    for post_id, count in Counter(post.id for post in posts).items():
-        _refuse_repeated(post_id, count)
+    refuse_repeated_ids(posts)
     for grain in grains:
         template = Template.of(grain, wording)
         for post in posts:
             if post.caption or grain is not Grain.MULTIMODALITY:
                 yield _question(post, template, grain=grain, model=model, endpoint=endpoint)
+
+
+def refuse_repeated_ids(posts: Iterable[Example | Post]) -> None:
+    """Raise `DataError` for an id that occurs twice: what is made of one post would take the place of another's."""
+    for post_id, count in Counter(post.id for post in posts).items():
+        _refuse_repeated(post_id, count)
 
 
 def refuse_shared_ids(examples: Iterable[Example], corpus: Iterable[Example]) -> None:
