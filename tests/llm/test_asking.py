@@ -417,6 +417,20 @@ def test_failed_attempts_count_in_the_budget() -> None:
     assert len(model.asked) == 3
 
 
+@pytest.mark.parametrize(
+    ("spent", "most_asked", "cost"), [(None, 10, 0.0), ((20, 10), 3, 90.0), ((0, 0), 3, None)], ids=str
+)
+def test_failed_attempts_that_are_billed_count_in_a_budget_of_tokens(
+    spent: tuple[int, int] | None, most_asked: int, cost: float | None
+) -> None:
+    """An answer that broke off is paid for, and one that never came may be: its cost is then unknown, and not 0."""
+    policy = replace(SWIFT, budget=Budget(tokens=100, requests=10), price=Price(1e6, 1e6), attempts=99, breaker=99)
+    model, spending = Counting([CallError("broke off", Fault.BROKEN, spent=spent)] * 99), Spending(policy)
+    with pytest.raises(BudgetReachedError):
+        run([request(1)], model, policy=policy, spending=spending)
+    assert (len(model.asked), spending.cost) == (most_asked, cost)
+
+
 def test_a_server_that_tells_no_tokens_is_taken_to_have_cost_the_most() -> None:
     """Fault 12: a budget of tokens must end such a run, too; its cost is unknown, and not 0."""
     seen: list[Progress] = []

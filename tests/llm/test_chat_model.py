@@ -244,6 +244,35 @@ def test_what_never_comes_whole_is_given_up(reply: Reply, cause: str, chat_serve
     assert (raised.value.fault, cause in str(raised.value)) == (Fault.BROKEN, True), raised.value
 
 
+USAGE = {"prompt_tokens": 20, "completion_tokens": 7}
+HALF = [{"finish_reason": "error", "message": {"content": "half an ans"}}]
+
+
+@pytest.mark.parametrize(
+    ("reply", "spent"),
+    [
+        (Reply(body=body(choices=HALF, usage=USAGE)), (20, 7)),
+        (Reply(body=body(choices=HALF)), (0, 0)),
+        (Reply(body=body(choices=HALF, usage={"prompt_tokens": 0, "completion_tokens": 0})), None),
+        (Reply(body=body(choices=[], usage=USAGE)), (20, 7)),
+        (Reply(body=body()[:40]), (0, 0)),
+        (Reply(ending="reset"), (0, 0)),
+        (Reply(body=b'{"error": {"message": "overloaded"}}'), None),
+        (Reply(body=b"{}", status=500), None),
+        (Reply(body=b"{}", status=429), None),
+        (Reply(body=b'{"error": {"message": "no"}}', status=400), None),
+    ],
+)
+def test_what_a_failed_attempt_is_billed_for_is_told(
+    reply: Reply, spent: tuple[int, int] | None, model: ChatModel, chat_server: FakeServer
+) -> None:
+    """A budget counts it: as the server tells, or, where that is not known, as much as it may be."""
+    chat_server.script = lambda number, question: reply
+    with pytest.raises(CallError) as raised:
+        ask(model)
+    assert raised.value.spent == spent
+
+
 def test_a_bomb_is_not_unpacked(model: ChatModel, chat_server: FakeServer) -> None:
     """Fault 7: refused only when it is whole, 200 MB in each of 64 threads would be the end."""
     bomb = Reply(body=gzip.compress(bytes(200_000_000)), headers={"Content-Encoding": "gzip"})

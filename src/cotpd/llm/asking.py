@@ -232,7 +232,7 @@ class _Run:
         left: a few that always fail must not turn a whole run into a failure.
         """
         job = call.ticket
-        self._spending.end(job.size, None)
+        self._spending.fail(job.size, error.spent if isinstance(error, CallError) else None)
         if not isinstance(error, CallError):
             self._fatal = self._fatal or error
             return []

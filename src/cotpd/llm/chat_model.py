@@ -93,7 +93,8 @@ class ChatModel:
         try:
             return read_body(content, model=self.name, status=status, wait=retry_after(headers), secret=self._secret)
         except CallError as error:
-            raise CallError(f"{error} ({self.endpoint})", error.fault, retry_after=error.retry_after) from None
+            what = f"{error} ({self.endpoint})"
+            raise CallError(what, error.fault, retry_after=error.retry_after, spent=error.spent) from None
 
     def _not_reached(self, error: openai.APIConnectionError) -> CallError:
         """To be raised without its cause: the text of that may hold the key."""
@@ -103,7 +104,7 @@ class ChatModel:
         what = f"{self.name} at {self.endpoint} gave no answer: {type(cause).__name__}"
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
             return CallError(f"{what}. Does it run, and is this its address?", Fault.ABSENT)
-        return CallError(what, Fault.BROKEN)
+        return CallError(what, Fault.BROKEN, spent=(0, 0))
 
 
 def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
