@@ -133,6 +133,35 @@ def test_what_has_no_new_outcome_keeps_its_old_one(folder: ImageFolder, out: Pat
     assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c", "f"}
 
 
+@pytest.mark.parametrize("is_there", [True, False], ids=["unreadable", "missing"])
+def test_a_wrong_folder_costs_no_caption(is_there: bool, folder: ImageFolder, out: Path) -> None:
+    """Captions that were paid for would be gone because a disk was not mounted."""
+    caption(IDS, folder, Script(), out=out)
+    before = out.read_bytes()
+    elsewhere = folder.root.with_name("elsewhere")
+    elsewhere.mkdir()
+    if is_there:
+        for name in IDS:
+            (elsewhere / f"{name}.png").write_text("<html>")
+    assert caption(IDS, ImageFolder(elsewhere), Script(), out=out).captions == []
+    assert out.read_bytes() == before
+    back = Script()
+    caption(IDS, folder, back, out=out)
+    assert (back.seen, out.read_bytes()) == (["b"], before)
+    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c", "f"}
+
+
+@pytest.mark.parametrize("first", ["one", "two"])
+def test_whose_captions_came_first_stays_first(first: str, folder: ImageFolder, out: Path) -> None:
+    """A corpus reads the first captioner's by default; a run again must not change that."""
+    second = "two" if first == "one" else "one"
+    for name in (first, second):
+        caption(["a", "e"], folder, Script(name), out=out)
+    for name in (second, first):
+        caption(["a", "e"], folder, Script(name, settings="2"), out=out)
+        assert [row["captioner"] for row in rows(out)] == [first, first, second, second]
+
+
 def test_several_captioners_lie_side_by_side(folder: ImageFolder, out: Path) -> None:
     caption(["a"], folder, Script("one"), out=out)
     caption(["a"], folder, Script("two"), out=out)

@@ -250,21 +250,45 @@ def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotp
     assert (ended.code, f"{out}: {NUM_QUESTIONS} questions" in ended.out) == (0, True)
     asked = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert cotpd(*arguments, "--to-batch", out).code == 2
-    assert "0 questions" in cotpd(*arguments, "--to-batch", data / "batch" / "again.jsonl").out
+    again = cotpd(*arguments, "--to-batch", data / "batch" / "again.jsonl")
+    assert f"no question is left to ask, {NUM_QUESTIONS} are out in a batch; `cotpd store" in again.out
+    assert (again.code, (data / "batch" / "again.jsonl").exists()) == (0, False)
     answers = [{"choices": [{"message": {"content": reply(each["body"])}, "finish_reason": "stop"}]} for each in asked]
     results = [
         {"custom_id": each["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}
         for each, body in zip(asked, answers, strict=True)
     ]
     back.write_text("".join(map(json_line, reversed(results[1:]))), encoding="utf-8")
-    ended = cotpd(*arguments, "--from-batch", back, "--max-rejected", "0.2")
+    ended = cotpd(*arguments, "--from-batch", back)
     assert (ended.code, chat_server.num_questions, len(rows(data))) == (0, 0, NUM_QUESTIONS - 1)
     assert "of the batch: 11 answered, 1 missing" in ended.err
     assert next((row["grain"], row["example_id"]) for row in rows(data)) == ("noun", "b")
-    assert "0 questions" in cotpd(*arguments, "--to-batch", data / "batch" / "again-2.jsonl").out
+    assert f"{NUM_QUESTIONS - 1} answers kept, 0 rejected; 0 asked now" in ended.out
     chat_server.script = lambda number, question: reply(question)
     assert "1 questions are out in a batch and are asked and paid again" in cotpd(*arguments).err
     assert chat_server.num_questions == 1
+    assert "all are answered" in cotpd(*arguments, "--to-batch", data / "batch" / "again.jsonl").out
+
+
+@pytest.mark.parametrize("options", [("--max-requests", "2"), ("--max-tokens", "1"), ("--rpm", "1"), ("--ask-again",)])
+def test_reading_a_batch_spends_nothing_and_waits_for_nothing(
+    options: tuple[str, ...], data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    """Nobody is asked: what the batch lacks is no failure, and what it failed at is one, with its reason."""
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
+    out, back = data / "batch" / "out.jsonl", data / "batch" / "back.jsonl"
+    cotpd(*arguments, "--to-batch", out)
+    keys = [json.loads(line)["custom_id"] for line in out.read_text("utf-8").splitlines()]
+    failed = [{"custom_id": key, "response": None, "error": {"code": "batch_expired"}} for key in keys[:2]]
+    body = {"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}
+    empty = {"custom_id": keys[2], "response": {"status_code": 200, "body": body}, "error": None}
+    back.write_text("".join(map(json_line, [*failed, empty])), encoding="utf-8")
+    ended = cotpd(*arguments, "--from-batch", back, "--json", *options)
+    told = json.loads(ended.out)
+    assert (ended.code, chat_server.num_questions) == (3, 0)
+    assert [told[name] for name in ("kept", "rejected", "failed", "num_asked")] == [0, 1, 2, 0]
+    told = json.loads(cotpd(*arguments, "--from-batch", back, "--json", "--max-rejected", "1", *options).out)
+    assert [told[name] for name in ("kept", "rejected", "failed", "num_asked")] == [0, 1, 0, 0]
 
 
 def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:

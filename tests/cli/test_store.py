@@ -45,6 +45,24 @@ def test_a_run_is_published_and_taken_over(path: Path, tmp_path: Path, cotpd: Co
         assert list(one) == list(other)
 
 
+def test_an_export_overwrites_nothing(path: Path, tmp_path: Path, cotpd: Cotpd) -> None:
+    """Least of all the store, with all that was paid for."""
+    (tmp_path / "link").symlink_to(path)
+    for target in (path, tmp_path / "link"):
+        before = path.read_bytes()
+        ended = cotpd("store", path, "--export", target)
+        assert (ended.code, path.read_bytes()) == (2, before)
+        assert f"{target} exists and is never overwritten" in ended.err
+    answers, new = tmp_path / "out.jsonl", tmp_path / "new.sqlite"
+    assert cotpd("store", path, "--export", answers).code == 0
+    assert cotpd("store", new, "--import", answers, "--export", new).code == 2
+    assert not new.exists()
+
+
+def test_an_export_may_go_into_a_pipe(path: Path, cotpd: Cotpd) -> None:
+    assert cotpd("store", path, "--export", "/dev/null").code == 0
+
+
 def test_a_damaged_store_is_told_and_mended(path: Path, cotpd: Cotpd) -> None:
     data = path.read_bytes()
     path.write_bytes(b"\xff" * 16 + data[16:])

@@ -13,6 +13,7 @@ from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Origin, Span, VariantKind
 from cotpd.corpus.augmented import variants_for
+from cotpd.corpus.checks import check
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.jsonl import write
 
@@ -61,6 +62,8 @@ def test_captions_and_knowledge_of_variants_are_attached(data: Path) -> None:
     corpus = Corpus.from_path(data)
     assert [row.text for row in corpus.augmented[1].knowledge] == ["own"]
     assert corpus.augmented[8].caption == Caption("", "a wet street", "imagined")
+    counts = corpus.statistics().knowledge
+    assert (counts and counts.unmatched, [each for each in check(corpus) if each.kind == "unmatched-row"]) == (0, [])
 
 
 def test_the_file_itself_can_be_read_as_a_corpus(data: Path) -> None:

@@ -194,6 +194,23 @@ def test_what_the_format_cannot_hold_is_counted_or_refused(tmp_path: Path) -> No
     assert not (tmp_path / "b.txt").exists()
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [("a:1", None), ("a:3", None), ("7", "7"), ("7#2", "7"), ("a:9", None)],
+        [("7#2", "7"), ("7", "7")],
+        [("a:1", None), ("a:2", None), ("doc", None)],
+        [("7#2", "7#2"), ("7", "7"), ("7#2", "7"), ("7#3", "7"), ("7#x", "7")],
+        [("7", " 7 ")],
+    ],
+)
+def test_the_ids_lost_are_those_that_read_back_otherwise(ids: list[tuple[str, str | None]], tmp_path: Path) -> None:
+    examples = [Example(name, ("word",), image_id=image) for name, image in ids]
+    losses = twitter.write(tmp_path / "a.txt", examples)
+    found, _ = read((tmp_path / "a.txt").read_bytes(), tmp_path / "a.txt")
+    assert losses["ids"] == sum(one.id != other.id for one, other in zip(examples, found, strict=True))
+
+
 def test_a_message_stays_one_short_line(tmp_path: Path) -> None:
     """A binary file given by mistake must not fill the terminal."""
     _, defects = read(b"\x00\xff\x1b[31m" * 50_000 + b"\nb\tO\rx" * 3 + b"\nc\t" + b"Z" * 5000, tmp_path / "a.txt")

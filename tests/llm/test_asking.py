@@ -150,6 +150,16 @@ def test_a_rejected_answer_is_asked_for_again_on_request() -> None:
         assert len(list(store.mishaps())) == 2
 
 
+def test_asked_again_the_same_question_is_still_one_call() -> None:
+    """A post that was copied a hundred times would be paid a hundred times."""
+    twins = [request("Jordan", about=number, validate=lambda answer: "too dull") for number in range(5)]
+    with RequestStore() as store:
+        run(twins, Counting(), store=store)
+        model = Counting()
+        ended = run(twins, model, store=store, policy=replace(SWIFT, ask_again=True))
+        assert (len(model.asked), len(ended)) == (1, 5)
+
+
 def test_questions_are_taken_as_they_are_needed() -> None:
     """Fault 22: a million rows must not lie in memory, whatever the endpoint does."""
     taken = 0
@@ -211,6 +221,17 @@ def test_what_fails_for_once_is_asked_again(faults: list[Fault]) -> None:
         assert run([request(1)], model, store=store) == {1: echo(request(1).messages)}
         assert [each.reason for each in store.mishaps()] == ["not now"] * len(faults)
     assert len(model.asked) == 1 + len(faults)
+
+
+@pytest.mark.parametrize(("error", "batches"), [(CallError("no", Fault.REFUSED), {"batch": 1}), (None, {})])
+def test_an_attempt_that_fails_leaves_its_question_out_in_a_batch(
+    error: CallError | None, batches: dict[str, int]
+) -> None:
+    """Else a second batch asks it as well; an answer ends it."""
+    with RequestStore() as store:
+        store.send_out([request(1).key("script", "small")], "batch")
+        run([request(1)], Counting([error] if error else []), store=store)
+        assert store.batches() == batches
 
 
 def test_a_request_that_always_fails_ends_alone() -> None:
@@ -396,6 +417,20 @@ def test_failed_attempts_count_in_the_budget() -> None:
     assert len(model.asked) == 3
 
 
+@pytest.mark.parametrize(
+    ("spent", "most_asked", "cost"), [(None, 10, 0.0), ((20, 10), 3, 90.0), ((0, 0), 3, None)], ids=str
+)
+def test_failed_attempts_that_are_billed_count_in_a_budget_of_tokens(
+    spent: tuple[int, int] | None, most_asked: int, cost: float | None
+) -> None:
+    """An answer that broke off is paid for, and one that never came may be: its cost is then unknown, and not 0."""
+    policy = replace(SWIFT, budget=Budget(tokens=100, requests=10), price=Price(1e6, 1e6), attempts=99, breaker=99)
+    model, spending = Counting([CallError("broke off", Fault.BROKEN, spent=spent)] * 99), Spending(policy)
+    with pytest.raises(BudgetReachedError):
+        run([request(1)], model, policy=policy, spending=spending)
+    assert (len(model.asked), spending.cost) == (most_asked, cost)
+
+
 def test_a_server_that_tells_no_tokens_is_taken_to_have_cost_the_most() -> None:
     """Fault 12: a budget of tokens must end such a run, too; its cost is unknown, and not 0."""
     seen: list[Progress] = []
@@ -421,6 +456,17 @@ def test_a_budget_holds_when_pictures_take_more_than_was_thought(tokens: int, nu
     with pytest.raises(BudgetReachedError):
         list(ask(requests, ScriptedModel(reply, most_at_once=8), policy=policy))
     assert len(asked) == num_asked
+
+
+@pytest.mark.parametrize("budget", [Budget(tokens=2_000), Budget(money=0.002)])
+def test_a_budget_holds_when_answers_are_longer_than_was_asked_for(budget: Budget) -> None:
+    """Thoughts that no limit counts, and servers that heed none: the first answer tells."""
+    model = ScriptedModel(lambda messages: Answer("a thought", prompt_tokens=13, completion_tokens=400), most_at_once=8)
+    seen: list[Progress] = []
+    policy = replace(SWIFT, budget=budget, price=Price(1.0, 1.0))
+    with pytest.raises(BudgetReachedError):
+        list(ask(map(request, range(12)), model, policy=policy, listener=seen.append))
+    assert (len(seen), seen[-1].prompt_tokens + seen[-1].completion_tokens) == (4, 4 * 413)
 
 
 def test_without_a_budget_of_tokens_nobody_waits_for_the_first_answer() -> None:

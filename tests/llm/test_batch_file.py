@@ -87,6 +87,27 @@ def test_no_question_stands_in_two_batches(tmp_path: Path, store: RequestStore) 
     assert write_batch(REQUESTS, tmp_path / "three.jsonl", source=SOURCE, store=store) == 3
 
 
+def test_an_error_file_read_again_frees_nothing_of_a_later_batch(tmp_path: Path, store: RequestStore) -> None:
+    """Else what is out in the second batch goes into a third, and is paid twice."""
+    write_batch(REQUESTS[:2], tmp_path / "one.jsonl", source=SOURCE, store=store)
+    expired = [result(key, response=None, error={"code": "batch_expired"}) for key in KEYS[:2]]
+    errors = results(tmp_path / "errors.jsonl", expired)
+    assert read_batch(REQUESTS, [errors, errors], source=SOURCE, store=store) == BatchReport(failed=2, repeated=2)
+    assert write_batch(REQUESTS[:2], tmp_path / "two.jsonl", source=SOURCE, store=store) == 2
+    assert read_batch(REQUESTS, [errors], source=SOURCE, store=store) == BatchReport(repeated=2, missing=2)
+    assert store.batches() == {str(tmp_path / "two.jsonl"): 2}
+    again = results(tmp_path / "again.jsonl", [row | {"id": "y"} for row in expired])
+    assert read_batch(REQUESTS, [again], source=SOURCE, store=store) == BatchReport(failed=2)
+    assert store.batches() == {}
+
+
+def test_where_nothing_is_left_no_file_is_made(tmp_path: Path, store: RequestStore) -> None:
+    """An empty one would be handed in."""
+    write_batch(REQUESTS, tmp_path / "one.jsonl", source=SOURCE, store=store)
+    assert write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store) == 0
+    assert not (tmp_path / "two.jsonl").exists()
+
+
 def test_batches_of_one_name_in_two_places_are_two(tmp_path: Path, store: RequestStore) -> None:
     for place, requests in (("one", REQUESTS[:2]), ("two", REQUESTS[2:])):
         write_batch(requests, tmp_path / place / "batch.jsonl", source=SOURCE, store=store)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cotpd.core.errors import LanguageModelError, MissingExtraError, UsageError
-from cotpd.llm.bounded_client import MAX_BYTES
+from cotpd.llm.bounded_client import MAX_BYTES, BoundedClient
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.chat_model import ChatModel
 from cotpd.llm.fake_server import FAULTS, FakeServer, Reply
@@ -244,6 +244,35 @@ def test_what_never_comes_whole_is_given_up(reply: Reply, cause: str, chat_serve
     assert (raised.value.fault, cause in str(raised.value)) == (Fault.BROKEN, True), raised.value
 
 
+USAGE = {"prompt_tokens": 20, "completion_tokens": 7}
+HALF = [{"finish_reason": "error", "message": {"content": "half an ans"}}]
+
+
+@pytest.mark.parametrize(
+    ("reply", "spent"),
+    [
+        (Reply(body=body(choices=HALF, usage=USAGE)), (20, 7)),
+        (Reply(body=body(choices=HALF)), (0, 0)),
+        (Reply(body=body(choices=HALF, usage={"prompt_tokens": 0, "completion_tokens": 0})), None),
+        (Reply(body=body(choices=[], usage=USAGE)), (20, 7)),
+        (Reply(body=body()[:40]), (0, 0)),
+        (Reply(ending="reset"), (0, 0)),
+        (Reply(body=b'{"error": {"message": "overloaded"}}'), None),
+        (Reply(body=b"{}", status=500), None),
+        (Reply(body=b"{}", status=429), None),
+        (Reply(body=b'{"error": {"message": "no"}}', status=400), None),
+    ],
+)
+def test_what_a_failed_attempt_is_billed_for_is_told(
+    reply: Reply, spent: tuple[int, int] | None, model: ChatModel, chat_server: FakeServer
+) -> None:
+    """A budget counts it: as the server tells, or, where that is not known, as much as it may be."""
+    chat_server.script = lambda number, question: reply
+    with pytest.raises(CallError) as raised:
+        ask(model)
+    assert raised.value.spent == spent
+
+
 def test_a_bomb_is_not_unpacked(model: ChatModel, chat_server: FakeServer) -> None:
     """Fault 7: refused only when it is whole, 200 MB in each of 64 threads would be the end."""
     bomb = Reply(body=gzip.compress(bytes(200_000_000)), headers={"Content-Encoding": "gzip"})
@@ -436,6 +465,25 @@ def test_an_address_that_is_none_is_refused_without_its_password(address: str) -
     with pytest.raises(UsageError, match=r"cannot be read; write http://host:port/v1") as raised:
         ChatModel("small", base_url=address)
     assert "hush" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("timeout", [0.5, 5.0, 120.0, 600.0])
+def test_the_time_for_an_answer_is_the_one_given(
+    timeout: float, chat_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five seconds, the default of the library below, were read as none given: ten minutes."""
+    times: list[dict[str, float]] = []
+    send = BoundedClient.send
+
+    def watch(client: BoundedClient, request: Any, **options: Any) -> Any:
+        times.append(request.extensions["timeout"])
+        return send(client, request, **options)
+
+    monkeypatch.setattr(BoundedClient, "send", watch)
+    chat_server.script = lambda number, question: "A player."
+    with ChatModel("small", base_url=chat_server.url, timeout=timeout) as model:
+        ask(model)
+    assert times == [{"read": timeout, "write": timeout, "pool": timeout, "connect": min(timeout, 20.0)}]
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 1e12, 0.0, -1.0])

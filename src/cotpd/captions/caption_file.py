@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class CaptionFile:
     def forget_rejections(self, captioner: str) -> None:
         """Leave out what this captioner rejected."""
         with self._locked():
-            self._keep(self._files[ImageRejection], lambda row: row.get("captioner", "") != captioner)
+            self._keep(self._files[ImageRejection], lambda row: _captioner(row) != captioner)
 
     def read(self, captioner: str, *, also_rejected: bool = True) -> dict[str, dict[str, Outcome]]:
         """What is known of each image by this captioner, by key. Raises `DataError` for a row that is none."""
@@ -67,17 +67,26 @@ class CaptionFile:
         with self._locked():
             self._files[type(outcome)].append([row])
 
-    def drop_outdated(self, captioner: str, current: Mapping[str, str]) -> int:
-        """Leave out this captioner's rows of images whose ``current`` key is another; returns how many."""
+    def drop_outdated(self, captioner: str, current: Mapping[str, str], *, unread: Collection[str] = ()) -> int:
+        """Leave out this captioner's rows of images whose ``current`` key is another; returns how many.
+
+        Of images that could not be read, ``unread``, there is no new caption: only old rejections are left out.
+        """
+        described = {image_id: key for image_id, key in current.items() if image_id not in unread}
+        captions, rejections = self._files[Caption], self._files[ImageRejection]
         with self._locked():
-            files = self._files.values()
-            return sum(self._keep(file, lambda row: not _is_outdated(row, captioner, current)) for file in files)
+            num_captions = self._keep(captions, lambda row: not _is_outdated(row, captioner, described))
+            return num_captions + self._keep(rejections, lambda row: not _is_outdated(row, captioner, current))
 
     def _keep(self, file: RowFile, wanted: Callable[[dict[str, Any]], bool]) -> int:
-        """Leave out all other rows; returns how many."""
+        """Leave out all other rows; returns how many.
+
+        Whose rows came first comes first again, new rows and all: a corpus reads the captions of the first by default.
+        """
         rows = [row for _, row in file.read()]
         kept = [row for row in rows if wanted(row)]
         if len(kept) < len(rows):
+            kept.sort(key=lambda row: _captioner(row) != _captioner(rows[0]))
             write_jsonl(file.path, kept)
         return len(rows) - len(kept)
 
@@ -113,4 +122,8 @@ def _fitting(values: dict[str, Any], where: str) -> _Row:
 
 def _is_outdated(row: dict[str, Any], captioner: str, current: Mapping[str, str]) -> bool:
     wanted = current.get(str(row.get("image_id", "")))
-    return wanted is not None and row.get("captioner", "") == captioner and row.get("key", FOREIGN) != wanted
+    return wanted is not None and _captioner(row) == captioner and row.get("key", FOREIGN) != wanted
+
+
+def _captioner(row: dict[str, Any]) -> object:
+    return row.get("captioner", "")

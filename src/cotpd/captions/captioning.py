@@ -63,8 +63,9 @@ def caption(
 
     With ``out`` each caption is on the disk as it comes, and what the file holds is not computed again: rows by this
     captioner with the same settings and the same bytes of the image, and all rows that somebody else wrote. Those of
-    a changed image or setting are replaced at the end where there is a new outcome. Rows of other captioners stay. To
-    ``ask_again``, what this captioner rejected is forgotten first. Raises `DataError` for a file without captions.
+    a changed image or setting are replaced at the end where there is a new outcome; the caption of an image that cannot
+    be read now stays. Rows of other captioners stay. To ``ask_again``, what this captioner rejected is forgotten first.
+    Raises `DataError` for a file without captions.
     """
     file = CaptionFile(out) if out else None
     if file:
@@ -101,6 +102,7 @@ class _Run:
         self._said = {key: outcome for outcomes in known.values() for key, outcome in outcomes.items()}
         self._keys: dict[str, str] = {}
         self._settled: dict[str, str] = {}
+        self._unread: set[str] = set()
         self._waiting: dict[str, list[str]] = {}
 
     def caption(
@@ -116,7 +118,7 @@ class _Run:
             on_progress(self.report)
         on_progress(self.report)
         if self._file:
-            self.report.num_outdated = self._file.drop_outdated(self._id.name, self._settled)
+            self.report.num_outdated = self._file.drop_outdated(self._id.name, self._settled, unread=self._unread)
 
     def file_to_describe(self, image_id: str) -> ImageFile | None:
         """The file of an image that nothing is known of; every other image is settled."""
@@ -150,7 +152,11 @@ class _Run:
                     yield picture
 
     def _reject(self, image_id: str, reason: str) -> None:
-        """Settle an image that cannot be used; it is looked at again in every run, but told once."""
+        """Settle an image that cannot be used; it is looked at again in every run, but told once.
+
+        It may be the folder that is wrong or not mounted: a caption that is there stays.
+        """
+        self._unread.add(image_id)
         key = hash_text(self._id.settings, reason)[:16]
         self._settle(image_id, key, ImageRejection(image_id, reason, self._id.name))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,10 +19,9 @@ from cotpd.core.errors import UsageError
 from cotpd.core.records import Example, Grain
 
 if TYPE_CHECKING:
-    from cotpd.knowledge.elicitation import ElicitationReport, Question
+    from cotpd.knowledge.elicitation import Asking, ElicitationReport, Question
     from cotpd.llm.language_model import LanguageModel
     from cotpd.llm.policy import Policy
-    from cotpd.llm.progress import Progress
     from cotpd.llm.request_store import RequestStore
 
 Split = Literal["train", "dev", "test"]
@@ -140,39 +139,48 @@ class _Run:
     def ask(self) -> ElicitationReport:
         """Ask what is open, also where it stands in a batch, which is told."""
         from cotpd.cli.live_display import LiveDisplay
+        from cotpd.knowledge.elicitation import Asking
 
-        if num_out := sum(self.store.is_out(each.request_key) for each in self._questions()):
+        if num_out := self._num_out():
             typer.echo(f"{num_out:,} questions are out in a batch and are asked and paid again", err=True)
         with LiveDisplay("asking") as display:
-            return self._elicit(self.model, display.show)
+            return self._elicit(self.model, Asking(self.store, self.policy, display.show))
 
     def write_batch(self, path: Path) -> None:
         """Write what is open to a batch file."""
         from cotpd.llm.batch_file import Source, write_batch
 
         left = (question.request for question in self._unanswered())
-        count = write_batch(left, path, source=Source(self.model.name, self.model.endpoint), store=self.store)
-        typer.echo(
-            f"{path}: {count:,} questions; hand it in, then run again with --from-batch and the files that come back"
-        )
+        if count := write_batch(left, path, source=Source(self.model.name, self.model.endpoint), store=self.store):
+            advice = "hand it in, then run again with --from-batch and the files that come back"
+            return typer.echo(f"{path}: {count:,} questions; {advice}")
+        advice = f"`cotpd store {self.store.path}` names it, --call-back forgets it"
+        why = f"{num_out:,} are out in a batch; {advice}" if (num_out := self._num_out()) else "all are answered"
+        typer.echo(f"{path} is not written: no question is left to ask, {why}")
 
     def read_batch(self, paths: Sequence[Path]) -> ElicitationReport:
-        """Take over the answers of a batch and write the knowledge, asking nothing."""
+        """Take over the answers of a batch and write the knowledge, asking nothing, at no rate and within no budget."""
+        from cotpd.knowledge.elicitation import Asking
         from cotpd.llm.batch_file import Source, read_batch
         from cotpd.llm.replaying_model import ReplayingModel
 
         model = ReplayingModel(self.store, name=self.model.name, endpoint=self.model.endpoint)
         requests = (question.request for question in self._questions())
         taken = read_batch(requests, paths, source=Source(model.name, model.endpoint), store=self.store)
-        counts = ", ".join(f"{count:,} {name}" for name, count in asdict(taken).items() if count)
+        counts = ", ".join(f"{count:,} {name}" for name, count in numbers(taken).items() if count)
         typer.echo(f"of the batch: {counts or 'nothing'}", err=True)
-        return self._elicit(model, None)
+        report = self._elicit(model, Asking(self.store, only_kept=True))
+        report.failures += taken.reasons
+        return report
 
-    def _elicit(self, model: LanguageModel, listener: Callable[[Progress, int], None] | None) -> ElicitationReport:
-        from cotpd.knowledge.elicitation import Asking, elicit
+    def _elicit(self, model: LanguageModel, asking: Asking) -> ElicitationReport:
+        from cotpd.knowledge.elicitation import elicit
 
-        asking = Asking(self.store, self.policy, listener)
         return elicit(self.examples, model, out=self.target, asking=asking, **self.choice)
+
+    def _num_out(self) -> int:
+        """The questions that stand in a batch, those that are the same counted once."""
+        return sum(map(self.store.is_out, {each.request_key for each in self._questions()}))
 
     def _questions(self) -> list[Question]:
         from cotpd.knowledge.elicitation import questions

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def store(
     path: Annotated[Path, typer.Argument(help="A request store, for instance DATA/requests.sqlite.")],
-    export: Annotated[Path | None, typer.Option("--export", help="Write its answers to this JSONL file.")] = None,
+    export: Annotated[Path | None, typer.Option("--export", help="Write its answers to a new JSONL file.")] = None,
     import_: Annotated[Path | None, typer.Option("--import", help="Take over the answers of this file.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Set a damaged store aside, save what can be read.")] = False,
     call_back: Annotated[
@@ -41,6 +41,8 @@ def store(
 
     if not path.exists() and not import_:
         raise UsageError(f"{path}: there is no such store; check the path")
+    if export and (export.is_file() or export.resolve() == path.resolve()):
+        raise UsageError(f"{export} exists and is never overwritten; choose another name or remove it")
     with RequestStore(path, read_only=not (repair or import_ or call_back)) as opened:
         if opened.salvaged is not None:
             typer.echo(f"{path} was damaged; {opened.salvaged:,} of its answers were saved", err=True)

@@ -145,7 +145,7 @@ class Corpus:
 
     def statistics(self) -> Statistics:
         """Counts of posts, words, entities, relations, captions and knowledge, by split."""
-        return count(self.splits, self.captions, self.knowledge)
+        return count(self.splits, self.captions, self.knowledge, variants=self.augmented)
 
     def with_knowledge(self, rows: Iterable[Knowledge]) -> Corpus:
         """This corpus with these answers attached by example id or image id, before any that it has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cotpd.core.records import Caption, Example, Grain, Knowledge
@@ -64,9 +64,11 @@ def count(
     splits: Mapping[str, Sequence[Example]],
     captions: Companion[Caption] | None = None,
     knowledge: Companion[Knowledge] | None = None,
+    *,
+    variants: Iterable[Example] = (),
 ) -> Statistics:
-    """The statistics of these splits and companions."""
-    examples = [example for posts in splits.values() for example in posts]
+    """The statistics of these splits and companions; rows may also belong to ``variants``, which are not counted."""
+    examples = [*(example for posts in splits.values() for example in posts), *variants]
     return Statistics(
         {split: _of_split(posts) for split, posts in splits.items()},
         None if captions is None else _of_companion(captions, examples),

@@ -66,11 +66,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How a run asks: where answers are kept, how politely and dearly, and who watches, with the total number."""
+    """How a run asks: where answers are kept, how politely and dearly, and who watches, with the total number.
+
+    ``only_kept``: nothing is asked; what the store does not answer stays open, and is no failure.
+    """
 
     store: RequestStore | None = None
     policy: Policy = field(default_factory=Policy)
     listener: Callable[[Progress, int], None] | None = None
+    only_kept: bool = False
 
 
 @dataclass(slots=True)
@@ -154,13 +158,18 @@ def questions(
 ) -> Iterator[Question]:
     """The questions about the examples for a model. Raises `DataError` for ids that occur twice."""
     posts = [example.post for example in examples]
-    for post_id, count in Counter(post.id for post in posts).items():
-        _refuse_repeated(post_id, count)
+    refuse_repeated_ids(posts)
     for grain in grains:
         template = Template.of(grain, wording)
         for post in posts:
             if post.caption or grain is not Grain.MULTIMODALITY:
                 yield _question(post, template, grain=grain, model=model, endpoint=endpoint)
+
+
+def refuse_repeated_ids(posts: Iterable[Example | Post]) -> None:
+    """Raise `DataError` for an id that occurs twice: what is made of one post would take the place of another's."""
+    for post_id, count in Counter(post.id for post in posts).items():
+        _refuse_repeated(post_id, count)
 
 
 def refuse_shared_ids(examples: Iterable[Example], corpus: Iterable[Example]) -> None:
@@ -201,6 +210,8 @@ class _Run:
     def ask(self, model: LanguageModel, store: RequestStore) -> None:
         """Find an answer to every question."""
         left = [each for each in self._asked if not self._known.keys() & {each.key, each.old_key}]
+        if self._asking.only_kept:
+            left = [each for each in left if store.find(each.request_key)]
         requests = (question.request for question in left)
         listener = partial(self._listen, len(left))
         for request, end in ask(requests, model, store=store, policy=self._asking.policy, listener=listener):

@@ -94,6 +94,7 @@ class _Run:
         self._workers: Workers[_Job] = Workers(model, longest_answer=policy.longest_answer)
         self._tally = Tally()
         self._open: dict[str, _Job] = {}
+        self._rejected_now: set[str] = set()
         self._next: _Job | None = None
         self._later: list[tuple[float, int, _Job]] = []
         self._numbers = count()
@@ -162,10 +163,11 @@ class _Run:
         return None
 
     def _known(self, key: str, request: Request) -> Answer | Failure | None:
-        """What the store has: a rejected answer is asked for again only when the policy says so."""
+        """What the store has: a rejected answer is asked for again, once, only when the policy says so."""
         kept = self._store.find(key)
         end = _judged(request, kept.answer) if kept else None
-        return None if isinstance(end, Failure) and self._policy.ask_again else end
+        is_old = self._policy.ask_again and key not in self._rejected_now
+        return None if isinstance(end, Failure) and is_old else end
 
     def _is_affordable(self, job: _Job) -> bool:
         """Whether the budget allows this attempt; False while that hangs on those on their way."""
@@ -217,6 +219,8 @@ class _Run:
         self._tally.asked += 1
         ends = [(request, _judged(request, answer)) for request in job.requests]
         num_rejected = sum(isinstance(end, Failure) for _, end in ends)
+        if num_rejected and self._policy.ask_again:
+            self._rejected_now.add(job.key)
         self._tally.rejected += num_rejected
         self._tally.answered += len(ends) - num_rejected
         return ends
@@ -228,7 +232,7 @@ class _Run:
         left: a few that always fail must not turn a whole run into a failure.
         """
         job = call.ticket
-        self._spending.end(job.size, None)
+        self._spending.fail(job.size, error.spent if isinstance(error, CallError) else None)
         if not isinstance(error, CallError):
             self._fatal = self._fatal or error
             return []

@@ -6,13 +6,14 @@ batch asks it; whatever comes back, in any order and from any number of files, e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cotpd.core.errors import DataError, UsageError
-from cotpd.core.files import json_line, read_jsonl, writing
+from cotpd.core.files import hash_text, json_line, read_jsonl, writing
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.chat_request import Dialect, to_chat
 from cotpd.llm.completion import read_completion, told
@@ -21,6 +22,8 @@ from cotpd.llm.request_store import Kept, Mishap, RequestStore
 
 _TOGETHER = 1_000
 _URL = "/v1/chat/completions"
+_RESULT = " (result "
+"""Stands before the digest of its row in the reason of a result without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Source:
 class BatchReport:
     """What became of a batch's rows. ``missing``: questions that are still out; ``unknown``: answers to none of ours.
 
-    ``failed`` rows (expired, refused, no completion) are asked again by the next run; ``repeated`` ones came before.
+    ``failed`` rows (expired, refused, no completion) are asked again by the next run, ``reasons`` says why each failed;
+    ``repeated`` ones came before.
     """
 
     answered: int = 0
@@ -44,28 +48,28 @@ class BatchReport:
     repeated: int = 0
     unknown: int = 0
     missing: int = 0
+    reasons: list[str] = field(default_factory=list, compare=False)
 
 
 def write_batch(requests: Iterable[Request], path: Path, *, source: Source, store: RequestStore) -> int:
     """Write the questions that have no answer and are in no batch yet: their number.
 
-    What an endpoint refused of such questions before, in a batch or not, is written as it takes it (see `Dialect`).
-    Raises `UsageError` when the file exists: it may have been handed in.
+    Where there are none, no file is made. What an endpoint refused of such questions before, in a batch or not, is
+    written as it takes it (see `Dialect`). Raises `UsageError` when the file exists: it may have been handed in.
     """
     if path.exists():
         raise UsageError(f"{path} exists and may have been handed in; name another file")
-    written: list[str] = []
     asked = _by_key(requests, source)
+    left = [key for key in asked if not (store.find(key) or store.is_out(key))]
+    if not left:
+        return 0
     dialect = _learnt(asked, source, store)
     with writing(path) as stream:
-        for key, request in asked.items():
-            if store.find(key) or store.is_out(key):
-                continue
-            body = to_chat(request, model=source.model, dialect=dialect)
+        for key in left:
+            body = to_chat(asked[key], model=source.model, dialect=dialect)
             stream.write(json_line({"custom_id": key, "method": "POST", "url": _URL, "body": body}).encode())
-            written.append(key)
-        store.send_out(written, str(path.absolute()))
-    return len(written)
+        store.send_out(left, str(path.absolute()))
+    return len(left)
 
 
 def read_batch(
@@ -101,12 +105,17 @@ def _by_key(requests: Iterable[Request], source: Source) -> dict[str, Request]:
 
 
 class _Intake:
-    """Results on their way into the store, many at a time."""
+    """Results on their way into the store, many at a time.
+
+    A result without an answer is kept with a digest of its row: an old error file that is read again must not free a
+    question that by now is out in another batch.
+    """
 
     def __init__(self, source: Source, store: RequestStore, report: BatchReport) -> None:
         self._source, self._store, self._report = source, store, report
         self._kept: dict[str, Kept] = {}
         self._mishaps: list[Mishap] = []
+        self._seen = {(each.key, each.reason) for each in store.mishaps() if _RESULT in each.reason}
 
     def take(self, request: Request, key: str, row: dict[str, Any]) -> None:
         """One result. The first answer to a question counts, whatever failed before or comes after."""
@@ -116,8 +125,7 @@ class _Intake:
         try:
             answer = _answer(row, self._source.model)
         except CallError as error:
-            self._report.failed += 1
-            self._mishaps.append(Mishap(key, str(error)))
+            self._fail(Mishap(key, f"{error}{_RESULT}{_digest(row)})"), str(error))
         else:
             self._judge(request, key, answer)
         if len(self._kept) + len(self._mishaps) >= _TOGETHER:
@@ -125,8 +133,17 @@ class _Intake:
 
     def flush(self) -> None:
         """Put everything on the disk."""
-        self._store.add(self._kept.values(), self._mishaps)
+        self._store.add(self._kept.values(), self._mishaps, returned=[each.key for each in self._mishaps])
         self._kept, self._mishaps = {}, []
+
+    def _fail(self, mishap: Mishap, reason: str) -> None:
+        if (mishap.key, mishap.reason) in self._seen:
+            self._report.repeated += 1
+            return
+        self._seen.add((mishap.key, mishap.reason))
+        self._report.failed += 1
+        self._report.reasons.append(reason)
+        self._mishaps.append(mishap)
 
     def _judge(self, request: Request, key: str, answer: Answer) -> None:
         reason = request.validate(answer)
@@ -136,6 +153,10 @@ class _Intake:
         else:
             self._report.rejected += 1
             self._mishaps.append(Mishap(key, reason, answer))
+
+
+def _digest(row: dict[str, Any]) -> str:
+    return hash_text(json.dumps(row, sort_keys=True))[:12]
 
 
 def _answer(row: dict[str, Any], model: str) -> Answer:

@@ -25,9 +25,16 @@ class Fault(StrEnum):
 
 
 class CallError(LanguageModelError):
-    """One attempt failed. ``retry_after``: seconds that the endpoint asks to wait, None where it names none."""
+    """One attempt failed. ``retry_after``: seconds that the endpoint asks to wait, None where it names none.
 
-    def __init__(self, message: str, fault: Fault, *, retry_after: float | None = None) -> None:
+    ``spent``: the tokens to read and to write that it is billed for all the same; 0 and 0 where it may be, and nobody
+    tells, None where it cost nothing.
+    """
+
+    def __init__(
+        self, message: str, fault: Fault, *, retry_after: float | None = None, spent: tuple[int, int] | None = None
+    ) -> None:
         super().__init__(message)
         self.fault = fault
         self.retry_after = retry_after
+        self.spent = spent

@@ -93,7 +93,8 @@ class ChatModel:
         try:
             return read_body(content, model=self.name, status=status, wait=retry_after(headers), secret=self._secret)
         except CallError as error:
-            raise CallError(f"{error} ({self.endpoint})", error.fault, retry_after=error.retry_after) from None
+            what = f"{error} ({self.endpoint})"
+            raise CallError(what, error.fault, retry_after=error.retry_after, spent=error.spent) from None
 
     def _not_reached(self, error: openai.APIConnectionError) -> CallError:
         """To be raised without its cause: the text of that may hold the key."""
@@ -103,7 +104,7 @@ class ChatModel:
         what = f"{self.name} at {self.endpoint} gave no answer: {type(cause).__name__}"
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
             return CallError(f"{what}. Does it run, and is this its address?", Fault.ABSENT)
-        return CallError(what, Fault.BROKEN)
+        return CallError(what, Fault.BROKEN, spent=(0, 0))
 
 
 def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
@@ -118,9 +119,10 @@ def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
         raise UsageError(f"{timeout:g} s is no time for an answer; choose more than 0, at most {_LONGEST_TIMEOUT:,.0f}")
     if not (key.isascii() and key.isprintable()):
         raise UsageError("the API key holds what no key does, such as a line or a letter beyond ASCII; copy it again")
-    try:
+    http = BoundedClient(timeout)
+    try:  # told the times as well: the SDK would take 5 s, which is the HTTP library's default, for none at all
         client = openai.OpenAI(
-            base_url=base_url, api_key=key or "none", max_retries=0, http_client=BoundedClient(timeout)
+            base_url=base_url, api_key=key or "none", max_retries=0, http_client=http, timeout=http.timeout
         )
         client.base_url.host.encode("idna")
     except (httpx2.InvalidURL, UnicodeError):

@@ -48,6 +48,14 @@ def read_completion(
     """
     if not isinstance(body, dict):
         raise _odd(model, f"a JSON object was expected, found {type(body).__name__}")
+    try:
+        return _read_object(body, model, status, wait, secret)
+    except CallError as error:
+        error.spent = _spent(body, error)
+        raise
+
+
+def _read_object(body: dict[str, Any], model: str, status: int, wait: float | None, secret: str) -> Answer:
     if body.get("error"):
         return _read_error(body["error"], model, status, wait, secret)
     choice = _first_choice(body, model)
@@ -130,10 +138,20 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _spent(body: dict[str, Any], error: CallError) -> tuple[int, int] | None:
+    """What a failed attempt is billed for: as the server tells, else perhaps something where it had begun to answer."""
+    usage = body.get("usage")
+    tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    is_told_free = isinstance(usage, dict) and usage.get("prompt_tokens") == usage.get("completion_tokens") == 0
+    is_unread = bool(body.get("error")) or error.fault is not Fault.BROKEN
+    return None if not any(tokens) and (is_told_free or is_unread) else tokens
+
+
 def _count(usage: object, key: str) -> int:
     value = usage.get(key) if isinstance(usage, dict) else None
     return value if type(value) is int and 0 <= value <= _MOST_TOKENS else 0
 
 
 def _odd(model: str, what: str) -> CallError:
-    return CallError(f"{model} sent no chat completion: {what}; check the endpoint and the model's name", Fault.BROKEN)
+    advice = "check the endpoint and the model's name"
+    return CallError(f"{model} sent no chat completion: {what}; {advice}", Fault.BROKEN, spent=(0, 0))

@@ -84,8 +84,11 @@ class RequestStore:
         row = self._select(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", key)
         return self._read(row) if row else None
 
-    def add(self, kept: Iterable[Kept], mishaps: Iterable[Mishap] = ()) -> None:
+    def add(self, kept: Iterable[Kept], mishaps: Iterable[Mishap] = (), *, returned: Iterable[str] = ()) -> None:
         """Keep answers and mishaps, all or none; an answer takes the place of an older one.
+
+        Questions that are answered are out in no batch any more, nor are those of these keys that it ``returned``
+        without an answer; a mishap alone may be another attempt's, and says nothing of the batch.
 
         On return they outlive this process however it ends, and within a second of further writing, or when the store
         is closed, also a loss of power.
@@ -97,10 +100,11 @@ class RequestStore:
         with self._writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT INTO mishaps VALUES (?, ?, ?, ?)", events)
-            connection.executemany("DELETE FROM batches WHERE key = ?", [row[:1] for row in (*rows, *events)])
+            back = [*(row[:1] for row in rows), *((key,) for key in returned)]
+            connection.executemany("DELETE FROM batches WHERE key = ?", back)
 
     def send_out(self, keys: Iterable[str], batch: str) -> None:
-        """Note that questions stand in a batch, until something is added under their keys or it is called back."""
+        """Note that questions stand in a batch, until they are answered, returned without an answer or called back."""
         rows = [(key, batch, time.time()) for key in keys]
         with self._writing() as connection:
             connection.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", rows)

@@ -41,9 +41,11 @@ def estimate(request: Request) -> Estimate:
 class Spending:
     """Attempts, tokens and money. What is on its way is reserved, so that a budget is not overrun.
 
-    ``prompt_tokens`` and ``completion_tokens`` are what the endpoint told. An answer that tells nothing counts in
-    ``guessed`` with its estimate, which the budget believes. ``ratio``: the most prompt tokens that a question took,
-    over their estimate, and at least 1; None before the first answer, for which a budget of tokens or money waits.
+    ``prompt_tokens`` and ``completion_tokens`` are what the endpoint told. An answer that tells nothing, and an attempt
+    that may be billed although it failed, count in ``guessed`` with their estimate, which the budget believes.
+    ``ratio``: the most prompt tokens that a question took, over their estimate, and at least 1; None before the first
+    answer, for which a budget of tokens or money waits. ``stretch``: the most tokens that an answer took, over the
+    longest that was asked for, and at least 1.
     """
 
     policy: Policy
@@ -52,6 +54,7 @@ class Spending:
     completion_tokens: int = 0
     guessed: Estimate = Estimate(0, 0)
     ratio: float | None = None
+    stretch: float = 1.0
     reserved: list[Estimate] = field(default_factory=list)
 
     @property
@@ -71,7 +74,7 @@ class Spending:
             return False
         likely = (self.guessed, *self.reserved, next_one)
         prompt = self.prompt_tokens + (self.ratio or 1.0) * sum(each.prompt for each in likely)
-        completion = self.completion_tokens + sum(each.completion for each in likely)
+        completion = self.completion_tokens + self.stretch * sum(each.completion for each in likely)
         if budget.tokens is not None and prompt + completion > budget.tokens:
             return False
         return budget.money is None or price is None or price.of(prompt, completion) <= budget.money
@@ -81,18 +84,30 @@ class Spending:
         self.attempts += 1
         self.reserved.append(attempt)
 
-    def end(self, attempt: Estimate, answer: Answer | None) -> int:
-        """It is over: the tokens that it took, as far as one knows."""
+    def end(self, attempt: Estimate, answer: Answer) -> int:
+        """There is an answer to it: the tokens that it took, as far as one knows."""
         self.reserved.remove(attempt)
-        if answer is None or _is_unread(answer):
+        if _is_unread(answer):
             return 0
-        self.ratio = max(self.ratio or 1.0, answer.prompt_tokens / max(1, attempt.prompt))
-        if not (answer.prompt_tokens or answer.completion_tokens):
+        self.ratio = self.ratio or 1.0
+        return self._pay(attempt, answer.prompt_tokens, answer.completion_tokens)
+
+    def fail(self, attempt: Estimate, spent: tuple[int, int] | None) -> None:
+        """It failed, and is billed all the same for what it ``spent``; see `CallError`."""
+        self.reserved.remove(attempt)
+        if spent is not None:
+            self._pay(attempt, *spent)
+
+    def _pay(self, attempt: Estimate, prompt: int, completion: int) -> int:
+        """Count the tokens of an attempt, where none are told its estimate, and learn what the others may take."""
+        if not (prompt or completion):
             self.guessed = self.guessed + attempt
             return attempt.total
-        self.prompt_tokens += answer.prompt_tokens
-        self.completion_tokens += answer.completion_tokens
-        return answer.prompt_tokens + answer.completion_tokens
+        self.ratio = max(self.ratio or 1.0, prompt / max(1, attempt.prompt))
+        self.stretch = max(self.stretch, completion / max(1, attempt.completion))
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
+        return prompt + completion
 
 
 def _is_unread(answer: Answer) -> bool:

@@ -102,4 +102,5 @@ class Workers(Generic[Ticket]):
         self.forget(late)
         self._num_threads -= len(late)
         message = f"{self._model.name} gave no answer within {self._longest_answer:,.0f} s"
-        return [Call(each.ticket, each.request, each.started, CallError(message, Fault.BROKEN)) for each in late]
+        error = CallError(message, Fault.BROKEN, spent=(0, 0))
+        return [Call(each.ticket, each.request, each.started, error) for each in late]

@@ -162,6 +162,17 @@ def test_other_results_of_label_studio_are_counted(read: Any) -> None:
     assert defect.message.endswith(counted)
 
 
+def test_what_else_a_label_studio_task_holds_is_counted(read: Any) -> None:
+    """Who wrote a post, and when, would be gone unsaid; what an export adds of its own is no loss."""
+    data = {"text": "Anna joins Ajax", "tweet_author": "bo", "date": "2017", "place": None}
+    region = ANNA | {"meta": {"text": ["sure"]}, "origin": "manual"}
+    given = {"id": 1, "data": data, "meta": {"batch": 3}, "project": 7, "created_at": "2020"}
+    content = json.dumps([given | {"annotations": [{"result": [region, AJAX | {"meta": {}}]}]}])
+    [example], [defect] = read("label_studio", content)
+    assert len(example.entities) == 2
+    assert defect.message.endswith(": 1 data.date, 1 data.tweet_author, 1 meta of results, 1 meta of tasks")
+
+
 def test_of_several_annotators_the_ground_truth_counts(read: Any) -> None:
     [example], [defect] = read("label_studio", task({"result": [ANNA]}, {"result": [AJAX], "ground_truth": True}))
     assert [entity.label for entity in example.entities] == ["ORG"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cotpd.core.errors import BudgetReachedError, LanguageModelError
+from cotpd.core.errors import BudgetReachedError, DataError, LanguageModelError
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Relation, Span, VariantKind
 from cotpd.knowledge.augmentation.augment import AugmentationReport, augment, first_requests
 from cotpd.knowledge.augmentation.drafts import AugmentationSettings, drafts
@@ -258,6 +258,14 @@ def test_a_larger_corpus_keeps_most_choices() -> None:
     before = {v.id: v.words for v in augment(TRAIN[:3], Model(), settings=settings).variants}
     after = {v.id: v.words for v in augment(TRAIN, Model(), settings=settings).variants}
     assert sum(before[name] == after[name] for name in before) >= 2
+
+
+def test_posts_of_one_id_are_refused_before_anything_is_asked() -> None:
+    """Else the variants of one would take the place of the other's, paid and gone."""
+    model = Model()
+    with pytest.raises(DataError, match="p1: 2 examples have this id"):
+        augment([*TRAIN, replace(TRAIN[0], id="p1")], model)
+    assert model.asked == []
 
 
 def test_stopped_and_run_again_it_asks_only_what_is_missing(tmp_path: Path) -> None:

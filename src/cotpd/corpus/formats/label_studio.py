@@ -26,9 +26,9 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 
     The id is ``data.id``, else the task's, else ``<file name>:<number>``; the image is ``data.image``. A region without
     labels is a mere argument of relations. Offsets that count UTF-16 units, as browsers do, are seen by the text that a
-    region names, and reported. Other annotations, predictions, results of other types and further labels of a region
-    are not kept, and counted. Errors reported: a value that is no such task, a region outside the text or with another
-    text in it, a blank label (left out).
+    region names, and reported. Other annotations, predictions, results of other types, further labels of a region, what
+    else stands in ``data``, and ``meta`` are not kept, and counted. Errors reported: a value that is no such task, a
+    region outside the text or with another text in it, a blank label (left out).
     """
     return distinct_ids(_rows(path, reading), reading)
 
@@ -67,6 +67,7 @@ class _Result(BaseModel):
     to_id: Id | None = None
     direction: Literal["left", "right", "bi"] | None = None
     labels: list[str] | None = None
+    meta: Any = None
 
 
 class _Annotation(BaseModel):
@@ -78,7 +79,7 @@ class _Annotation(BaseModel):
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, extra="allow")
 
     text: str
     id: Id | None = None
@@ -92,6 +93,7 @@ class _Task(BaseModel):
     data: _Data
     annotations: list[_Annotation] = Field([], validation_alias=AliasChoices("annotations", "completions"))
     predictions: list[Any] = []
+    meta: Any = None
 
 
 _READ = ("labels", "relation")
@@ -107,6 +109,8 @@ def _rows(path: Path, reading: Reading) -> Iterator[Row]:
         given.sort(key=lambda annotation: not annotation.ground_truth)
         not_kept["annotations"] += len(task.annotations) - bool(given)
         not_kept["predictions"] += len(task.predictions)
+        not_kept["meta of tasks"] += bool(task.meta)
+        not_kept.update(f"data.{key}" for key, told in (task.data.model_extra or {}).items() if told not in (None, ""))
         results = given[0].result if given else []
         name = task.data.id or task.id or f"{path.stem}:{number}"
         example = _Regions(task.data, results, where, reading).example(name, not_kept)
@@ -129,6 +133,7 @@ class _Regions:
         words, spans = place(self.data.text, [self._mention(region.value) for region in regions], self.reading)
         self.reading.check_row_words(words, self.where)
         not_kept.update(f"{result.type} results" for result in self.results if result.type not in _READ)
+        not_kept["meta of results"] += sum(bool(result.meta) for result in self.results)
         not_kept["further labels of a region"] += sum(max(0, len(region.value.labels) - 1) for region in regions)
         labelled = zip(spans, (region.value.labels for region in regions), strict=True)
         entities = flat(

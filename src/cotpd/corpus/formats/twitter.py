@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cotpd.core.errors import DataError
@@ -42,7 +42,7 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     for example in posts:
         blocks.append(_block(example))
         losses["relations"] += len(example.relations)
-        losses["ids"] += example.id != example.image_id and not example.id.startswith(f"{example.image_id}#")
+    losses["ids"] = sum(example.id != name for example, name in zip(posts, _names(posts, blocks, path), strict=True))
     losses["orphans"] += count_lost_orphans(posts, detects_iob1=False)
     write_atomic(path, begun("\n".join(blocks)))
     return +losses
@@ -139,6 +139,16 @@ def _block(example: Example) -> str:
     for word, tag in zip(example.words, lenient_tags(example), strict=True):
         lines.append(f"{_writable(word, example.id)}\t{_writable_tag(tag, example.id)}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _names(posts: Iterable[Example], blocks: Iterable[str], path: Path) -> Iterator[str]:
+    """What `read` will call the posts."""
+    rows, line = [], 1
+    for post, block in zip(posts, blocks, strict=True):
+        name = (post.image_id or "").strip() or f"{path.stem}:{line}"
+        rows.append(Row(replace(post, id=name), f"{path}:{line}"))
+        line += block.count("\n") + 1
+    return (row.example.id for row in distinct_ids(rows, Reading(lambda defect: None)))
 
 
 def _writable_tag(tag: str, where: str) -> str:

@@ -80,7 +80,7 @@ def augment(
     A rewritten post is kept when every gold name survives, a post with another name when the model finds it possible
     in fact. Variants that are near-duplicates of a post of ``held_out`` (dev and test) or say the same as another are
     refused. What the store of ``asking`` answers is not asked again, so a stopped run goes on where it was. Raises
-    what `ask` raises.
+    `DataError` for ids that occur twice, and what `ask` raises.
     """
     run = _Run(tuple(train), model, settings or AugmentationSettings(), asking or Asking())
     run.answer()

@@ -12,6 +12,7 @@ from cotpd.core.files import hash_text
 from cotpd.core.records import Entity, Example, Post, VariantKind
 from cotpd.core.splitting import best_rule
 from cotpd.knowledge.augmentation.projection import gold_spans, name_of
+from cotpd.knowledge.elicitation import refuse_repeated_ids
 from cotpd.knowledge.template import Template
 from cotpd.llm.language_model import Message, Parameters
 
@@ -123,7 +124,8 @@ def load(name: str) -> Template:
 
 
 def drafts(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Draft]:
-    """What is to be made, kind by kind, in the order of the corpus."""
+    """What is to be made, kind by kind, in the order of the corpus. Raises `DataError` for ids that occur twice."""
+    refuse_repeated_ids(train)
     for kind in settings.kinds:
         able = [post for post in train if _can_vary(post, kind, settings)]
         ranked = sorted(able, key=lambda post: hash_text(str(settings.seed), kind, post.id))
