@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 _NO_DIFFERENCE = {"data.path", "data.unlabelled", "objective.target_runs", "optimisation.checkpoint_steps"}
 """Settings that change no result: where files lie (what is in them is compared by its hash), how often to save."""
 
+_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+_ERRORS = (CotpdError, OSError, *_BUGS)
+"""What ends a run and not the study."""
+
 _PATIENCE = 1.0
 """Seconds between two looks at runs that another process makes."""
 
@@ -149,7 +153,7 @@ class _Work:
             self._make(run)
             state = RunState.FINISHED
             found = self._scored(run)
-        except Exception as error:
+        except _ERRORS as error:
             if self._together:
                 raise
             reason = str(error)
