@@ -48,6 +48,8 @@ class RunDirectory:
         run, config_path = cls(path), path / "config.toml"
         if config_path.exists():
             if run.is_finished:
+                if resume:
+                    run.finish()  # what a kill at the very end has left
                 raise UsageError(f"{path}: this run is finished; choose another directory with --out")
             if not resume:
                 raise UsageError(f"{path}: a run was begun here; go on with --resume, or choose another --out")
@@ -113,6 +115,7 @@ class RunDirectory:
             state = State(**json.loads((directory / "state.json").read_text(encoding="utf-8")))
             if state.best_step is None or _is_whole(self.best(state)):
                 return directory, state
+            _set_aside(directory)  # of no use without its best weights, and `prune` would keep it for the newest
         return None
 
     def best(self, state: State) -> Path:
@@ -156,11 +159,15 @@ def _is_whole(directory: Path) -> bool:
         verify_directory(directory)
     except CheckpointError:
         if directory.exists():
-            aside = directory.with_name(f"damaged-{directory.name}")
-            shutil.rmtree(aside, ignore_errors=True)
-            directory.rename(aside)
+            _set_aside(directory)
         return False
     return True
+
+
+def _set_aside(directory: Path) -> None:
+    aside = directory.with_name(f"damaged-{directory.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    directory.rename(aside)
 
 
 def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ _POOL = 32
 """Batches whose posts are sorted together by length: little padding, and yet a stream flows."""
 _OVERLAP = 32
 """Words that the windows of a long post share, so that an entity at an edge is seen with words on both sides."""
+_ADVICE = "lower batch_size, stop what else uses the device, or set CUDA_VISIBLE_DEVICES= to use the CPU"
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -51,7 +52,7 @@ def decode(
     num_pooled = batch_size * _POOL if batch_size > 1 else 1
     source = iter(examples)
     while pool := list(islice(source, num_pooled)):
-        with enough_memory(), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
+        with enough_memory(_ADVICE), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
             decode_pool = decode_relations if student.design.task == "relations" else _decode_pool
             predictions = decode_pool(student, pool, kind, batch_size)
         yield from predictions
