@@ -69,6 +69,8 @@ def test_it_scores_what_the_one_decode_path_predicts(view: str | None, runs: Pat
     dev = Corpus.from_path(data, label_map={"MISC": "ORG"}).dev
     predictions = decode(checkpoint.load(runs / "prompt" / "model"), dev, kind=ViewKind(view or "prompt"))
     expected = evaluate(predictions, dev)
+    cut = f"knowledge is cut to 24 pieces at most in {len(dev)} of {len(dev)} posts"
+    assert (cut in outcome.err) is (view == "knowledge")
     assert expected.total.predicted > 10
     values = json.loads(outcome.out)
     assert (values["view"], values["micro"], values["types"]) == (

@@ -28,6 +28,7 @@ from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import targets
 from cotpd.distillation.material import training_posts
+from cotpd.distillation.processes import processes
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import build_student, distill
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
@@ -211,14 +212,21 @@ def test_a_run_is_made_by_one_process_at_a_time(
         distill(corpus, config=configure(), out=tmp_path, listener=begin_again)
 
 
-def test_a_run_that_began_with_other_data_is_refused(
-    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+def test_a_run_that_began_with_other_data_is_refused_and_other_circumstances_are_named(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stop(_: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         distill(corpus, config=configure(), out=tmp_path, listener=stop)
+    begun = json.loads((tmp_path / "environment.json").read_text(encoding="utf-8"))
+    assert (begun["device"], begun["num_processes"], begun["precision"]) == (processes().device.type, "1", "float32")
+    moved = json.dumps({**begun, "num_processes": "4", "torch": "1.0"})
+    (tmp_path / "environment.json").write_text(moved, encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        distill(corpus, config=configure(), out=tmp_path, resume=True, listener=stop)
+    assert f"begun with torch 1.0 (now {begun['torch']}), num_processes 4 (now 1); " in caplog.text
     first = replace(corpus.train[0], caption=None)
     for other in (replace(corpus, train=(first, *corpus.train[1:])), replace(corpus, dev=corpus.dev[1:])):
         with pytest.raises(UsageError, match="other posts, captions or knowledge"):

@@ -122,6 +122,7 @@ def _predict(run: Path, view: View | None, asked: _Asked) -> _Predicted:
     name, examples = _chosen(corpus, asked.data, asked.split)
     if kind == "knowledge":
         _require_knowledge(examples, asked.data, student.design.views.parts)
+        _note_cuts(student, examples)
     _note_gold(student, examples)
     facts = {"run": str(run), "data": f"{asked.data} ({name})", "view": kind}
     train = () if name == "train" else corpus.train
@@ -210,6 +211,16 @@ def _require_knowledge(examples: tuple[Example, ...], data: Path, parts: tuple[P
         raise DataError(f"{message}, of these posts, any of {read}", where=str(data))
     if untold:
         logger.warning("%d of %d posts have none of %s, which the student reads", untold, len(examples), read)
+
+
+def _note_cuts(student: Student, examples: tuple[Example, ...]) -> None:
+    from cotpd.inference.decoding import windows
+    from cotpd.views.view import ViewKind
+
+    read = (windows(student, number, post, kind=ViewKind.KNOWLEDGE) for number, post in enumerate(examples))
+    if num_cut := sum(any(window.view.num_cut for window in post) for post in read):
+        pieces = student.design.views.knowledge_pieces
+        logger.info("knowledge is cut to %d pieces at most in %d of %d posts", pieces, num_cut, len(examples))
 
 
 def _note_gold(student: Student, examples: tuple[Example, ...]) -> None:

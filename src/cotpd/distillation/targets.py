@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from cotpd.student.memory import enough_memory
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import ViewKind, narrowed
+
+logger = logging.getLogger(__name__)
 
 Targets = Mapping[str, np.ndarray]
 """Log-probabilities ``[words, tags]`` or ``[1, labels]``, float16, of each training example by its id."""
@@ -123,6 +126,8 @@ def record_targets(
     """
     found = {example.id: _room(student, example) for example in examples}
     read = [window for number, example in enumerate(examples) for window in _windows(student, number, example, kind)]
+    if num_cut := len({window.post for window in read if window.view.num_cut}):
+        logger.info("the target reads cut knowledge of %d of %d posts (views.knowledge_pieces)", num_cut, len(examples))
     read.sort(key=lambda window: len(window.view.ids))
     for start in range(0, len(read), _BATCH):
         chosen = read[start : start + _BATCH]

@@ -29,7 +29,7 @@ from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.evaluation import evaluate
 from cotpd.evaluation.matching import exact_rule
-from cotpd.inference.decoding import decode
+from cotpd.inference.decoding import decode, in_precision
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 
@@ -51,11 +51,9 @@ class Trainer:
         self._config, self._run, self._feed, self._dev = config, run, feed, dev
         self._student = student
         self._accelerator = Accelerator(mixed_precision="no")
-        self._autocast = torch.autocast(
-            self._accelerator.device.type, dtype=torch.bfloat16, enabled=_use_bfloat16(config)
-        )
         objective, optimizer = Objective(student, config.objective), build_optimizer(student, config.optimisation)
         self._objective, self._optimizer = self._accelerator.prepare(objective, optimizer)
+        self._autocast = in_precision(student, config.optimisation.precision)
         self._steps_per_epoch = len(feed.batches(0))
         self.num_steps = config.optimisation.epochs * self._steps_per_epoch
         self._state = State()
@@ -205,15 +203,6 @@ class _Recent:
 
     def means(self) -> tuple[float, float]:
         return self._task / self._count, self._alignment / self._count
-
-
-def _use_bfloat16(config: ExperimentConfig) -> bool:
-    precision = config.optimisation.precision
-    if precision != "auto":
-        return precision == "bfloat16"
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported()) or bool(torch.cpu._is_amx_tile_supported())
 
 
 def _mixed(*numbers: int) -> int:

@@ -61,8 +61,14 @@ def decode(
 def in_precision(student: Student, precision: Precision) -> torch.autocast:
     """The context in which a student computes in ``bfloat16`` (``auto``: where its device has it) or float32."""
     device = student.device
-    enabled = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=resolved(precision, device) == "bfloat16")
+
+
+def resolved(precision: Precision, device: torch.device) -> Precision:
+    """The precision itself; of ``auto``, the one that it means on a device."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if _has_bfloat16(device) else "float32"
 
 
 @dataclass(frozen=True, slots=True)
