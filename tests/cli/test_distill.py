@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cotpd.cli.distill import ProgressBar
+
 Cotpd = Callable[..., Any]
 
 
@@ -47,6 +49,26 @@ def test_the_next_command_fits_the_task_and_works(config: Path, tmp_path: Path, 
     compared = cotpd("evaluate", run, tmp_path, "--split", "dev", "--against", tmp_path / "of entities")
     assert (compared.code, compared.out) == (2, "")
     assert "compare runs of one task" in compared.err
+
+
+def test_a_run_that_stopped_behind_its_training_is_finished_and_tells_its_score(
+    config: Path, tmp_path: Path, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained any more, and its dev F1 was said to be 0."""
+    monkeypatch.setattr("cotpd.distillation.trainer.Trainer._dev_f1", lambda _: 0.25)
+    arguments = ("distill", config, "--out", tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr("cotpd.distillation.recipe._finish", lambda *_: (tmp_path / "no" / "room").touch())
+        assert cotpd(*arguments).code == 1
+    assert "dev F1 25.00" in cotpd(*arguments, "--resume").out
+    (tmp_path / "run" / "checkpoints" / "step-1").mkdir(parents=True)  # as a kill just behind the model leaves them
+    assert cotpd(*arguments, "--resume").code == 2
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_one_of_several_processes_shows_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    assert [ProgressBar(shown=shown)._bar.disable for shown in (True, False)] == [False, True]
 
 
 _STOPPED = """

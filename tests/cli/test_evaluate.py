@@ -69,6 +69,8 @@ def test_it_scores_what_the_one_decode_path_predicts(view: str | None, runs: Pat
     dev = Corpus.from_path(data, label_map={"MISC": "ORG"}).dev
     predictions = decode(checkpoint.load(runs / "prompt" / "model"), dev, kind=ViewKind(view or "prompt"))
     expected = evaluate(predictions, dev)
+    cut = f"knowledge is cut to 24 pieces at most in {len(dev)} of {len(dev)} posts"
+    assert (cut in outcome.err) is (view == "knowledge")
     assert expected.total.predicted > 10
     values = json.loads(outcome.out)
     assert (values["view"], values["micro"], values["types"]) == (
@@ -98,6 +100,14 @@ def test_a_comparison_takes_the_other_run_in_the_view_it_ships(
     assert compared["second"] == alone["micro"]["f1"]
 
 
+def test_scores_that_cannot_be_written_are_shown(runs: Path, corpus: Path, tmp_path: Path, cotpd: Cotpd) -> None:
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "scores.json"
+    outcome = cotpd("evaluate", runs / "text", corpus, "--json", "--out", out)
+    assert (outcome.code, json.loads(outcome.out)["view"]) == (2, "text")
+    assert f"error: {out}: cannot be written" in outcome.err
+
+
 def test_a_run_does_not_differ_from_itself(runs: Path, corpus: Path, cotpd: Cotpd) -> None:
     values = json.loads(cotpd("evaluate", runs / "text", corpus, "--against", runs / "text", "--json").out)["against"]
     assert (values["difference"], values["p_bootstrap"], values["num_differing"]) == (0.0, 1.0, 0)
@@ -117,6 +127,23 @@ def test_posts_without_knowledge_or_captions_are_read_by_a_run_that_names_who_ma
         shutil.copy(data / name, tmp_path / "half")
     outcome = cotpd("evaluate", tmp_path / "run", tmp_path / "half", "--view", "knowledge")
     assert outcome.code == 0, outcome.err
+
+
+def test_posts_without_what_the_student_reads_of_knowledge_are_refused(
+    runs: Path, data: Path, tmp_path: Path, cotpd: Cotpd
+) -> None:
+    """Captions are no noun: what is scored would be the text view under another name."""
+    shutil.copytree(runs / "text", tmp_path / "run")
+    student = checkpoint.load(tmp_path / "run" / "model")
+    student.design = student.design._replace(views=ViewConfig(parts=("noun",)))
+    shutil.rmtree(tmp_path / "run" / "model")
+    checkpoint.save(student, tmp_path / "run" / "model")
+    (tmp_path / "half").mkdir()
+    for name in ("test.jsonl", "captions.jsonl"):
+        shutil.copy(data / name, tmp_path / "half")
+    outcome = cotpd("evaluate", tmp_path / "run", tmp_path / "half", "--view", "knowledge")
+    assert (outcome.code, outcome.out) == (5, "")
+    assert "any of noun" in outcome.err
 
 
 def test_a_moved_model_is_not_read_by_what_lies_above_it(

@@ -89,6 +89,22 @@ def test_runs_are_compared_on_the_same_pairs(
     assert report(cotpd, *arguments)["against"]["num_differing"] == 0
 
 
+def test_runs_of_two_tasks_are_told_apart_before_they_are_decoded(
+    relation_run: Path, finished_run: Path, listed: Path, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("cotpd.inference.decoding.decode")
+    outcome = cotpd("evaluate", relation_run, listed, "--against", finished_run)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "compare runs of one task" in outcome.err
+
+
+def test_relations_that_were_never_learnt_are_named(relation_run: Path, sample_path: Path, cotpd: Cotpd) -> None:
+    """And types of entities are not, which a run of relations does not tell."""
+    outcome = cotpd("evaluate", relation_run, sample_path, "--split", "dev")
+    assert "relations in gold that the student never learnt: /" in outcome.err
+    assert "MISC" not in outcome.err
+
+
 def test_what_is_wrong_with_a_call_is_said(relation_run: Path, finished_run: Path, listed: Path, cotpd: Cotpd) -> None:
     for arguments, message in (
         ((finished_run, listed, "--all-pairs"), "was trained on entities"),

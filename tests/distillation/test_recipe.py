@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import logging
 import math
+import re
 import signal
 import socket
 import subprocess
@@ -26,15 +28,17 @@ from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import targets
 from cotpd.distillation.material import training_posts
+from cotpd.distillation.processes import processes
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import build_student, distill
-from cotpd.distillation.run_directory import RunDirectory
+from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.distillation.targets import record_targets
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
+ALONE = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
 RECORDED = {"student": "text", "target": "recorded", "task_loss": "student"}
 
 
@@ -150,6 +154,24 @@ def test_a_checkpoint_damaged_again_is_set_aside_again(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoints" / "damaged-step-2" / "weights").read_text(encoding="utf-8") == "second"
 
 
+def test_checkpoints_whose_best_weights_are_damaged_do_not_outlive_the_new_ones(tmp_path: Path) -> None:
+    """Theirs are the highest numbers, so each new checkpoint was removed as soon as it was written."""
+    run = RunDirectory(tmp_path)
+
+    def save(kind: str, step: int) -> None:
+        with run.save(kind, step) as directory:
+            (directory / "state.json").write_text(state_json(State(step=step, best_step=1)), encoding="utf-8")
+
+    for kind, step in (("best", 1), ("step", 3), ("step", 4)):
+        save(kind, step)
+    (tmp_path / "checkpoints" / "best-1" / "state.json").write_text("damaged", encoding="utf-8")
+    assert run.newest() is None
+    for kind, step in (("best", 1), ("step", 1)):
+        save(kind, step)
+    run.prune()
+    assert run.newest() == (tmp_path / "checkpoints" / "step-1", State(step=1, best_step=1))
+
+
 def test_a_taken_directory_is_refused(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
@@ -190,14 +212,21 @@ def test_a_run_is_made_by_one_process_at_a_time(
         distill(corpus, config=configure(), out=tmp_path, listener=begin_again)
 
 
-def test_a_run_that_began_with_other_data_is_refused(
-    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+def test_a_run_that_began_with_other_data_is_refused_and_other_circumstances_are_named(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stop(_: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         distill(corpus, config=configure(), out=tmp_path, listener=stop)
+    begun = json.loads((tmp_path / "environment.json").read_text(encoding="utf-8"))
+    assert (begun["device"], begun["num_processes"], begun["precision"]) == (processes().device.type, "1", "float32")
+    moved = json.dumps({**begun, "num_processes": "4", "torch": "1.0"})
+    (tmp_path / "environment.json").write_text(moved, encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        distill(corpus, config=configure(), out=tmp_path, resume=True, listener=stop)
+    assert f"begun with torch 1.0 (now {begun['torch']}), num_processes 4 (now 1); " in caplog.text
     first = replace(corpus.train[0], caption=None)
     for other in (replace(corpus, train=(first, *corpus.train[1:])), replace(corpus, dev=corpus.dev[1:])):
         with pytest.raises(UsageError, match="other posts, captions or knowledge"):
@@ -218,14 +247,32 @@ def test_a_directory_that_cannot_be_written_is_refused(
             distill(corpus, config=configure(), out=out)
 
 
-def test_early_stopping_keeps_the_best_epoch(
-    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("scores", "kept", "told"),
+    [
+        ([0.2, 0.5, 0.4, 0.3, 0.9], (1, 0.5, 12), "stopped at update 12 of 15: dev F1 has not grown .* epoch 2"),
+        ([0.0, 0.0, 0.0, 0.1, 0.0], (3, 0.1, 15), ""),
+        ([0.0, 0.0, 0.0, 0.0, 0.0], (4, 0.0, 15), "dev F1 is 0 to the end; .*"),
+    ],
+)
+def test_early_stopping_keeps_the_best_epoch_once_something_is_found(
+    corpus: Corpus,
+    configure: Callable[..., ExperimentConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    scores: list[float],
+    kept: tuple[int, float, int],
+    told: str,
 ) -> None:
-    scores = iter([0.2, 0.5, 0.4, 0.3, 0.9])
-    monkeypatch.setattr("cotpd.distillation.trainer.Trainer._dev_f1", lambda _: next(scores))
+    """Few posts need epochs before anything is found, and the first weights were shipped in silence."""
+    caplog.set_level(logging.INFO, "cotpd.distillation.trainer")
+    found = iter(scores)
+    monkeypatch.setattr("cotpd.distillation.trainer.Trainer._dev_f1", lambda _: next(found))
     distill(corpus, config=configure(optimisation={"epochs": 5, "patience": 2}), out=tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert (summary["best_epoch"], summary["best_f1"], summary["step"]) == (1, 0.5, 12)
+    assert (summary["best_epoch"], summary["best_f1"], summary["step"]) == kept
+    assert re.fullmatch(told, "\n".join(caplog.messages))
 
 
 def test_a_loss_that_is_not_finite_names_its_posts(
@@ -238,13 +285,25 @@ def test_a_loss_that_is_not_finite_names_its_posts(
         distill(corpus, config=configure(), out=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory: you tried to"),
+    ],
+    ids=["device", "CPU"],
+)
 def test_running_out_of_memory_says_which_size_to_lower(
-    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: Corpus,
+    configure: Callable[..., ExperimentConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: RuntimeError,
 ) -> None:
     """Fault 34."""
 
     def full(*_: object) -> None:
-        raise torch.OutOfMemoryError
+        raise error
 
     monkeypatch.setattr(Student, "forward", full)
     with pytest.raises(TrainingError, match=r"optimisation\.batch_size"):
@@ -258,6 +317,8 @@ def test_running_out_of_memory_says_which_size_to_lower(
         ({"dev": ()}, "train and dev posts"),
         ({"train": (Example("1", ("a",)),)}, "no training post has entities"),
         ({"train": (Example("1", ("a",), (Entity(Span(0, 1), "PER"),)),)}, r"captions\.jsonl"),
+        ({"dev": (Example("1", ("a",)),)}, "no dev post has entities"),
+        ({"dev": (Example("1", ("a",), (Entity(Span(0, 1), "PER"),)),) * 2}, "^1: several dev posts have this id"),
     ],
 )
 def test_a_corpus_that_cannot_be_learnt_is_refused(
@@ -266,6 +327,38 @@ def test_a_corpus_that_cannot_be_learnt_is_refused(
     with pytest.raises(DataError, match=message):
         distill(replace(corpus, **change), config=configure(), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("objective", [{}, ALONE])
+def test_posts_of_which_nothing_is_known_that_would_be_read_are_refused(
+    corpus: Corpus,
+    configure: Callable[..., ExperimentConfig],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    objective: dict[str, str],
+) -> None:
+    """Else a run that was to learn from nouns is a text-only one, and nobody sees it; a control goes without them."""
+    captioned = tuple(replace(post, knowledge=()) for post in corpus.train)
+    sections = {"objective": objective, "views": {"parts": ["noun"]}, "optimisation": {"epochs": 1}}
+    with pytest.raises(DataError, match=r"^sample: none of the 24 training posts has any of noun"):
+        distill(replace(corpus, train=captioned), config=configure(**sections), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    some = replace(corpus, train=(*corpus.train[:1], *captioned[1:]))
+    distill(some, config=configure(**sections), out=tmp_path / "some")
+    assert "23 of 24 training posts have none of noun" in caplog.text
+    distill(corpus, config=configure(**sections, data={"corruption": "missing"}), out=tmp_path / "control")
+    assert "24 of 24 training posts have none of noun" in caplog.text
+
+
+def test_posts_of_which_the_teacher_reads_nothing_are_refused(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    teacher = configure(objective=ALONE, views={"parts": ["noun"]}, optimisation={"epochs": 1})
+    distill(corpus, config=teacher, out=tmp_path / "first")
+    config = configure(objective={**RECORDED, "target_runs": [str(tmp_path / "first")]})
+    captioned = tuple(replace(post, knowledge=()) for post in corpus.train)
+    with pytest.raises(DataError, match="24 training posts has any of noun"):
+        distill(replace(corpus, train=captioned), config=config, out=tmp_path / "second")
 
 
 def test_variants_that_are_not_there_are_missed(
@@ -284,8 +377,7 @@ def test_two_stages_train_against_recorded_marginals(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     """Two-stage distillation: the target is recorded once, hashed, and used again."""
-    alone = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
-    distill(corpus, config=configure(objective=alone), out=tmp_path / "first")
+    distill(corpus, config=configure(objective=ALONE), out=tmp_path / "first")
     objective = {**RECORDED, "target_runs": [str(tmp_path / "first")]}
     for number in (1, 2):
         distill(corpus, config=configure(objective=objective), out=tmp_path / f"second-{number}")
@@ -317,10 +409,9 @@ def test_a_run_that_left_a_fold_out_teaches_that_fold_alone(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     """Cross-fitting: no target has learnt the labels of the post that it teaches, and a missing fold is named."""
-    alone = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
     runs = [tmp_path / f"without-{number}" for number in (1, 2)]
     for number, run in enumerate(runs, 1):
-        distill(corpus, config=configure(objective=alone, data={"left_out": f"{number}/2"}), out=run)
+        distill(corpus, config=configure(objective=ALONE, data={"left_out": f"{number}/2"}), out=run)
     both = configure(objective={**RECORDED, "target_runs": [str(run) for run in runs]})
     distill(corpus, config=both, out=tmp_path / "student")
     taught = [set(load_file(next(run.glob("targets-*/*.safetensors")))) for run in runs]
@@ -345,7 +436,7 @@ def test_a_run_without_knowledge_teaches_by_the_view_it_ships(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     """Self-training, the control of teaching by knowledge: nothing but the text decides what is recorded."""
-    alone = {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"}
+    alone = {**ALONE, "student": "text"}
     distill(corpus, config=configure(objective=alone), out=tmp_path / "text")
     objective = {**RECORDED, "target_runs": [str(tmp_path / "text")]}
     bare = [replace(post, caption=None, knowledge=()) for post in corpus.train]
@@ -394,8 +485,7 @@ def test_two_processes_record_a_target_once(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Students of one target may begin at the same moment; the second waits for what the first records."""
-    alone = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
-    distill(corpus, config=configure(objective=alone), out=tmp_path / "first")
+    distill(corpus, config=configure(objective=ALONE), out=tmp_path / "first")
     like, calls, both_begun = checkpoint.load(tmp_path / "first" / "model"), [], threading.Barrier(2, timeout=2)
 
     def slowly(*args: Any, **options: Any) -> dict[str, Any]:

@@ -70,6 +70,24 @@ def test_a_pair_outside_of_its_post_is_named_at_once(make: Callable[..., Any], c
         Feed(student, [Example("bad", ("a", "b", "c"), relations=(relation,))], config)
 
 
+@pytest.mark.parametrize(
+    ("words", "relation", "message"),
+    [
+        (3, Relation(Span(0, 1), Span(2, 3), NO_RELATION), "^sample: no dev post has relations"),
+        (3, Relation(Span(0, 1), Span(2, 9), "peer"), "^dev: .* a post of 3 words"),
+        (600, Relation(Span(0, 1), Span(590, 591), "peer"), "^dev: .* more than the encoder takes"),
+    ],
+)
+def test_dev_posts_that_no_epoch_could_be_scored_on_are_refused_before_the_first(
+    make: Callable[..., Any], corpus: Corpus, tmp_path: Path, words: int, relation: Relation, message: str
+) -> None:
+    _, _, config = make()
+    dev = Example("dev", ("ab",) * words, relations=(relation,))
+    with pytest.raises(DataError, match=message):
+        distill(replace(corpus, dev=(dev,)), config=config, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
 def test_both_views_of_a_pair_are_aligned(make: Callable[..., Any], alignment: str) -> None:
     student, feed, config = make(alignment=alignment)

@@ -1,5 +1,6 @@
 """Posts without labels are taught by the target alone: no label of theirs, and no post held out, ever reaches a run."""
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -54,10 +55,12 @@ def test_posts_of_which_the_target_knows_nothing_are_refused(
     """They would be half of each epoch, and teach what a reader of nothing believes."""
     config = configure(optimisation={"epochs": 1}, data={"unlabelled": ["elsewhere"]})
     bare = tuple(replace(post, caption=None, knowledge=()) for post in others)
-    with pytest.raises(DataError, match="elsewhere: no post without labels has a caption or knowledge"):
+    with pytest.raises(DataError, match="elsewhere: none of the 12 posts without labels has any of caption, noun"):
         distill(replace(corpus, unlabelled=bare), config=config, out=tmp_path / "none")
     distill(replace(corpus, unlabelled=(*others, *bare[:2])), config=config, out=tmp_path / "some")
-    assert "2 of 14 posts without labels have neither caption nor knowledge" in caplog.text
+    assert "2 of 14 posts without labels have none of caption, noun" in caplog.text
+    summary = json.loads((tmp_path / "some" / "summary.json").read_text("utf-8"))
+    assert (summary["num_train"], summary["num_unlabelled"]) == (len(corpus.train), 14)
 
 
 def test_the_task_loss_is_that_of_the_labelled_posts(
@@ -186,6 +189,21 @@ def test_two_captioners_are_not_mixed(tmp_path: Path) -> None:
         read_corpus(config)
     corpus = read_corpus(config.model_copy(update={"captioner": "both"}))
     assert [post.caption.text for post in (*corpus.train, *corpus.unlabelled) if post.caption] == ["by both"] * 2
+
+
+def test_captions_of_the_corpus_s_own_are_no_mixture(tmp_path: Path) -> None:
+    """Rows may carry their caption; others must be described by what describes some of the corpus."""
+    for name, by in (("mine", "one"), ("alike", "one"), ("strange", "two")):
+        (tmp_path / name).mkdir()
+        rows = [{"id": "a", "text": "Paris", "image": "a"}]
+        rows += [{"id": "b", "text": "Rome", "image": "b", "caption": {"text": "a city"}}] if name == "mine" else []
+        write_jsonl(tmp_path / name / "train.jsonl", rows)
+        write_jsonl(tmp_path / name / "captions.jsonl", [{"image_id": "a", "captioner": by, "text": "streets"}])
+    config = DataConfig(path=tmp_path / "mine")
+    assert {post.caption.captioner for post in read_corpus(config).train if post.caption} == {"", "one"}
+    read_corpus(config.model_copy(update={"unlabelled": (tmp_path / "alike",)}))
+    with pytest.raises(UsageError, match=r"mixes \(unnamed\) and one and two"):
+        read_corpus(config.model_copy(update={"unlabelled": (tmp_path / "strange",)}))
 
 
 def test_the_fingerprint_knows_the_unlabelled_posts(

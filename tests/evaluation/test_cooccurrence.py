@@ -58,7 +58,9 @@ def test_a_corpus_of_entities_says_that_all_other_pairs_are_unrelated() -> None:
 
 def test_without_unrelated_pairs_there_is_no_share_and_no_interval() -> None:
     counted = co_occurrence([Prediction("1", WORDS, relations=(relation(0, 1),))], LISTED[:1])
-    assert (counted.unrelated.share, counted.interval, counted.to_dict()["interval"]) == (0.0, None, None)
+    assert (counted.unrelated.share, counted.interval, counted.to_dict()["interval"]) == (None, None, None)
+    assert counted.to_dict()["unrelated"] == {"pairs": 0, "claimed": 0, "share": None}
+    assert str(counted).endswith("no unrelated pairs: false relations cannot be told")
 
 
 def test_the_interval_is_that_of_posts_drawn_anew() -> None:

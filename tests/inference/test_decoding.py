@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cotpd.core.errors import UsageError
+from cotpd.core.errors import TrainingError, UsageError
 from cotpd.core.labels import LabelSet, to_entities
 from cotpd.core.records import Caption, Entity, Example, Span
 from cotpd.inference import decoding
@@ -35,6 +35,15 @@ def alone(student: Student, example: Example, kind: ViewKind) -> tuple[Entity, .
     with torch.inference_mode():
         [path] = student.crf.viterbi(student(batch), student.tensor(batch.word_mask)).tolist()
     return student.label_set.decode(path)
+
+
+def test_running_out_of_memory_names_the_batch_size(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(Student, "forward", full)
+    with pytest.raises(TrainingError, match="out of memory; lower batch_size"):
+        list(decode(student, [post(2)], kind=ViewKind.TEXT))
 
 
 @pytest.mark.parametrize("kind", ViewKind)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
 from cotpd.core.errors import DataError
 from cotpd.core.labels import LabelSet
-from cotpd.core.pairs import REACH, one_pair_each, pairs, relation_labels
+from cotpd.core.pairs import REACH, num_pairs, one_pair_each, pairs, relation_labels
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.core.splitting import Rule
 from cotpd.inference import relation_decoding
@@ -69,6 +70,19 @@ def test_entities_far_apart_are_no_pair_unless_they_are_stated() -> None:
     assert {(pair.head, pair.tail) for pair in pairs(post)} == near_pairs
     stated = replace(post, relations=(Relation(far, first, "part_of"),))
     assert {(pair.head, pair.tail) for pair in pairs(stated)} == {*near_pairs, (far, first)}
+
+
+def test_pairs_are_found_and_counted_as_if_all_were_made() -> None:
+    """Of a document with 2,000 entities all were made, twice, to leave most of them out."""
+    spans = [Span(start, start + length) for start in (150, 0, 3, 70, 40, 149) for length in (1, 5, 3, 1)]
+    stated = (Relation(spans[0], spans[4], "a"), Relation(spans[0], spans[4], "b"), Relation(Span(7, 9), spans[0], "a"))
+    post = Example("1", ("a",) * 200, tuple(Entity(span, "PER") for span in spans), stated)
+    given = {(pair.head, pair.tail) for pair in stated}
+    every = [pair for pair in permutations(dict.fromkeys(spans), 2) if pair not in given]
+    near = [(h, t) for h, t in every if max(h.start, t.start) - min(h.end, t.end) <= 30]
+    assert 0 < len(near) < len(every)
+    assert [(pair.head, pair.tail) for pair in pairs(post, reach=30)[len(stated) :]] == near
+    assert num_pairs(post) == len(stated) + len(every) == len(pairs(post, reach=200))
 
 
 @pytest.mark.parametrize("words", [("ab",) * 600, ("a" * 60,) * 12])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from itertools import combinations
 from typing import NamedTuple
 
@@ -222,7 +223,11 @@ def test_both_recursions_agree_on_long_posts(
         lambda x: case.crf.log_partition(x, case.mask) * torch.arange(1, 5),
         lambda x: case.crf.log_marginals(x, case.mask) * weights,
         lambda x: case.crf.kl(x.flip(-1), x, case.mask),
+        lambda x: case.crf.kl_of_held(x.flip(-1), x, case.mask),
     ]
+    held = deepcopy(case.crf).requires_grad_(False)
+    expected = gradients(case, lambda x: case.crf.kl(x.flip(-1).detach(), x, case.mask, held))
+    torch.testing.assert_close(gradients(case, losses[-1]), expected, atol=1e-8, rtol=1e-8)
     assert scaled.fits(case.crf._chain(case.emissions, case.mask))
     fast = [gradients(case, loss) for loss in losses]
     refuse_scaling(monkeypatch)

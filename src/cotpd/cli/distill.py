@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,22 +40,25 @@ def distill(
     experiment = ExperimentConfig.read(config, change or [])
     run = out or Path("runs") / f"{config.stem}-seed{experiment.seed}"
     data = experiment.data
-    with ProgressBar() as bar:
+    with ProgressBar(shown=processes().is_main_process) as bar:
         train(read_corpus(data), config=experiment, out=run, resume=resume, listener=bar.show)
     if not processes().is_main_process:
         return
     relations = experiment.task == "relations"
     follow_up = ("evaluate", run, data.path, "--split", "dev") if relations else ("extract", run, "some text")
     hint = shlex.join(["cotpd", *map(str, follow_up)])
-    typer.echo(f"{run}: dev F1 {100 * (bar.best_f1 or 0.0):.2f} (micro, conlleval)\ntry: {hint}")
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    typer.echo(f"{run}: dev F1 {100 * summary['best_f1']:.2f} (micro, conlleval)\ntry: {hint}")
 
 
 class ProgressBar:
-    """A live bar on stderr with losses, dev F1 and time left; plain lines, one an epoch, where nobody watches."""
+    """A live bar on stderr with losses, dev F1 and time left; plain lines, one an epoch, where nobody watches.
 
-    def __init__(self) -> None:
+    ``shown``: of several processes that make one run, one alone shows its bar.
+    """
+
+    def __init__(self, *, shown: bool = True) -> None:
         self._console = Console(stderr=True)
-        self.best_f1: float | None = None
         self._bar = Bar(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -64,7 +68,7 @@ class ProgressBar:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not (shown and self._console.is_terminal),
         )
         self._task = self._bar.add_task("training", epoch=1, task_loss=0.0, alignment=0.0, f1="–", total=None)
 
@@ -77,7 +81,6 @@ class ProgressBar:
 
     def show(self, progress: Progress) -> None:
         """Show the state of training."""
-        self.best_f1 = progress.best_f1
         if progress.dev_f1 is None:
             self._bar.update(
                 self._task,

@@ -16,9 +16,10 @@ from cotpd.cli.terminal import printable
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import write_atomic
 from cotpd.core.pairs import grouped
+from cotpd.core.records import NO_RELATION
 
 if TYPE_CHECKING:
-    from cotpd.core.config import Task
+    from cotpd.core.config import Part, Task
     from cotpd.core.records import Example, Prediction, Span
     from cotpd.corpus.corpus import Corpus
     from cotpd.evaluation.report import Report
@@ -66,16 +67,31 @@ def evaluate(
         raise UsageError(f"{out}: a directory; --out takes the file for the JSON")
     if entities_from and all_pairs:
         raise UsageError("give --entities-from or --all-pairs, not both")
+    if against:
+        _require_one_task(run, against)
     asked = _Asked(data, split, entities_from, all_pairs)
     scored = _predict(run, view, asked)
     other = _predict(against, None, asked) if against else None
-    if other and other.task != scored.task:
-        raise UsageError(f"{against} was trained on {other.task}, {run} on {scored.task}; compare runs of one task")
     report = _report(scored, other, mode)
     text = json.dumps(report.to_dict(), indent=2)
-    if out:
-        write_atomic(out, text + "\n")
     typer.echo(text if as_json else printable(str(report)))
+    if out:
+        _write(out, text + "\n")
+
+
+def _require_one_task(run: Path, against: Path) -> None:
+    from cotpd.student import checkpoint
+
+    task, other = (checkpoint.read_design(_model_directory(path)).task for path in (run, against))
+    if task != other:
+        raise UsageError(f"{against} was trained on {other}, {run} on {task}; compare runs of one task")
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        write_atomic(out, text)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
 
 
 class _Asked(NamedTuple):
@@ -105,7 +121,8 @@ def _predict(run: Path, view: View | None, asked: _Asked) -> _Predicted:
     corpus = _read(asked.data, run, kind)
     name, examples = _chosen(corpus, asked.data, asked.split)
     if kind == "knowledge":
-        _require_knowledge(examples, asked.data)
+        _require_knowledge(examples, asked.data, student.design.views.parts)
+        _note_cuts(student, examples)
     _note_gold(student, examples)
     facts = {"run": str(run), "data": f"{asked.data} ({name})", "view": kind}
     train = () if name == "train" else corpus.train
@@ -184,22 +201,37 @@ def _chosen(corpus: Corpus, data: Path, split: Split | None) -> tuple[str, tuple
     return wanted, splits[wanted]
 
 
-def _require_knowledge(examples: tuple[Example, ...], data: Path) -> None:
-    without = sum(not (example.caption or example.knowledge) for example in examples)
-    if without == len(examples):
-        message = "the knowledge view needs captions.jsonl or knowledge.jsonl beside the corpus, for these posts"
-        raise DataError(message, where=str(data))
-    if without:
-        logger.warning("%d of %d posts have neither caption nor knowledge", without, len(examples))
+def _require_knowledge(examples: tuple[Example, ...], data: Path, parts: tuple[Part, ...]) -> None:
+    """Refuse posts of which none has any of the parts that the student reads; warn of some."""
+    from cotpd.views.view import num_untold
+
+    read, untold = ", ".join(parts), num_untold(examples, parts) if parts else 0
+    if untold and untold == len(examples):
+        message = "the knowledge view needs captions.jsonl or knowledge.jsonl beside the corpus, and in them"
+        raise DataError(f"{message}, of these posts, any of {read}", where=str(data))
+    if untold:
+        logger.warning("%d of %d posts have none of %s, which the student reads", untold, len(examples), read)
+
+
+def _note_cuts(student: Student, examples: tuple[Example, ...]) -> None:
+    from cotpd.inference.decoding import windows
+    from cotpd.views.view import ViewKind
+
+    read = (windows(student, number, post, kind=ViewKind.KNOWLEDGE) for number, post in enumerate(examples))
+    if num_cut := sum(any(window.view.num_cut for window in post) for post in read):
+        pieces = student.design.views.knowledge_pieces
+        logger.info("knowledge is cut to %d pieces at most in %d of %d posts", pieces, num_cut, len(examples))
 
 
 def _note_gold(student: Student, examples: tuple[Example, ...]) -> None:
     task = student.design.task
     if not any(getattr(example, task) for example in examples):
         logger.warning("these posts have no gold %s", task)
-    unknown = {entity.label for example in examples for entity in example.entities} - set(student.label_set.types)
+    known = student.label_set.types if task == "entities" else student.design.relations
+    unknown = {gold.label for example in examples for gold in getattr(example, task)}.difference(known, {NO_RELATION})
     if unknown:
-        logger.warning("types in gold that the student never learnt: %s", ", ".join(sorted(unknown)))
+        what = "types" if task == "entities" else "relations"
+        logger.warning("%s in gold that the student never learnt: %s", what, ", ".join(sorted(unknown)))
 
 
 def _decoded(student: Student, examples: tuple[Example, ...], kind: View) -> Iterator[Prediction]:

@@ -197,7 +197,7 @@ class OptimisationConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """bfloat16 autocast; auto takes it where the device has it. The CRF counts in float64 all the same."""
     patience: int = Field(default=3, ge=1)
-    """Stop after so many epochs without a better dev F1."""
+    """Stop after so many epochs without a better dev F1; those before the first F1 above 0 do not count."""
     checkpoint_steps: int = Field(default=200, ge=1)
     """Save a checkpoint to resume from after so many updates, and after each epoch."""
 

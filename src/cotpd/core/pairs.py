@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import permutations
 
-from cotpd.core.records import NO_RELATION, Example, Relation
+from cotpd.core.records import NO_RELATION, Example, Relation, Span
 
 _Post = tuple[tuple[str, ...], str | None]
 
@@ -20,13 +19,17 @@ def pairs(example: Example, *, reach: int = REACH) -> tuple[Relation, ...]:
     An entity is not paired with itself. Corpora that mark one pair a line (MNRE) have no entities: that pair is all.
     """
     stated = {(relation.head, relation.tail) for relation in example.relations}
-    others = permutations(dict.fromkeys(entity.span for entity in example.entities), 2)
-    unrelated = (
-        Relation(head, tail, NO_RELATION)
-        for head, tail in others
-        if (head, tail) not in stated and max(head.start, tail.start) - min(head.end, tail.end) <= reach
-    )
+    others = _near((entity.span for entity in example.entities), reach)
+    unrelated = (Relation(head, tail, NO_RELATION) for head, tail in others if (head, tail) not in stated)
     return (*example.relations, *unrelated)
+
+
+def num_pairs(example: Example) -> int:
+    """How many `pairs` a post has, however far apart; they are counted and not made, for they grow with the square."""
+    stated = {(relation.head, relation.tail) for relation in example.relations}
+    spans = {entity.span for entity in example.entities}
+    own = sum(head in spans and tail in spans and head != tail for head, tail in stated)
+    return len(example.relations) + len(spans) * (len(spans) - 1) - own
 
 
 def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
@@ -69,6 +72,19 @@ def relation_labels(examples: Iterable[Example]) -> tuple[str, ...]:
     """The labels of relations, `NO_RELATION` first and the others sorted."""
     labels = {relation.label for example in examples for relation in example.relations}
     return (NO_RELATION, *sorted(labels - {NO_RELATION}))
+
+
+def _near(spans: Iterable[Span], reach: int) -> list[tuple[Span, Span]]:
+    """Every ordered pair of different spans up to ``reach`` words apart, in order; those far apart cost nothing."""
+    places = {span: place for place, span in enumerate(dict.fromkeys(spans))}
+    ordered = sorted(places)
+    near: list[tuple[Span, Span]] = []
+    for number, first in enumerate(ordered):
+        for second in ordered[number + 1 :]:
+            if second.start - first.end > reach:
+                break
+            near += [(first, second), (second, first)]
+    return sorted(near, key=lambda pair: (places[pair[0]], places[pair[1]]))
 
 
 def _post(example: Example) -> _Post:

@@ -108,14 +108,10 @@ class Feed:
 
     def _check(self, example: Example) -> None:
         """Raise `DataError`, naming the post, for entities that no tags can hold, or a pair that lies outside of it."""
-        num_words = len(example.words)
         if self._design.task == "relations":
-            last = max((span.end for pair in pairs(example) for span in (pair.head, pair.tail)), default=0)
-            if last > num_words:
-                raise DataError(f"a pair ends at word {last} of a post of {num_words} words", where=example.id)
-            return
+            return check_pairs(example)
         try:
-            self._design.label_set.encode(example.entities, num_words)
+            self._design.label_set.encode(example.entities, len(example.words))
         except DataError as error:
             raise DataError(str(error), where=example.id) from error
 
@@ -149,3 +145,11 @@ class Feed:
         for row, target in enumerate(targets):
             recorded[row, : len(target)] = target
         return torch.from_numpy(recorded)
+
+
+def check_pairs(example: Example) -> None:
+    """Raise `DataError`, naming the post, for a pair that lies outside of it."""
+    num_words = len(example.words)
+    last = max((span.end for pair in pairs(example) for span in (pair.head, pair.tail)), default=0)
+    if last > num_words:
+        raise DataError(f"a pair ends at word {last} of a post of {num_words} words", where=example.id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import resource
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,21 +14,21 @@ from typing import Any
 
 import torch
 
-from cotpd.core.config import DataConfig, ExperimentConfig
+from cotpd.core.config import DataConfig, ExperimentConfig, Task
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line, write_atomic
 from cotpd.core.labels import LabelSet
 from cotpd.core.pairs import relation_labels
-from cotpd.core.records import Example, Knowledge
+from cotpd.core.records import NO_RELATION, Example, Knowledge
 from cotpd.core.splitting import best_rule
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.unlabelled import read_unlabelled
-from cotpd.distillation.feed import Feed
+from cotpd.distillation.feed import Feed, check_pairs
 from cotpd.distillation.material import Material
 from cotpd.distillation.processes import processes
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
-from cotpd.distillation.targets import teaching_view
+from cotpd.distillation.targets import parts_read
 from cotpd.distillation.trainer import Trainer
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extractor
@@ -35,7 +36,7 @@ from cotpd.student import checkpoint
 from cotpd.student.encoder import TextEncoder
 from cotpd.student.memory import enough_memory
 from cotpd.student.student import Design, Student
-from cotpd.views.view import ViewKind
+from cotpd.views.view import ViewKind, narrowed, num_untold
 
 logger = logging.getLogger(__name__)
 
@@ -59,19 +60,21 @@ def distill(
     ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Under
     `accelerate launch` each process takes its share of every batch, and the first one writes the files. Raises
     `DataError` for a corpus without training or dev posts, entities, or the knowledge and the variants that the
-    configuration asks for, `UsageError` for a corpus that was not read as ``config.data`` says (use `read_corpus`), and
-    for a directory that is taken, by another process or by a run begun with other data, `TrainingError` when training
-    cannot go on.
+    configuration asks for, and for dev posts that cannot be scored, `UsageError` for a corpus that was not read as
+    ``config.data`` says (use `read_corpus`), and for a directory that is taken, by another process or by a run begun
+    with other data, `TrainingError` when training cannot go on.
     """
     _check_reading(corpus, config.data)
     corpus = corpus.with_knowledge(knowledge)
     material = Material.of(corpus, config)
     _check(material, config)
+    _check_knowledge(material, config)
     _check_variants(corpus, config)
     is_main = processes().is_main_process
     with processes().main_process_first():
         student = build_student(material.train, corpus, config)
         feed = Feed(student, material.train, config, unlabelled=material.unlabelled)
+        _check_dev(student, corpus.dev)
         run = RunDirectory.open(Path(out), config, data=material.fingerprint(config), resume=resume or not is_main)
     if feed.num_cut and is_main:
         logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
@@ -98,7 +101,7 @@ def read_corpus(config: DataConfig) -> Corpus:
     )
     others = read_unlabelled(config.unlabelled, captioner=config.captioner, knowledge_model=config.knowledge_model)
     whole = replace(corpus, unlabelled=tuple(others))
-    _check_sources((*whole.train, *whole.unlabelled))
+    _check_sources(whole.train, whole.unlabelled)
     return whole
 
 
@@ -123,18 +126,22 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
     return Student(encoder, tokenizer, design)
 
 
-def reads_knowledge(config: ExperimentConfig) -> bool:
-    """Whether the target reads captions and knowledge."""
-    runs = config.objective.target_runs if config.objective.target == "recorded" else ()
-    return config.objective.target == "knowledge" or ViewKind.KNOWLEDGE in map(teaching_view, runs)
+def _check_sources(own: Sequence[Example], others: Sequence[Example]) -> None:
+    """Refuse posts of others that are described by what describes none of the own, or by several where none is."""
+    for key in ("captioner", "knowledge_model"):
+        known, theirs = (set(_sources(posts, key)) for posts in (own, others))
+        if len(known | theirs) > 1 and theirs - known:
+            names = " and ".join(name or "(unnamed)" for name in sorted(known | theirs))
+            raise UsageError(f"data.unlabelled mixes {names}; choose one with data.{key}")
 
 
-def _check_sources(posts: Sequence[Example]) -> None:
-    captioners = {post.caption.captioner for post in posts if post.caption}
-    models = {answer.model for post in posts for answer in post.knowledge}
-    for key, names in (("captioner", captioners), ("knowledge_model", models)):
-        if len(names) > 1:
-            raise UsageError(f"data.unlabelled mixes {' and '.join(sorted(names))}; choose one with data.{key}")
+def _sources(posts: Sequence[Example], key: str) -> Iterator[str]:
+    """What made the captions, or the knowledge, of posts; rows of a corpus that carry their own name nothing."""
+    for post in posts:
+        if key == "knowledge_model":
+            yield from (answer.model for answer in post.knowledge)
+        elif post.caption:
+            yield post.caption.captioner
 
 
 def _check_reading(corpus: Corpus, config: DataConfig) -> None:
@@ -153,23 +160,45 @@ def _check(material: Material, config: ExperimentConfig) -> None:
         raise DataError("training needs train and dev posts; see `cotpd check`", where=str(config.data.path))
     if not any(getattr(example, config.task) for example in train):
         raise DataError(f"no training post has {config.task}; see `cotpd check`", where=str(config.data.path))
-    if config.objective.target == "knowledge" and not any(example.caption or example.knowledge for example in train):
+    if not any(_has_gold(post, config.task) for post in material.dev):
         raise DataError(
-            "no training post has a caption or knowledge; put captions.jsonl or knowledge.jsonl beside the corpus, "
-            "or set objective.target = 'none'",
+            f"no dev post has {config.task}, so no score could choose the best weights; see `cotpd check`",
             where=str(config.data.path),
         )
-    if material.unlabelled and reads_knowledge(config):
-        bare = sum(not (example.caption or example.knowledge) for example in material.unlabelled)
-        if bare == len(material.unlabelled):
-            raise DataError(
-                "no post without labels has a caption or knowledge, and the target reads them; put captions.jsonl or "
-                "knowledge.jsonl beside each corpus of data.unlabelled",
-                where=", ".join(map(str, config.data.unlabelled)) or str(config.data.path),
-            )
-        if bare:
-            told = "%d of %d posts without labels have neither caption nor knowledge, which the target reads"
-            logger.warning(told, bare, len(material.unlabelled))
+
+
+def _has_gold(post: Example, task: Task) -> bool:
+    """Whether something of a post counts in its score."""
+    return bool(post.entities) if task == "entities" else any(r.label != NO_RELATION for r in post.relations)
+
+
+def _check_dev(student: Student, dev: Sequence[Example]) -> None:
+    """Raise `DataError` for dev posts that no epoch could be scored on, before one is trained."""
+    if doubled := [post_id for post_id, count in Counter(post.id for post in dev).items() if count > 1]:
+        raise DataError("several dev posts have this id; they are scored by it", where=doubled[0])
+    for post in dev if student.design.task == "relations" else ():
+        check_pairs(post)
+        for pair in post.relations:
+            narrowed(student.reader, replace(post, relations=(pair,)))
+
+
+def _check_knowledge(material: Material, config: ExperimentConfig) -> None:
+    """Refuse posts of which none has what is read of them, unless that is the control; some without are counted."""
+    own, others = (config.data.path,), config.data.unlabelled
+    learnt = (("training posts", material.train, own), ("posts without labels", material.unlabelled, others or own))
+    for parts in filter(None, parts_read(config)):
+        read = f"{', '.join(parts)} (views.parts)"
+        for what, posts, paths in learnt:
+            num_bare = num_untold(posts, parts)
+            if num_bare and num_bare == len(posts) and config.data.corruption != "missing":
+                raise DataError(
+                    f"none of the {num_bare} {what} has any of {read}, which would be read; put captions.jsonl or "
+                    "knowledge.jsonl beside each corpus, choose other parts, or learn from text alone, as in "
+                    "configs/twitter2017-text.toml",
+                    where=", ".join(map(str, paths)),
+                )
+            if num_bare:
+                logger.warning("%d of %d %s have none of %s, which are read", num_bare, len(posts), what, read)
 
 
 def _check_variants(corpus: Corpus, config: ExperimentConfig) -> None:
@@ -185,7 +214,7 @@ def _check_variants(corpus: Corpus, config: ExperimentConfig) -> None:
 def _summary(state: State, feed: Feed) -> dict[str, Any]:
     return {
         **asdict(state),
-        "num_train": len(feed.examples),
+        "num_train": len(feed.examples) - feed.num_unlabelled,
         "num_unlabelled": feed.num_unlabelled,
         "num_knowledge_cut": feed.num_cut,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from typing import Any
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, UsageError
 from cotpd.core.files import json_line, locked, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
+from cotpd.distillation.processes import processes
+from cotpd.inference.decoding import resolved
+
+logger = logging.getLogger(__name__)
 
 _ENVIRONMENT = "environment.json"
 _KEPT = 2
@@ -48,6 +53,8 @@ class RunDirectory:
         run, config_path = cls(path), path / "config.toml"
         if config_path.exists():
             if run.is_finished:
+                if resume:
+                    run.finish()  # what a kill at the very end has left
                 raise UsageError(f"{path}: this run is finished; choose another directory with --out")
             if not resume:
                 raise UsageError(f"{path}: a run was begun here; go on with --resume, or choose another --out")
@@ -55,11 +62,12 @@ class RunDirectory:
                 raise UsageError(f"{path}: begun with another configuration (see config.toml); choose another --out")
             if run.data not in (None, data):
                 raise UsageError(f"{path}: begun with other posts, captions or knowledge; choose another --out")
+            run._note_changes(_environment(config))
             return run
         if path.is_dir() and any(file.name != _ENVIRONMENT and file.name[0] != "." for file in path.iterdir()):
             raise UsageError(f"{path}: holds other files, and no run; choose another directory with --out")
         try:
-            write_atomic(path / _ENVIRONMENT, json.dumps({**_environment(), "data": data}, indent=2) + "\n")
+            write_atomic(path / _ENVIRONMENT, json.dumps({**_environment(config), "data": data}, indent=2) + "\n")
             write_atomic(config_path, config.to_toml())
         except OSError as error:
             raise UsageError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
@@ -113,6 +121,7 @@ class RunDirectory:
             state = State(**json.loads((directory / "state.json").read_text(encoding="utf-8")))
             if state.best_step is None or _is_whole(self.best(state)):
                 return directory, state
+            _set_aside(directory)  # of no use without its best weights, and `prune` would keep it for the newest
         return None
 
     def best(self, state: State) -> Path:
@@ -141,6 +150,15 @@ class RunDirectory:
         """Remove the checkpoints of a finished run."""
         shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
 
+    def _note_changes(self, now: dict[str, str]) -> None:
+        """Warn of all that is not as it was when the run began and may change its result."""
+        begun = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8"))
+        moved = {name: value for name, value in now.items() if begun.get(name, value) != value}
+        changes = [f"{name} {begun[name]} (now {value})" for name, value in moved.items()]
+        if changes and processes().is_main_process:
+            told = "%s: begun with %s; the result may differ from that of a run that was never stopped"
+            logger.warning(told, self.path, ", ".join(changes))
+
     def _checkpoint(self, kind: str, step: int) -> Path:
         return self.path / "checkpoints" / f"{kind}-{step}"
 
@@ -156,11 +174,15 @@ def _is_whole(directory: Path) -> bool:
         verify_directory(directory)
     except CheckpointError:
         if directory.exists():
-            aside = directory.with_name(f"damaged-{directory.name}")
-            shutil.rmtree(aside, ignore_errors=True)
-            directory.rename(aside)
+            _set_aside(directory)
         return False
     return True
+
+
+def _set_aside(directory: Path) -> None:
+    aside = directory.with_name(f"damaged-{directory.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    directory.rename(aside)
 
 
 def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -171,8 +193,8 @@ def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:
     yield from (row for _, row in read_jsonl(path))
 
 
-def _environment() -> dict[str, str]:
-    packages = {}
+def _environment(config: ExperimentConfig) -> dict[str, str]:
+    packages, together = {}, processes()
     for name in ("cotpd", "torch", "transformers", "tokenizers", "accelerate", "numpy", "safetensors"):
         try:
             packages[name] = version(name)
@@ -183,4 +205,7 @@ def _environment() -> dict[str, str]:
         "system": platform.platform(),
         "machine": platform.machine(),
         **packages,
+        "device": together.device.type,
+        "num_processes": str(together.num_processes),
+        "precision": resolved(config.optimisation.precision, together.device),
     }

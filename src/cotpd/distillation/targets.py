@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-from cotpd.core.config import ExperimentConfig
+from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import hash_text, locked, new_directory, verify_directory
 from cotpd.core.folds import in_fold
@@ -21,6 +22,8 @@ from cotpd.student.memory import enough_memory
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import ViewKind, narrowed
+
+logger = logging.getLogger(__name__)
 
 Targets = Mapping[str, np.ndarray]
 """Log-probabilities ``[words, tags]`` or ``[1, labels]``, float16, of each training example by its id."""
@@ -43,9 +46,7 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Studen
         raise DataError("several training posts have this id; targets are recorded by it", where=doubled[0])
     taught: dict[str, list[np.ndarray]] = {example.id: [] for example in examples}
     for run in runs:
-        if not (run / "config.toml").is_file():
-            raise UsageError(f"objective.target_runs: {run} is no run; make it first, with `cotpd distill`")
-        fold = ExperimentConfig.read(run / "config.toml").data.left_out
+        fold = _settings(run).data.left_out
         chosen = [example for example in examples if fold is None or in_fold(example, fold)]
         for example_id, row in _recorded(run, chosen, like).items():
             taught[example_id].append(row)
@@ -60,8 +61,25 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Studen
 
 def teaching_view(run: Path) -> ViewKind:
     """The view by which a finished run teaches: the knowledge-enhanced one, or else the one it ships."""
-    objective = ExperimentConfig.read(run / "config.toml").objective
+    objective = _settings(run).objective
     return ViewKind("knowledge" if "knowledge" in (objective.student, objective.target) else objective.student)
+
+
+def parts_read(config: ExperimentConfig) -> tuple[tuple[Part, ...], ...]:
+    """The parts of the knowledge that a run learns from: those that it reads itself, those that each target run reads.
+
+    Each selection stands once; there is none where neither the run nor its target reads knowledge.
+    """
+    objective = config.objective
+    own = [config] if "knowledge" in (objective.student, objective.target) else []
+    runs = [run for run in objective.target_runs if teaching_view(run) is ViewKind.KNOWLEDGE]
+    return tuple(dict.fromkeys(reader.views.parts for reader in (*own, *map(_settings, runs))))
+
+
+def _settings(run: Path) -> ExperimentConfig:
+    if not (run / "config.toml").is_file():
+        raise UsageError(f"objective.target_runs: {run} is no run; make it first, with `cotpd distill`")
+    return ExperimentConfig.read(run / "config.toml")
 
 
 def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:
@@ -108,6 +126,8 @@ def record_targets(
     """
     found = {example.id: _room(student, example) for example in examples}
     read = [window for number, example in enumerate(examples) for window in _windows(student, number, example, kind)]
+    if num_cut := len({window.post for window in read if window.view.num_cut}):
+        logger.info("the target reads cut knowledge of %d of %d posts (views.knowledge_pieces)", num_cut, len(examples))
     read.sort(key=lambda window: len(window.view.ids))
     for start in range(0, len(read), _BATCH):
         chosen = read[start : start + _BATCH]

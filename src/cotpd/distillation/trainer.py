@@ -29,7 +29,7 @@ from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.evaluation import evaluate
 from cotpd.evaluation.matching import exact_rule
-from cotpd.inference.decoding import decode
+from cotpd.inference.decoding import decode, in_precision
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 
@@ -51,11 +51,9 @@ class Trainer:
         self._config, self._run, self._feed, self._dev = config, run, feed, dev
         self._student = student
         self._accelerator = Accelerator(mixed_precision="no")
-        self._autocast = torch.autocast(
-            self._accelerator.device.type, dtype=torch.bfloat16, enabled=_use_bfloat16(config)
-        )
         objective, optimizer = Objective(student, config.objective), build_optimizer(student, config.optimisation)
         self._objective, self._optimizer = self._accelerator.prepare(objective, optimizer)
+        self._autocast = in_precision(student, config.optimisation.precision)
         self._steps_per_epoch = len(feed.batches(0))
         self.num_steps = config.optimisation.epochs * self._steps_per_epoch
         self._state = State()
@@ -64,12 +62,14 @@ class Trainer:
     def train(self, listener: Listener) -> State:
         """Train to the end, or until dev F1 has not grown for ``patience`` epochs, and keep the best weights.
 
+        While F1 is 0 the latest weights are the best and nothing has stalled; patience begins with the first above 0.
         Raises `TrainingError` for a loss that is not finite, naming the posts.
         """
         self._resume()
         self._begun = time.monotonic() - self._state.seconds
         while self._state.step < self.num_steps and not self._has_stalled():
             self._train_epoch(self._state.step // self._steps_per_epoch, listener)
+        self._tell_end()
         self._accelerator.wait_for_everyone()
         best = self._run.best(self._state)
         verify_directory(best, advice="go on with --resume, and training is repeated from an earlier checkpoint")
@@ -114,7 +114,7 @@ class Trainer:
 
     def _end_epoch(self, epoch: int, listener: Listener) -> None:
         f1 = self._dev_f1()
-        if self._state.best_f1 is None or f1 > self._state.best_f1:
+        if not self._state.best_f1 or f1 > self._state.best_f1:  # of weights that find nothing, the latest are the best
             self._state = replace(self._state, best_f1=f1, best_step=self._state.step, best_epoch=epoch)
             self._save_best()
         self._state = replace(self._state, seconds=time.monotonic() - self._begun)
@@ -174,6 +174,17 @@ class Trainer:
         stalled = finished_epochs - 1 - self._state.best_epoch >= self._config.optimisation.patience
         return at_boundary and finished_epochs > 0 and stalled
 
+    def _tell_end(self) -> None:
+        """Say what the scores alone do not show: that training stopped early, or that nothing was learnt."""
+        state = self._state
+        if not self._accelerator.is_main_process:
+            return
+        if state.step < self.num_steps:
+            told = "stopped at update %d of %d: dev F1 has not grown since epoch %d"
+            logger.info(told, state.step, self.num_steps, state.best_epoch + 1)
+        if not state.best_f1:
+            logger.warning("dev F1 is 0 to the end; raise optimisation.epochs or the learning rates, see `cotpd check`")
+
     def _share_of(self, indices: list[int]) -> list[int]:
         accelerator = self._accelerator
         return share(indices, accelerator.process_index, num_processes=accelerator.num_processes)
@@ -192,15 +203,6 @@ class _Recent:
 
     def means(self) -> tuple[float, float]:
         return self._task / self._count, self._alignment / self._count
-
-
-def _use_bfloat16(config: ExperimentConfig) -> bool:
-    precision = config.optimisation.precision
-    if precision != "auto":
-        return precision == "bfloat16"
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported()) or bool(torch.cpu._is_amx_tile_supported())
 
 
 def _mixed(*numbers: int) -> int:

@@ -29,9 +29,9 @@ class Claims(NamedTuple):
     claimed: int
 
     @property
-    def share(self) -> float:
-        """The share of pairs of which a relation is claimed; 0 without pairs."""
-        return self.claimed / self.pairs if self.pairs else 0.0
+    def share(self) -> float | None:
+        """The share of pairs of which a relation is claimed; None without pairs, which show nothing."""
+        return self.claimed / self.pairs if self.pairs else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +77,16 @@ class CoOccurrence:
         rows = [
             (_MEANING[truth], f"{claims.pairs:,}", f"{claims.claimed:,}", percent(claims.share))
             for truth, claims in self.by_truth.items()
-            if claims.pairs
+            if claims.share is not None
         ]
         table = aligned(("gold says of the pair", "pairs", "claimed related", "share"), rows)
-        return f"{table}\n\nfalse relations {percent(self.unrelated.share)} % of unrelated pairs{self._interval_text()}"
+        return f"{table}\n\n{self._false_relations()}"
+
+    def _false_relations(self) -> str:
+        share = self.unrelated.share
+        if share is None:
+            return "no unrelated pairs: false relations cannot be told"
+        return f"false relations {percent(share)} % of unrelated pairs{self._interval_text()}"
 
     def _interval_text(self) -> str:
         if self.interval is None:

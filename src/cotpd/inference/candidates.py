@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from cotpd.core.pairs import REACH, pairs
+from cotpd.core.pairs import REACH, num_pairs, pairs
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.views.view import ViewReader
 
@@ -41,8 +41,7 @@ def readable_pairs(reader: ViewReader, examples: Sequence[Example]) -> list[tupl
         unstated = pairs(post)[len(post.relations) :]
         fitting = (pair for pair in unstated if fits(reader, post.words, pair.head, pair.tail))
         found.append((*post.relations, *fitting))
-    num_pairs = sum(len(pairs(post, reach=len(post.words))) for post in examples)
-    if left_out := num_pairs - sum(map(len, found)):
+    if left_out := sum(map(num_pairs, examples)) - sum(map(len, found)):
         logger.warning("%d pairs of entities lie too far apart and are left out", left_out)
     return found
 

@@ -25,6 +25,7 @@ _POOL = 32
 """Batches whose posts are sorted together by length: little padding, and yet a stream flows."""
 _OVERLAP = 32
 """Words that the windows of a long post share, so that an entity at an edge is seen with words on both sides."""
+_ADVICE = "lower batch_size, stop what else uses the device, or set CUDA_VISIBLE_DEVICES= to use the CPU"
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -51,7 +52,7 @@ def decode(
     num_pooled = batch_size * _POOL if batch_size > 1 else 1
     source = iter(examples)
     while pool := list(islice(source, num_pooled)):
-        with enough_memory(), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
+        with enough_memory(_ADVICE), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
             decode_pool = decode_relations if student.design.task == "relations" else _decode_pool
             predictions = decode_pool(student, pool, kind, batch_size)
         yield from predictions
@@ -60,8 +61,14 @@ def decode(
 def in_precision(student: Student, precision: Precision) -> torch.autocast:
     """The context in which a student computes in ``bfloat16`` (``auto``: where its device has it) or float32."""
     device = student.device
-    enabled = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=resolved(precision, device) == "bfloat16")
+
+
+def resolved(precision: Precision, device: torch.device) -> Precision:
+    """The precision itself; of ``auto``, the one that it means on a device."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if _has_bfloat16(device) else "float32"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,14 @@ class LinearChainCRF(nn.Module):
         shared = p_crf in (None, self) and scaled.fits(p) and scaled.fits(q)
         return _like(q_emissions, scaled.divergence(p, q) if shared else chains.divergence(p, q))
 
+    def kl_of_held(self, p_emissions: Tensor, q_emissions: Tensor, mask: Tensor) -> Tensor:
+        """`kl` of two distributions with this CRF's weights, ``[batch]``, whose gradient is that of q alone."""
+        p, q = self._chain(p_emissions.detach(), mask), self._chain(q_emissions, mask)
+        if scaled.fits(p) and scaled.fits(q):
+            return _like(q_emissions, scaled.divergence_of_held(p, q))
+        held = p._replace(transitions=p.transitions.detach(), start=p.start.detach(), end=p.end.detach())
+        return _like(q_emissions, chains.divergence(held, q))
+
     @torch.no_grad()
     def viterbi(self, emissions: Tensor, mask: Tensor) -> Tensor:
         """The likeliest path, ``[batch, words]`` int64; 0 on padding. Ties go to the lower tag, last word first."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +38,7 @@ class TaggingHead(nn.Module):
 
     def path_divergence(self, target: Tensor, student: Tensor, mask: Tensor, *, detach: bool) -> Tensor:
         """KL(target ‖ student) over whole paths, ``[batch]``; ``detach`` holds the target fixed, with its chain."""
-        if not detach:
-            return self.crf.kl(target, student, mask)
-        return self.crf.kl(target.detach(), student, mask, deepcopy(self.crf).requires_grad_(False))
+        return self.crf.kl_of_held(target, student, mask) if detach else self.crf.kl(target, student, mask)
 
 
 class RelationHead(nn.Module):

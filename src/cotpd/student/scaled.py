@@ -60,6 +60,15 @@ def divergence(p: Chain, q: Chain) -> Tensor:
     return log_partition(q) - log_partition(p) + gained
 
 
+def divergence_of_held(p: Chain, q: Chain) -> Tensor:
+    """The `divergence` from a ``p`` that is held fixed; ``p.emissions`` must be detached, its other weights are q's.
+
+    The gradient by a weight of both is how often q expects to take it less how often p does: that of log Z_q − log Z_p.
+    """
+    share = log_marginals(p).exp().detach()
+    return log_partition(q) - log_partition(p) + (share * (p.emissions - q.emissions)).sum((1, 2))
+
+
 class _LogPartition(Function):
     """log Z, whose gradient is the expected count of what each weight stands for."""
 

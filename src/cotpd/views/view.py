@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -144,6 +144,11 @@ def texts_of(example: Example, part: Part) -> list[str]:
     if part == "caption":
         return [example.caption.text] if example.caption else []
     return [knowledge.text for knowledge in example.knowledge if knowledge.grain == part]
+
+
+def num_untold(examples: Iterable[Example], parts: Collection[Part]) -> int:
+    """Of how many examples nothing is known of any of these parts, so that their knowledge-enhanced view is text."""
+    return sum(not any(texts_of(example, part) for part in parts) for example in examples)
 
 
 def excerpt(example: Example, span: Span) -> Example:

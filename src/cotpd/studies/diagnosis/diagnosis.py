@@ -10,16 +10,16 @@ from typing import Literal
 
 import torch
 
-from cotpd.core.config import ExperimentConfig
+from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import CotpdError, DataError, UsageError
 from cotpd.core.files import read_jsonl
 from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import Example
 from cotpd.distillation.corruption import corrupted
 from cotpd.distillation.material import Material, training_posts
-from cotpd.distillation.recipe import read_corpus, reads_knowledge
+from cotpd.distillation.recipe import read_corpus
 from cotpd.distillation.run_directory import RunDirectory
-from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
+from cotpd.distillation.targets import Targets, parts_read, read_targets, record_targets, teaching_view
 from cotpd.evaluation import Comparison, compare, evaluate
 from cotpd.evaluation.matching import exact_rule
 from cotpd.evaluation.scores import Scores
@@ -40,7 +40,7 @@ from cotpd.studies.diagnosis.knowledge import knowledge_finding
 from cotpd.studies.diagnosis.learning import learning_finding
 from cotpd.studies.diagnosis.prompts import prompt_finding
 from cotpd.studies.scoring import foreign
-from cotpd.views.view import ViewKind
+from cotpd.views.view import ViewKind, num_untold
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +135,8 @@ def _knowledge(patient: Patient) -> Finding:
     readers = [reader for reader in readers if teaching_view(reader.path) is ViewKind.KNOWLEDGE]
     if not readers:
         return unmeasured(WORTHLESS, "nothing of this run reads knowledge")
-    if not _informed(patient.posts):
-        return unmeasured(WORTHLESS, "these posts have neither captions nor knowledge")
+    if _is_untold(patient.posts, readers[0].student.design.views.parts):
+        return unmeasured(WORTHLESS, "these posts have none of the captions and knowledge that are read")
     swap = patient.config.data.model_copy(update={"corruption": "shuffled", "corruption_share": 1.0})
     others = replace(readers[0], posts=corrupted(patient.posts, swap, seed=0))
     compared = compare(readers[0].scores(ViewKind.KNOWLEDGE), others.scores(ViewKind.KNOWLEDGE))
@@ -150,8 +150,8 @@ def _alignment(patient: Patient) -> list[Finding]:
     if objective.weight == 0:
         reason = "objective.weight is 0, so this run was trained without alignment"
         return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
-    if not _informed(patient.posts) and reads_knowledge(patient.config):
-        reason = "these posts have neither captions nor knowledge, so the target's view cannot be read"
+    if any(_is_untold(patient.posts, parts) for parts in parts_read(patient.config)):
+        reason = "these posts have none of the captions and knowledge that are read, so no view tells of them"
         return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
     with torch.inference_mode():
         target = _targets(patient, patient.posts)
@@ -210,8 +210,8 @@ def _inputs(patient: Patient, other: Patient | None) -> Finding:
         return unmeasured(WORSE_INPUTS, "this run did not learn to read knowledge")
     if other is None:
         return unmeasured(WORSE_INPUTS, "give --against a run that was trained on the knowledge-enhanced view alone")
-    if not _informed(patient.posts):
-        return unmeasured(WORSE_INPUTS, "these posts have neither captions nor knowledge")
+    if _is_untold(patient.posts, patient.student.design.views.parts):
+        return unmeasured(WORSE_INPUTS, "these posts have none of the captions and knowledge that are read")
     comparison = compare(patient.scores(ViewKind.KNOWLEDGE), other.scores(ViewKind.KNOWLEDGE))
     return _inputs_finding(comparison)
 
@@ -264,5 +264,6 @@ def _readable(student: Student, posts: Sequence[Example]) -> tuple[Example, ...]
     return tuple(one_pair_each(whole)) if student.design.task == "relations" else tuple(whole)
 
 
-def _informed(posts: Sequence[Example]) -> bool:
-    return any(post.caption or post.knowledge for post in posts)
+def _is_untold(posts: Sequence[Example], parts: Sequence[Part]) -> bool:
+    """Whether nothing is known of any post that a view of these parts would read; one of no parts reads none anyway."""
+    return bool(parts) and num_untold(posts, parts) == len(posts)
