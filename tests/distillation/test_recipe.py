@@ -266,13 +266,14 @@ def test_early_stopping_keeps_the_best_epoch_once_something_is_found(
     told: str,
 ) -> None:
     """Few posts need epochs before anything is found, and the first weights were shipped in silence."""
-    caplog.set_level(logging.INFO, "cotpd.distillation.trainer")
+    logger = "cotpd.distillation.trainer"
+    caplog.set_level(logging.INFO, logger)
     found = iter(scores)
     monkeypatch.setattr("cotpd.distillation.trainer.Trainer._dev_f1", lambda _: next(found))
     distill(corpus, config=configure(optimisation={"epochs": 5, "patience": 2}), out=tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert (summary["best_epoch"], summary["best_f1"], summary["step"]) == kept
-    assert re.fullmatch(told, "\n".join(caplog.messages))
+    assert re.fullmatch(told, "\n".join(each.getMessage() for each in caplog.records if each.name == logger))
 
 
 def test_a_loss_that_is_not_finite_names_its_posts(
