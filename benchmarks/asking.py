@@ -30,11 +30,11 @@ from typing import Any
 
 import openai
 
-from cotpd.llm.asking import ask
-from cotpd.llm.chat_model import ChatModel
+from cotpd.llm.asking.ask import ask
+from cotpd.llm.asking.policy import Policy
 from cotpd.llm.language_model import Answer, Message, Parameters, Request
-from cotpd.llm.policy import Policy
-from cotpd.llm.request_store import RequestStore
+from cotpd.llm.models.chat_model import ChatModel
+from cotpd.llm.store.request_store import RequestStore
 
 QUESTION = "Who or what is meant in the post, and what must one know of it? " * 30 + "\n<post>\nPost {} of Ulm\n</post>"
 MAX_TOKENS = 90
@@ -76,7 +76,7 @@ def parse() -> argparse.Namespace:
 @contextmanager
 def server(latency: float) -> Iterator[str]:
     """The address of a fake endpoint in another process."""
-    command = [sys.executable, "-m", "cotpd.llm.fake_server", "--port", "0", "--latency", str(latency)]
+    command = [sys.executable, "-m", "cotpd.testing.fake_server", "--port", "0", "--latency", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         try:

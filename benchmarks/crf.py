@@ -27,7 +27,7 @@ import torchcrf
 from torch import Tensor
 
 from cotpd.core.labels import LabelSet
-from cotpd.student.crf import LinearChainCRF
+from cotpd.student.crf.linear_chain import LinearChainCRF
 
 _WARM_UP = 3
 

@@ -25,10 +25,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cotpd.evaluation.over_seeds import hierarchical_interval, share_reached
-from cotpd.evaluation.resampling import bootstrapped_sums, f1, percentile_interval
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.significance import share_beyond
+from cotpd.evaluation.statistics.over_seeds import hierarchical_interval, share_reached
+from cotpd.evaluation.statistics.resampling import bootstrapped_sums, f1, percentile_interval
+from cotpd.evaluation.statistics.significance import share_beyond
 
 RESAMPLES = 1_000
 WAY = (0.15, 0.0, 0.45)

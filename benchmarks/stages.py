@@ -21,9 +21,9 @@ import torch
 
 from cotpd import Corpus, ExperimentConfig
 from cotpd.core.files import write_atomic
-from cotpd.distillation.feed import Feed
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import build_student
+from cotpd.distillation.training_batches import Feed
 from cotpd.student import checkpoint
 
 SIZES = {"views": {"knowledge_pieces": 96}, "optimisation": {"batch_size": 32}}

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from cotpd import Corpus, ExperimentConfig
-from cotpd.distillation.feed import Feed, Step
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import build_student
+from cotpd.distillation.training_batches import Feed, Step
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cotpd import Caption, Example, elicit
 from cotpd.llm.language_model import Message
-from cotpd.llm.scripted_model import ScriptedModel
+from cotpd.testing.scripted_model import ScriptedModel
 
 POSTS = [
     Example("1", ("Jordan", "was", "great", "in", "the", "last", "quarter"), caption=Caption("1.jpg", "a man jumps")),

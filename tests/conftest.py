@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from cotpd.cli.app import main
 from cotpd.corpus.corpus import Corpus
-from cotpd.llm.fake_server import FakeServer
+from cotpd.testing.fake_server import FakeServer
 
 ROOT = Path(__file__).resolve().parent.parent
 

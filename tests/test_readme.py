@@ -21,7 +21,7 @@ import pytest
 from cotpd.core.pairs import one_pair_each
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats import mnre
-from cotpd.llm.fake_server import deterministic_reply
+from cotpd.testing.fake_server import deterministic_reply
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

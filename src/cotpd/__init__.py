@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from cotpd.core.errors import CotpdError
     from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Prediction, Relation, Span
     from cotpd.corpus.corpus import Corpus
-    from cotpd.distillation.recipe import distill, read_corpus
+    from cotpd.distillation.corpora import read_corpus
+    from cotpd.distillation.recipe import distill
     from cotpd.evaluation import compare, evaluate
     from cotpd.inference.extractor import Extractor
     from cotpd.inference.relation_extractor import MarkedText, RelationExtractor
     from cotpd.knowledge.elicitation import elicit
-    from cotpd.llm.chat_model import ChatModel
-    from cotpd.llm.local_model import LocalModel
+    from cotpd.llm.models.chat_model import ChatModel
+    from cotpd.llm.models.local_model import LocalModel
 
 __version__ = "0.1.0"
 
@@ -50,7 +51,7 @@ __all__ = [
 _RECORDS = "cotpd.core.records"
 _HOMES = {
     "Caption": _RECORDS,
-    "ChatModel": "cotpd.llm.chat_model",
+    "ChatModel": "cotpd.llm.models.chat_model",
     "Corpus": "cotpd.corpus.corpus",
     "CotpdError": "cotpd.core.errors",
     "Entity": _RECORDS,
@@ -59,7 +60,7 @@ _HOMES = {
     "Extractor": "cotpd.inference.extractor",
     "Grain": _RECORDS,
     "Knowledge": _RECORDS,
-    "LocalModel": "cotpd.llm.local_model",
+    "LocalModel": "cotpd.llm.models.local_model",
     "MarkedText": "cotpd.inference.relation_extractor",
     "Prediction": _RECORDS,
     "Relation": _RECORDS,
@@ -69,7 +70,7 @@ _HOMES = {
     "distill": "cotpd.distillation.recipe",
     "elicit": "cotpd.knowledge.elicitation",
     "evaluate": "cotpd.evaluation",
-    "read_corpus": "cotpd.distillation.recipe",
+    "read_corpus": "cotpd.distillation.corpora",
 }
 
 

@@ -15,10 +15,10 @@ from cotpd.captions.captioner import ImageRejection
 from cotpd.captions.image_folder import Picture
 from cotpd.captions.vision_captioner import VisionCaptioner, judge, question
 from cotpd.core.records import Caption
-from cotpd.llm.chat_model import ChatModel
 from cotpd.llm.language_model import Answer, Message
-from cotpd.llm.request_store import RequestStore
-from cotpd.llm.scripted_model import ScriptedModel
+from cotpd.llm.models.chat_model import ChatModel
+from cotpd.llm.store.request_store import RequestStore
+from cotpd.testing.scripted_model import ScriptedModel
 
 
 def picture(name: str, colour: tuple[int, int, int] = (255, 0, 0)) -> Picture:

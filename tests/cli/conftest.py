@@ -67,7 +67,7 @@ def relation_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def when_waiting(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[Callable[[], None]], None]]:
     """Have something done when a command begins to wait for another that writes its store: the end of that one."""
-    log, ends = logging.getLogger("cotpd.llm.store_file"), []
+    log, ends = logging.getLogger("cotpd.llm.store.sqlite_file"), []
     caplog.set_level(logging.INFO, log.name)
 
     def end(record: logging.LogRecord) -> bool:

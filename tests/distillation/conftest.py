@@ -8,8 +8,8 @@ import pytest
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.feed import Feed
 from cotpd.distillation.recipe import build_student
+from cotpd.distillation.training_batches import Feed
 from cotpd.student.student import Student
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from cotpd.core.config import ExperimentConfig
-from cotpd.distillation.feed import Feed
 from cotpd.distillation.losses import alignment_loss
 from cotpd.distillation.objective import Losses, Objective
+from cotpd.distillation.training_batches import Feed
 from cotpd.student.student import Student
 
 TEXT_ONLY = {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"}

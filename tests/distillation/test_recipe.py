@@ -27,12 +27,12 @@ from cotpd.core.errors import CheckpointError, DataError, TrainingError, UsageEr
 from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import targets
-from cotpd.distillation.material import training_posts
-from cotpd.distillation.processes import processes
+from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import build_student, distill
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.distillation.targets import record_targets
+from cotpd.distillation.training_set.selection import training_posts
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -504,7 +504,7 @@ def test_two_processes_record_a_target_once(
 
 _LAUNCHED = """
 from cotpd.cli.app import main
-from cotpd.distillation.processes import processes
+from cotpd.distillation.distributed import processes
 
 try:
     main()

@@ -13,10 +13,10 @@ from cotpd.core.errors import DataError
 from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.feed import Feed
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.optimisation import build_optimizer
 from cotpd.distillation.recipe import build_student, distill
+from cotpd.distillation.training_batches import Feed
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 

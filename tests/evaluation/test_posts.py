@@ -11,10 +11,10 @@ from cotpd.core.records import NO_RELATION, Example, Prediction, Relation, Span
 from cotpd.evaluation import evaluate
 from cotpd.evaluation.cooccurrence import co_occurrence
 from cotpd.evaluation.matching import ExactRelations
-from cotpd.evaluation.over_seeds import hierarchical_interval
-from cotpd.evaluation.pooling import pooled
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.significance import compare
+from cotpd.evaluation.statistics.over_seeds import hierarchical_interval
+from cotpd.evaluation.statistics.pooling import pooled
+from cotpd.evaluation.statistics.significance import compare
 
 WORDS = ("a", "b", "c")
 HEADS = (0, 1)

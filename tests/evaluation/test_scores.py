@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from cotpd.evaluation.resampling import bootstrapped_sums, f1, percentile_interval, swapped_sums
 from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.statistics.resampling import bootstrapped_sums, f1, percentile_interval, swapped_sums
 
 Counts = list[list[int]]
 

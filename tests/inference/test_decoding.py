@@ -18,7 +18,7 @@ from cotpd.core.labels import LabelSet, to_entities
 from cotpd.core.records import Caption, Entity, Example, Span
 from cotpd.inference import decoding
 from cotpd.inference.decoding import decode
-from cotpd.student.chain import Chain
+from cotpd.student.crf.log_space import Chain
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import View, ViewKind

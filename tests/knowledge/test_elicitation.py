@@ -17,8 +17,8 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.knowledge import elicitation
 from cotpd.knowledge.elicitation import Asking, ElicitationReport, elicit, questions
 from cotpd.llm.language_model import Answer, Message
-from cotpd.llm.request_store import RequestStore
-from cotpd.llm.scripted_model import ScriptedModel
+from cotpd.llm.store.request_store import RequestStore
+from cotpd.testing.scripted_model import ScriptedModel
 
 EXAMPLES = [
     Example(id, (f"Jordan{id}", "wins"), image_id=f"{id}.jpg", caption=Caption(f"{id}.jpg", f"a man with {id} balls"))

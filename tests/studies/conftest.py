@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cotpd.studies.plan import Plan
+from cotpd.studies.plan.plan import Plan
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,12 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.distillation import recipe, targets
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
-from cotpd.studies import making, scoring
-from cotpd.studies.plan import Plan
-from cotpd.studies.runs import planned_runs
+from cotpd.studies.execution import predictions as scoring
+from cotpd.studies.execution import runner as making
+from cotpd.studies.plan.expansion import planned_runs
+from cotpd.studies.plan.plan import Plan
+from cotpd.studies.report.verdict import Verdict, remarks, verdict_of
 from cotpd.studies.study import study
-from cotpd.studies.verdict import Verdict, remarks, verdict_of
 
 ReadPlan = Callable[[str], Plan]
 WritePlan = Callable[[str], Path]
@@ -141,7 +142,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from cotpd.distillation.trainer import Trainer
-from cotpd.studies.plan import Plan
+from cotpd.studies.plan.plan import Plan
 from cotpd.studies.study import study
 
 count, real = 0, Trainer._update

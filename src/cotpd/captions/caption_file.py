@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from cotpd.captions.append_log import RowFile
 from cotpd.captions.captioner import ImageRejection
 from cotpd.core.errors import DataError
 from cotpd.core.files import locked, write_jsonl
 from cotpd.core.records import Caption
-from cotpd.core.row_file import RowFile
 
 Outcome = Caption | ImageRejection
 

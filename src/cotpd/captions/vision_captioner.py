@@ -10,11 +10,11 @@ from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import LONGEST_SIDE, Picture, to_jpeg
 from cotpd.core.records import Caption
 from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
-from cotpd.llm.asking import ask
+from cotpd.llm.asking.ask import ask
+from cotpd.llm.asking.policy import Policy
+from cotpd.llm.asking.progress import Progress
 from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
-from cotpd.llm.policy import Policy
-from cotpd.llm.progress import Progress
-from cotpd.llm.request_store import RequestStore
+from cotpd.llm.store.request_store import RequestStore
 
 logger = logging.getLogger(__name__)
 

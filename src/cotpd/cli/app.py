@@ -17,20 +17,20 @@ from typing import Annotated
 import typer
 
 import cotpd
-from cotpd.cli.augment import augment
-from cotpd.cli.caption import caption
-from cotpd.cli.check import check
-from cotpd.cli.convert import convert
-from cotpd.cli.demo import demo
-from cotpd.cli.diagnose import diagnose
-from cotpd.cli.distill import distill
-from cotpd.cli.elicit import elicit
-from cotpd.cli.evaluate import evaluate
-from cotpd.cli.extract import extract
-from cotpd.cli.show import show
-from cotpd.cli.store import store
-from cotpd.cli.study import study
-from cotpd.cli.terminal import printable
+from cotpd.cli.display.terminal import printable
+from cotpd.cli.verbs.asking.augment import augment
+from cotpd.cli.verbs.asking.caption import caption
+from cotpd.cli.verbs.asking.elicit import elicit
+from cotpd.cli.verbs.asking.store import store
+from cotpd.cli.verbs.corpus.check import check
+from cotpd.cli.verbs.corpus.convert import convert
+from cotpd.cli.verbs.corpus.show import show
+from cotpd.cli.verbs.runs.demo import demo
+from cotpd.cli.verbs.runs.diagnose import diagnose
+from cotpd.cli.verbs.runs.distill import distill
+from cotpd.cli.verbs.runs.evaluate import evaluate
+from cotpd.cli.verbs.runs.extract import extract
+from cotpd.cli.verbs.runs.study import study
 from cotpd.core.errors import CotpdError, MissingExtraError
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")

@@ -17,7 +17,7 @@ from cotpd.core.files import read_jsonl, write_jsonl
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats import FORMATS, Format, brat, jsonl, named_format
-from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.parsing.reading import Reading
 from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, UNSPLIT, companion
 
 

@@ -10,7 +10,11 @@ from pathlib import Path
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.labels import LabelSet, Repair
 from cotpd.core.records import Caption, Example, Knowledge
-from cotpd.corpus.companions import (
+from cotpd.corpus.defects import Defect, Strict
+from cotpd.corpus.formats import jsonl, read_rows
+from cotpd.corpus.formats.parsing.reading import Reading, Row
+from cotpd.corpus.normalisation import normalise
+from cotpd.corpus.sidecars import (
     Companion,
     add_captions,
     add_knowledge,
@@ -18,10 +22,6 @@ from cotpd.corpus.companions import (
     read_captions,
     read_knowledge,
 )
-from cotpd.corpus.defects import Defect, Strict
-from cotpd.corpus.formats import jsonl, read_rows
-from cotpd.corpus.formats.row import Reading, Row
-from cotpd.corpus.normalisation import normalise
 from cotpd.corpus.splits import (
     AUGMENTED,
     CAPTIONS,
@@ -41,7 +41,7 @@ class Corpus:
     """The posts of each split; ``unsplit`` holds those whose split nothing tells.
 
     ``augmented`` are the variants of training posts that lie beside it, ``unlabelled`` posts to be taught without
-    labels (`cotpd.corpus.unlabelled`): part of no split and of no count.
+    labels (`cotpd.distillation.training_set.unlabelled`): part of no split and of no count.
 
     ``files`` are those it was read from, by the split they name; ``places`` the ``file:line`` of each split's examples;
     ``defects`` the warnings met while reading. All three are empty of a corpus that was made in memory.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from cotpd.core.records import Example, Span
-from cotpd.corpus.formats.offsets import spans_of
+from cotpd.corpus.formats.parsing.offsets import spans_of
 
 
 def normalise(example: Example, label_map: Mapping[str, str] | None = None) -> Example:

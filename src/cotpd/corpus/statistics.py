@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cotpd.core.records import Caption, Example, Grain, Knowledge
-from cotpd.corpus.companions import Companion
+from cotpd.corpus.sidecars import Companion
 
 
 @dataclass(frozen=True, slots=True)

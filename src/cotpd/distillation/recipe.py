@@ -6,7 +6,7 @@ import json
 import logging
 import resource
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,14 +22,13 @@ from cotpd.core.pairs import relation_labels
 from cotpd.core.records import NO_RELATION, Example, Knowledge
 from cotpd.core.splitting import best_rule
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.unlabelled import read_unlabelled
-from cotpd.distillation.feed import Feed, check_pairs
-from cotpd.distillation.material import Material
-from cotpd.distillation.processes import processes
+from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
 from cotpd.distillation.targets import parts_read
 from cotpd.distillation.trainer import Trainer
+from cotpd.distillation.training_batches import Feed, check_pairs
+from cotpd.distillation.training_set.selection import Material
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
@@ -86,25 +85,6 @@ def distill(
     return Extractor(student.eval())
 
 
-def read_corpus(config: DataConfig) -> Corpus:
-    """The corpus that a configuration names, with its captions and knowledge, and the posts of others to be taught.
-
-    Raises `UsageError` where others are described by another captioner or language model than its own.
-    """
-    corpus = Corpus.from_path(
-        config.path,
-        captioner=config.captioner,
-        knowledge_model=config.knowledge_model,
-        label_map=config.label_map,
-        repair=config.repair,
-        normalise_words=config.normalise_words,
-    )
-    others = read_unlabelled(config.unlabelled, captioner=config.captioner, knowledge_model=config.knowledge_model)
-    whole = replace(corpus, unlabelled=tuple(others))
-    _check_sources(whole.train, whole.unlabelled)
-    return whole
-
-
 def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
     """A student on pretrained weights, its head and generator new and seeded."""
     ships = ViewKind(config.objective.student)
@@ -124,24 +104,6 @@ def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentCo
         splitting=best_rule(train),
     )
     return Student(encoder, tokenizer, design)
-
-
-def _check_sources(own: Sequence[Example], others: Sequence[Example]) -> None:
-    """Refuse posts of others that are described by what describes none of the own, or by several where none is."""
-    for key in ("captioner", "knowledge_model"):
-        known, theirs = (set(_sources(posts, key)) for posts in (own, others))
-        if len(known | theirs) > 1 and theirs - known:
-            names = " and ".join(name or "(unnamed)" for name in sorted(known | theirs))
-            raise UsageError(f"data.unlabelled mixes {names}; choose one with data.{key}")
-
-
-def _sources(posts: Sequence[Example], key: str) -> Iterator[str]:
-    """What made the captions, or the knowledge, of posts; rows of a corpus that carry their own name nothing."""
-    for post in posts:
-        if key == "knowledge_model":
-            yield from (answer.model for answer in post.knowledge)
-        elif post.caption:
-            yield post.caption.captioner
 
 
 def _check_reading(corpus: Corpus, config: DataConfig) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, UsageError
 from cotpd.core.files import json_line, locked, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
-from cotpd.distillation.processes import processes
+from cotpd.distillation.distributed import processes
 from cotpd.inference.decoding import resolved
 
 logger = logging.getLogger(__name__)

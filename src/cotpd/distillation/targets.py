@@ -14,8 +14,8 @@ from safetensors.numpy import load_file
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import hash_text, locked, new_directory, verify_directory
-from cotpd.core.folds import in_fold
 from cotpd.core.records import Example, Span
+from cotpd.distillation.training_set.folds import in_fold
 from cotpd.inference.decoding import Window, in_precision, windows
 from cotpd.student import checkpoint
 from cotpd.student.memory import enough_memory

@@ -16,7 +16,7 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import TrainingError
 from cotpd.core.files import verify_directory
 from cotpd.core.records import Example
-from cotpd.distillation.feed import Feed, Step
+from cotpd.distillation.distributed import share
 from cotpd.distillation.objective import Losses, Objective
 from cotpd.distillation.optimisation import (
     build_optimizer,
@@ -24,9 +24,9 @@ from cotpd.distillation.optimisation import (
     optimizer_state,
     set_learning_rates,
 )
-from cotpd.distillation.processes import share
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
+from cotpd.distillation.training_batches import Feed, Step
 from cotpd.evaluation import evaluate
 from cotpd.evaluation.matching import exact_rule
 from cotpd.inference.decoding import decode, in_precision

@@ -2,6 +2,6 @@
 
 from cotpd.evaluation.evaluator import Predictor, evaluate
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.significance import Comparison, compare
+from cotpd.evaluation.statistics.significance import Comparison, compare
 
 __all__ = ["Comparison", "Predictor", "Scores", "compare", "evaluate"]

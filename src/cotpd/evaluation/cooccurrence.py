@@ -12,7 +12,14 @@ import numpy as np
 from cotpd.core.pairs import post_numbers
 from cotpd.core.records import NO_RELATION, Example, Prediction, Relation
 from cotpd.evaluation.evaluator import paired
-from cotpd.evaluation.resampling import LEVEL, Counts, Interval, bootstrapped_sums, by_post, percentile_interval
+from cotpd.evaluation.statistics.resampling import (
+    LEVEL,
+    Counts,
+    Interval,
+    bootstrapped_sums,
+    by_post,
+    percentile_interval,
+)
 from cotpd.evaluation.table import aligned, percent
 
 Truth = Literal["unrelated", "related", "unknown"]

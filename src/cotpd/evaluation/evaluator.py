@@ -12,8 +12,8 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.core.pairs import post_numbers
 from cotpd.core.records import Example, Prediction
 from cotpd.evaluation.matching import DEFAULT_MODE, MatchingRule, Mode, Task, exact_rule
-from cotpd.evaluation.resampling import Counts
 from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.statistics.resampling import Counts
 
 _Record = TypeVar("_Record", Example, Prediction)
 

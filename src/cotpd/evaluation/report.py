@@ -11,7 +11,7 @@ from cotpd.evaluation.cooccurrence import CoOccurrence
 from cotpd.evaluation.evaluator import evaluate
 from cotpd.evaluation.matching import DEFAULT_MODE, Boundaries, MatchingRule, Mode, Overlap, SeenEntities, surfaces_of
 from cotpd.evaluation.scores import Scores, TypeScores
-from cotpd.evaluation.significance import Comparison
+from cotpd.evaluation.statistics.significance import Comparison
 from cotpd.evaluation.table import aligned, percent
 
 

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cotpd.evaluation.matching import DEFAULT_MODE, Mode, Task
-from cotpd.evaluation.resampling import LEVEL, Counts, Interval, bootstrapped_sums, by_post, f1, percentile_interval
+from cotpd.evaluation.statistics.resampling import (
+    LEVEL,
+    Counts,
+    Interval,
+    bootstrapped_sums,
+    by_post,
+    f1,
+    percentile_interval,
+)
 from cotpd.evaluation.table import aligned, percent
 
 _MEANING: dict[Mode, str] = {

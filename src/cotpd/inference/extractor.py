@@ -10,7 +10,7 @@ from typing import Any, overload
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Entity, Example
 from cotpd.core.splitting import Word, split_words
-from cotpd.inference.trained import TrainedStudent
+from cotpd.inference.predictor import TrainedStudent
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.core.splitting import Rule, Word, split_words
 from cotpd.inference.candidates import candidates, fits
 from cotpd.inference.extractor import Extraction
-from cotpd.inference.trained import TrainedStudent
+from cotpd.inference.predictor import TrainedStudent
 
 Place = tuple[int, int]
 """Characters ``[start, end)`` of a text, counted in code points."""

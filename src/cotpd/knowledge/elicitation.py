@@ -16,11 +16,11 @@ from cotpd.knowledge.answer_file import AnswerFile
 from cotpd.knowledge.answers import read_answer
 from cotpd.knowledge.quality import Quality, measure
 from cotpd.knowledge.template import WORDINGS, Template
-from cotpd.llm.asking import Failure, ask
+from cotpd.llm.asking.ask import Failure, ask
+from cotpd.llm.asking.policy import Policy
+from cotpd.llm.asking.progress import Progress
 from cotpd.llm.language_model import Answer, LanguageModel, Message, Parameters, Request
-from cotpd.llm.policy import Policy
-from cotpd.llm.progress import Progress
-from cotpd.llm.request_store import RequestStore
+from cotpd.llm.store.request_store import RequestStore
 
 MAX_TOKENS = 90
 """The longest answer, in tokens of the language model: the templates ask for two lines."""

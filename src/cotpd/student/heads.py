@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cotpd.core.labels import LabelSet
-from cotpd.student.crf import LinearChainCRF
+from cotpd.student.crf.linear_chain import LinearChainCRF
 
 
 class TaggingHead(nn.Module):

@@ -14,7 +14,7 @@ from cotpd.core.errors import UsageError
 from cotpd.core.labels import LabelSet
 from cotpd.core.records import NO_RELATION
 from cotpd.core.splitting import Rule
-from cotpd.student.crf import LinearChainCRF
+from cotpd.student.crf.linear_chain import LinearChainCRF
 from cotpd.student.encoder import TextEncoder
 from cotpd.student.heads import Head, RelationHead, TaggingHead
 from cotpd.student.prompt_generator import ConditionalPromptGenerator

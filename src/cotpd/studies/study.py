@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from cotpd.core.files import write_atomic
-from cotpd.distillation.processes import processes
-from cotpd.studies.forecast import StudyListener, StudyProgress
-from cotpd.studies.html_report import html_report
-from cotpd.studies.json_report import json_report
-from cotpd.studies.making import make_runs
-from cotpd.studies.markdown_report import markdown_report
-from cotpd.studies.plan import Plan
-from cotpd.studies.results import Results, gather
-from cotpd.studies.runs import planned_runs
-from cotpd.studies.scoring import Corpora
+from cotpd.distillation.distributed import processes
+from cotpd.studies.execution.eta import StudyListener, StudyProgress
+from cotpd.studies.execution.predictions import Corpora
+from cotpd.studies.execution.runner import make_runs
+from cotpd.studies.plan.expansion import planned_runs
+from cotpd.studies.plan.plan import Plan
+from cotpd.studies.report.html_report import html_report
+from cotpd.studies.report.json_report import json_report
+from cotpd.studies.report.markdown_report import markdown_report
+from cotpd.studies.report.results import Results, gather
 
 
 def _silent(_: StudyProgress) -> None:

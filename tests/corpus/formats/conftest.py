@@ -11,7 +11,7 @@ import pytest
 from cotpd.core.records import Example
 from cotpd.corpus.defects import Defect
 from cotpd.corpus.formats import FORMATS
-from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.parsing.reading import Reading
 
 Read = Callable[..., tuple[list[Example], list[Defect]]]
 

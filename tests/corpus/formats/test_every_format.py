@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats import FORMATS, recognise
-from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.parsing.reading import Reading
 
 _WORDS = st.sampled_from(
     [

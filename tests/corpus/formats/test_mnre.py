@@ -14,7 +14,7 @@ from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats import mnre
-from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.parsing.reading import Reading
 
 LINE: dict[str, Any] = {
     "token": ["Anna", "Blum", "joins", "Ajax"],

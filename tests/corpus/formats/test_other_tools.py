@@ -10,7 +10,7 @@ from cotpd.core.errors import DataError
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats import FORMATS, recognise
-from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.parsing.reading import Reading
 
 GERMEVAL = "# n-tv 2005\n1\tAnna\tB-PER\tO\n2\tvon\tI-PER\tO\n3\tA\tO\tO\n\n1\tBo\tB-PER\tO\n"
 

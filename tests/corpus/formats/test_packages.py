@@ -11,7 +11,7 @@ from cotpd.core.records import Entity, Example, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats import FORMATS
-from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.parsing.reading import Reading
 
 
 def read(name: str, path: Path) -> tuple[list[Example], list[Defect]]:

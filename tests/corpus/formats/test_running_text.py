@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.core.splitting import Rule, split_words
 from cotpd.corpus.defects import Defect, Severity
-from cotpd.corpus.formats.offsets import Mention, place, words_touched
-from cotpd.corpus.formats.row import Reading
+from cotpd.corpus.formats.parsing.offsets import Mention, place, words_touched
+from cotpd.corpus.formats.parsing.reading import Reading
 
 POST = ["👩 Anna joins Ajax", "i.jpg", "sports", [["Anna", "Person", 2, 6, "wiki/Anna"], ["Ajax", "Team", 13, 17, ""]]]
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from cotpd.core.records import Entity, Span
 from cotpd.corpus.defects import Defect
-from cotpd.corpus.formats.row import Reading
-from cotpd.corpus.formats.spans import flat
+from cotpd.corpus.formats.parsing.reading import Reading
+from cotpd.corpus.formats.parsing.spans import flat
 
 _ENTITIES = st.builds(
     lambda start, size, label: Entity(Span(start, start + size), label),

@@ -14,11 +14,11 @@ from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Relat
 from cotpd.knowledge.augmentation.augment import AugmentationReport, augment, first_requests
 from cotpd.knowledge.augmentation.drafts import AugmentationSettings, drafts
 from cotpd.knowledge.elicitation import Asking
+from cotpd.llm.asking.budget import estimate
+from cotpd.llm.asking.policy import Budget, Policy, Price
 from cotpd.llm.language_model import Answer, Message
-from cotpd.llm.policy import Budget, Policy, Price
-from cotpd.llm.request_store import RequestStore
-from cotpd.llm.scripted_model import ScriptedModel
-from cotpd.llm.spending import estimate
+from cotpd.llm.store.request_store import RequestStore
+from cotpd.testing.scripted_model import ScriptedModel
 
 STYLE, ENTITY, IMAGE = VariantKind
 PEOPLE, PLACES = ("Kerr", "Messi", "Adele", "Obama"), ("Lima", "Oslo", "Rome", "Paris")

@@ -27,8 +27,8 @@ from cotpd.corpus.formats import (
     twitter,
     wikidiverse,
 )
-from cotpd.corpus.formats.json_values import json_values
-from cotpd.corpus.formats.row import Reading, Row
+from cotpd.corpus.formats.parsing.json_values import json_values
+from cotpd.corpus.formats.parsing.reading import Reading, Row
 
 SUFFIXES = (".txt", ".conll", ".bio", ".tsv", ".jsonl", ".json", ".spacy")
 """The endings that a corpus file may have."""

@@ -19,9 +19,9 @@ from cotpd.core.errors import DataError
 from cotpd.core.files import read_lines, write_atomic
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.corpus.defects import Defect, quoted
-from cotpd.corpus.formats.offsets import Mention, characters, place, spans_of, visible
-from cotpd.corpus.formats.row import Reading, Row, begun
-from cotpd.corpus.formats.spans import flat
+from cotpd.corpus.formats.parsing.offsets import Mention, characters, place, spans_of, visible
+from cotpd.corpus.formats.parsing.reading import Reading, Row, begun
+from cotpd.corpus.formats.parsing.spans import flat
 
 ANNOTATIONS = ".ann"
 """The ending of the file of annotations beside a text."""

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr
 
 from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example, Relation, Span
-from cotpd.corpus.formats.json_values import json_values
-from cotpd.corpus.formats.row import Reading, Row
-from cotpd.corpus.formats.spans import flat, word_span
+from cotpd.corpus.formats.parsing.json_values import json_values
+from cotpd.corpus.formats.parsing.reading import Reading, Row
+from cotpd.corpus.formats.parsing.spans import flat, word_span
 
 
 def read(path: Path, reading: Reading) -> Iterator[Row]:

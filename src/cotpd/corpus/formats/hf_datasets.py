@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from cotpd.core.errors import DataError, MissingExtraError
 from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
-from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
-from cotpd.corpus.formats.tags import count_lost_orphans, lenient_tags, told_scheme
+from cotpd.corpus.formats.parsing.reading import Id, Reading, Row, distinct_ids
+from cotpd.corpus.formats.parsing.tags import count_lost_orphans, lenient_tags, told_scheme
 
 MARK = "state.json"
 """The file by which a directory is known as a saved dataset."""

@@ -1,4 +1,4 @@
-"""Our own format: JSON lines ``{id, words | text, entities, relations, image, split}``, see `cotpd.core.example_row`.
+"""Our own format: JSON lines ``{id, words | text, entities, relations, image, split}``, written by `to_row`.
 
 Offsets count words, the end exclusive; with ``text`` in place of ``words`` they count its characters (code points).
 The head and the tail of a relation are ``[start, end]``, ``{"start", "end"}`` or the index of an entity.
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, VariantKind
 from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.offsets import split, words_touched
-from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
+from cotpd.corpus.formats.parsing.example_row import to_row
+from cotpd.corpus.formats.parsing.offsets import split, words_touched
+from cotpd.corpus.formats.parsing.reading import Id, Reading, Row, distinct_ids
 
 _AMBIGUOUS = "`text` and `words`: do offsets count characters or words? Leave one out, or give each entity its `text`"
 

@@ -15,10 +15,10 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example, Relation, Span
-from cotpd.corpus.formats.json_values import json_values
-from cotpd.corpus.formats.offsets import Mention, characters, place, spans_of, visible
-from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
-from cotpd.corpus.formats.spans import flat
+from cotpd.corpus.formats.parsing.json_values import json_values
+from cotpd.corpus.formats.parsing.offsets import Mention, characters, place, spans_of, visible
+from cotpd.corpus.formats.parsing.reading import Id, Reading, Row, distinct_ids
+from cotpd.corpus.formats.parsing.spans import flat
 
 
 def read(path: Path, reading: Reading) -> Iterator[Row]:

@@ -21,7 +21,7 @@ from cotpd.core.errors import DataError
 from cotpd.core.files import write_atomic
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
+from cotpd.corpus.formats.parsing.reading import Id, Reading, Row, distinct_ids
 
 MAX_LINE, MAX_DEPTH = 500_000, 8
 """Characters and nested brackets that a line may have; the longest of MNRE has 415 and 3."""

@@ -12,8 +12,8 @@ from cotpd.core.errors import DataError, MissingExtraError
 from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example, Span
 from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.row import Reading, Row
-from cotpd.corpus.formats.spans import flat
+from cotpd.corpus.formats.parsing.reading import Reading, Row
+from cotpd.corpus.formats.parsing.spans import flat
 
 MAX_BYTES = 1_000_000_000
 """Bytes that a file may have when it is unpacked."""

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from cotpd.core.files import write_atomic
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
-from cotpd.corpus.formats.json_values import json_values
-from cotpd.corpus.formats.row import Id, Reading, Row, distinct_ids
-from cotpd.corpus.formats.spans import flat, word_span
+from cotpd.corpus.formats.parsing.json_values import json_values
+from cotpd.corpus.formats.parsing.reading import Id, Reading, Row, distinct_ids
+from cotpd.corpus.formats.parsing.spans import flat, word_span
 
 _NONE = "no_relation"
 

@@ -15,8 +15,8 @@ from cotpd.core.files import write_atomic
 from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
 from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.row import Reading, Row, begun, distinct_ids
-from cotpd.corpus.formats.tags import count_lost_orphans, lenient_tags, told_scheme
+from cotpd.corpus.formats.parsing.reading import Reading, Row, begun, distinct_ids
+from cotpd.corpus.formats.parsing.tags import count_lost_orphans, lenient_tags, told_scheme
 
 _IMAGE = "IMGID:"
 

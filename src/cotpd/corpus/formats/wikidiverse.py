@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict
 
 from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example
-from cotpd.corpus.formats.json_values import json_values
-from cotpd.corpus.formats.offsets import Mention, characters, place, visible
-from cotpd.corpus.formats.row import Reading, Row
-from cotpd.corpus.formats.spans import flat
+from cotpd.corpus.formats.parsing.json_values import json_values
+from cotpd.corpus.formats.parsing.offsets import Mention, characters, place, visible
+from cotpd.corpus.formats.parsing.reading import Reading, Row
+from cotpd.corpus.formats.parsing.spans import flat
 
 
 def read(path: Path, reading: Reading) -> Iterator[Row]:

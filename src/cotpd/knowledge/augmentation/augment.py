@@ -19,11 +19,11 @@ from cotpd.knowledge.augmentation.reading import (
     with_name,
 )
 from cotpd.knowledge.elicitation import Asking
-from cotpd.llm.asking import ask
+from cotpd.llm.asking.ask import ask
+from cotpd.llm.asking.budget import Spending
+from cotpd.llm.asking.progress import Progress
 from cotpd.llm.language_model import Answer, LanguageModel, Request
-from cotpd.llm.progress import Progress
-from cotpd.llm.request_store import RequestStore
-from cotpd.llm.spending import Spending
+from cotpd.llm.store.request_store import RequestStore
 
 
 @dataclass(frozen=True, slots=True)

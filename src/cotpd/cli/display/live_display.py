@@ -1,0 +1,55 @@
+"""A run of questions as it goes, on stderr; nothing where nobody watches."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+if TYPE_CHECKING:
+    from cotpd.llm.asking.progress import Progress
+
+
+class LiveDisplay:
+    """A bar with what was rejected and failed, the rate, tokens, cost and the time left."""
+
+    def __init__(self, what: str, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
+        self._bar = Bar(
+            TextColumn(what),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}", markup=False),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(what, total=None, state="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, progress: Progress, total: int) -> None:
+        """Show this moment of a run of ``total`` questions."""
+        self._bar.update(self._task, completed=progress.done, total=total, state=state_of(progress, total))
+
+
+def state_of(progress: Progress, total: int) -> str:
+    """One line: rejections, rate, tokens, cost, how many are on their way, and the time left."""
+    parts = [f"{progress.rejected:,} rejected"]
+    if progress.failed:
+        parts.append(f"{progress.failed:,} failed")
+    parts += [f"{progress.rate:.1f}/s", f"{progress.prompt_tokens + progress.completion_tokens:,} tokens"]
+    if progress.cost is not None:
+        parts.append(f"cost {progress.cost:.4f}")
+    parts.append(f"{progress.in_flight} on their way")
+    left = progress.seconds_left(total)
+    if left is not None:
+        parts.append(f"{timedelta(seconds=round(left))} left")
+    return " · ".join(parts)

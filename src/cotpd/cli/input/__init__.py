@@ -1,0 +1,1 @@
+"""What the command line reads: pipes and rows with marked entities."""

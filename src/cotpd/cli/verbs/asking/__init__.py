@@ -1,0 +1,1 @@
+"""Verbs that ask language models and captioners, and manage what they answered."""

@@ -1,0 +1,1 @@
+"""How certain a score is: intervals, significance, means over seeds."""

@@ -1,0 +1,1 @@
+"""Asking a language model: policy, pacing, budget, workers, progress."""

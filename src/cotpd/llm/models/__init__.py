@@ -1,0 +1,1 @@
+"""Language models: an OpenAI-compatible endpoint, a local GGUF file."""

@@ -1,0 +1,1 @@
+"""The request store: every answer that was paid for, on disk."""

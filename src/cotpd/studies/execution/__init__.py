@@ -1,0 +1,1 @@
+"""Running a plan: training, scoring, time left."""

@@ -1,0 +1,1 @@
+"""Test doubles for language models: a scripted model and a fake server."""

@@ -1,0 +1,231 @@
+"""Posts without labels are taught by the target alone: no label of theirs, and no post held out, ever reaches a run."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cotpd.core.config import DataConfig, ExperimentConfig
+from cotpd.core.errors import DataError, UsageError
+from cotpd.core.files import write_jsonl
+from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
+from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.corpora import read_corpus
+from cotpd.distillation.objective import Objective
+from cotpd.distillation.recipe import _check_reading, build_student, distill
+from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_set.selection import Material, training_posts, unlabelled_posts
+from cotpd.distillation.training_set.unlabelled import read_unlabelled
+
+Configure = Callable[..., ExperimentConfig]
+
+ONLY = {"aligned": "unlabelled"}
+
+
+@pytest.fixture(scope="module")
+def others() -> tuple[Example, ...]:
+    """Posts of another corpus, with labels and knowledge of their own."""
+    return tuple(replace(post, id=f"other/{post.id}") for post in Corpus.sample().train[24:36])
+
+
+def relabelled(posts: tuple[Example, ...]) -> tuple[Example, ...]:
+    return tuple(replace(post, entities=(Entity(Span(0, 1), "LOC"),)) for post in posts)
+
+
+def test_no_label_of_an_unlabelled_post_changes_a_run(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure, tmp_path: Path
+) -> None:
+    """The end of the pipeline is compared: the same weights, to the bit, whatever the labels are."""
+    config, runs = configure(optimisation={"epochs": 1}), []
+    for number, posts in enumerate((others, relabelled(others), others[:-1])):
+        distill(replace(corpus, unlabelled=posts), config=config, out=tmp_path / str(number))
+        runs.append(load_file(tmp_path / str(number) / "model" / "model.safetensors"))
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+    assert not all(torch.equal(runs[0][name], runs[2][name]) for name in runs[0]), "the posts themselves count"
+
+
+def test_posts_of_which_the_target_knows_nothing_are_refused(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They would be half of each epoch, and teach what a reader of nothing believes."""
+    config = configure(optimisation={"epochs": 1}, data={"unlabelled": ["elsewhere"]})
+    bare = tuple(replace(post, caption=None, knowledge=()) for post in others)
+    with pytest.raises(DataError, match="elsewhere: none of the 12 posts without labels has any of caption, noun"):
+        distill(replace(corpus, unlabelled=bare), config=config, out=tmp_path / "none")
+    distill(replace(corpus, unlabelled=(*others, *bare[:2])), config=config, out=tmp_path / "some")
+    assert "2 of 14 posts without labels have none of caption, noun" in caplog.text
+    summary = json.loads((tmp_path / "some" / "summary.json").read_text("utf-8"))
+    assert (summary["num_train"], summary["num_unlabelled"]) == (len(corpus.train), 14)
+
+
+def test_the_task_loss_is_that_of_the_labelled_posts(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure
+) -> None:
+    config = configure()
+    student = build_student(corpus.train, corpus, config)
+    feed = Feed(student, corpus.train, config, unlabelled=others)
+    labelled = list(range(4))
+    mixed = feed.read([*labelled, len(corpus.train), len(corpus.train) + 1], epoch=0)
+    assert mixed.labelled.tolist() == [True] * 4 + [False] * 2
+    objective = Objective(student.eval(), config.objective)
+    alone = feed.read(labelled, epoch=0)
+    found, expected = (objective(step.view, step.target, step.labelled) for step in (mixed, alone))
+    torch.testing.assert_close(found.task * 6, expected.task * 4)
+    assert float(found.alignment.detach() * 6) > float(expected.alignment.detach() * 4)
+    assert feed.num_unlabelled == len(others)
+
+
+@pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
+def test_the_alignment_may_be_that_of_the_unlabelled_posts(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure, alignment: str
+) -> None:
+    config = configure(objective={**ONLY, "alignment": alignment}, data={"unlabelled": ["elsewhere"]})
+    student = build_student(corpus.train, corpus, config)
+    feed = Feed(student, corpus.train, config, unlabelled=others)
+    objective = Objective(student.eval(), config.objective)
+    first = len(corpus.train)
+    mixed, alone = feed.read([0, 1, first, first + 1], epoch=0), feed.read([first, first + 1], epoch=0)
+    found, expected = (objective(step.view, step.target, step.labelled) for step in (mixed, alone))
+    torch.testing.assert_close(found.alignment * 4, expected.alignment * 2)
+    labelled = feed.read([0, 1], epoch=0)
+    assert float(objective(labelled.view, labelled.target, labelled.labelled).alignment.detach()) == 0.0
+
+
+def test_the_rest_of_a_share_is_taught(corpus: Corpus, configure: Configure) -> None:
+    config = configure(data={"train_share": 0.25, "rest_unlabelled": True}, objective=ONLY)
+    learnt, taught = training_posts(corpus, config), unlabelled_posts(corpus, config)
+    assert len(learnt) == 6
+    assert {post.id for post in learnt} ^ {post.id for post in taught} == {post.id for post in corpus.train}
+    assert not any(post.entities for post in taught)
+    assert all(post.knowledge for post in taught)
+
+
+def test_damage_reaches_the_knowledge_of_unlabelled_posts(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure
+) -> None:
+    config = configure(data={"corruption": "missing"})
+    assert not any(post.knowledge for post in unlabelled_posts(replace(corpus, unlabelled=others), config))
+
+
+def test_near_duplicates_of_held_out_posts_are_left_out_and_counted(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    leaking = replace(corpus, unlabelled=(*others, replace(corpus.dev[0], id="other/leak")))
+    with caplog.at_level(logging.INFO):
+        taught = unlabelled_posts(leaking, configure())
+    assert [post.id for post in taught] == [post.id for post in others]
+    assert "1 unlabelled posts are near-duplicates" in caplog.text
+
+
+def test_a_corpus_read_without_its_settings_is_refused(corpus: Corpus, configure: Configure, tmp_path: Path) -> None:
+    """Else nothing would be taught, or other types be learnt, than the configuration says."""
+    types = corpus.label_set.types
+    swapped = dict(zip(types[:2], types[1::-1], strict=True))
+    renamed = {types[0]: "other"}
+    for data, message in (({"unlabelled": ["elsewhere"]}, "no post of theirs"), ({"label_map": renamed}, types[0])):
+        with pytest.raises(UsageError, match=rf"{message}.*`read_corpus\(config\.data\)`"):
+            distill(corpus, config=configure(data=data), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    _check_reading(corpus, configure(data={"label_map": swapped}).data)
+
+
+def test_posts_are_split_as_the_corpus_is(corpus: Corpus, configure: Configure) -> None:
+    other = Example("other/1", ("#MUFC", "beat", "@someone"), (Entity(Span(0, 1), "ORG"),))
+    (taught,) = unlabelled_posts(replace(corpus, unlabelled=(other,)), configure())
+    assert taught.words == ("#", "MUFC", "beat", "@", "someone")
+
+
+def test_of_a_relation_the_pair_is_left(corpus: Corpus, configure: Configure) -> None:
+    config = configure().model_copy(update={"task": "relations"})
+    pair = Relation(Span(0, 1), Span(2, 3), "/per/per/couple")
+    other = Example("other/1", ("#A", "loves", "#B"), relations=(pair,))
+    (taught,) = unlabelled_posts(replace(corpus, unlabelled=(other,)), config)
+    assert taught.words == other.words
+    assert taught.relations == (replace(pair, label=NO_RELATION),)
+
+
+def test_only_posts_that_nobody_holds_out_are_read(tmp_path: Path) -> None:
+    """Another corpus's dev and test posts stay unseen; posts of no split at all are what is meant for teaching."""
+    for name in ("train", "dev", "test"):
+        (tmp_path / f"{name}.txt").write_text(f"IMGID:{name}\nParis\tB-LOC\n\n", encoding="utf-8")
+    assert [post.id for post in read_unlabelled([tmp_path])] == [f"{tmp_path.name}/train"]
+    (tmp_path / "posts.jsonl").write_text('{"id": "p", "text": "Paris"}\n', encoding="utf-8")
+    assert [post.id for post in read_unlabelled([tmp_path / "posts.jsonl"])] == ["posts.jsonl/p"]
+
+
+def test_posts_of_two_corpora_are_never_taken_for_one_another(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place / "posts").mkdir(parents=True)
+        (tmp_path / place / "posts" / "train.txt").write_text("IMGID:1\nParis\tB-LOC\n\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="have one name"):
+        list(read_unlabelled([tmp_path / "a" / "posts", tmp_path / "b" / "posts"]))
+
+
+def test_the_captioner_that_is_asked_for_describes_them(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("IMGID:1\nParis\tB-LOC\n\n", encoding="utf-8")
+    rows = ({"image_id": "1", "captioner": name, "text": f"by {name}"} for name in ("one", "two"))
+    write_jsonl(tmp_path / "captions.jsonl", rows)
+    (post,) = read_unlabelled([tmp_path], captioner="two")
+    assert post.caption
+    assert post.caption.text == "by two"
+    with pytest.raises(UsageError, match="three"):
+        list(read_unlabelled([tmp_path], captioner="three"))
+
+
+def test_two_captioners_are_not_mixed(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for split in ("train", "dev"):
+            (tmp_path / name / f"{split}.txt").write_text(f"IMGID:{split}\nParis\tB-LOC\n\n", encoding="utf-8")
+        captions = [{"image_id": "train", "captioner": by, "text": f"by {by}"} for by in (name, "both")]
+        write_jsonl(tmp_path / name / "captions.jsonl", captions)
+    config = DataConfig(path=tmp_path / "one", unlabelled=(tmp_path / "two",))
+    with pytest.raises(UsageError, match=r"mixes one and two; choose one with data\.captioner"):
+        read_corpus(config)
+    corpus = read_corpus(config.model_copy(update={"captioner": "both"}))
+    assert [post.caption.text for post in (*corpus.train, *corpus.unlabelled) if post.caption] == ["by both"] * 2
+
+
+def test_captions_of_the_corpus_s_own_are_no_mixture(tmp_path: Path) -> None:
+    """Rows may carry their caption; others must be described by what describes some of the corpus."""
+    for name, by in (("mine", "one"), ("alike", "one"), ("strange", "two")):
+        (tmp_path / name).mkdir()
+        rows = [{"id": "a", "text": "Paris", "image": "a"}]
+        rows += [{"id": "b", "text": "Rome", "image": "b", "caption": {"text": "a city"}}] if name == "mine" else []
+        write_jsonl(tmp_path / name / "train.jsonl", rows)
+        write_jsonl(tmp_path / name / "captions.jsonl", [{"image_id": "a", "captioner": by, "text": "streets"}])
+    config = DataConfig(path=tmp_path / "mine")
+    assert {post.caption.captioner for post in read_corpus(config).train if post.caption} == {"", "one"}
+    read_corpus(config.model_copy(update={"unlabelled": (tmp_path / "alike",)}))
+    with pytest.raises(UsageError, match=r"mixes \(unnamed\) and one and two"):
+        read_corpus(config.model_copy(update={"unlabelled": (tmp_path / "strange",)}))
+
+
+def test_the_fingerprint_knows_the_unlabelled_posts(
+    corpus: Corpus, others: tuple[Example, ...], configure: Configure
+) -> None:
+    config = configure()
+    corpora = (replace(corpus, unlabelled=posts) for posts in (others, relabelled(others), ()))
+    found = [Material.of(known, config).fingerprint(config) for known in corpora]
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"data": {"unlabelled": ["x"]}, "objective": {"alignment": "none"}}, "taught by alignment alone"),
+        ({"data": {"rest_unlabelled": True}, "objective": {"alignment": "none"}}, "taught by alignment alone"),
+        ({"objective": ONLY}, "needs posts without labels"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(
+    configure: Configure, sections: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        configure(**sections)

@@ -1,0 +1,335 @@
+"""The request store: what was paid for is found again, whatever happens to the file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from cotpd.core.errors import StoreError
+from cotpd.llm.language_model import Answer
+from cotpd.llm.store import sqlite_file as store_file
+from cotpd.llm.store.request_store import Kept, Mishap, RequestStore, StoreStatistics
+
+NUM_ANSWERS = 400
+
+
+def kept(number: int, rejected: str | None = None) -> Kept:
+    answer = Answer(f"Answer {number} is about {'something ' * 20}", "stop", 100, 10, "small-2026")
+    return Kept(f"key-{number:04}", "http://somewhere/v1/", "small", answer, rejected)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "requests.sqlite"
+
+
+@pytest.fixture
+def full(path: Path) -> Path:
+    """A store with many answers."""
+    with RequestStore(path) as store:
+        store.add([kept(number) for number in range(NUM_ANSWERS)], [Mishap("key-0001", "slow down")])
+    return path
+
+
+def found(store: RequestStore) -> int:
+    """The answers that are served, each of which must be the one that was kept."""
+    served = [(store.find(kept(number).key), kept(number)) for number in range(NUM_ANSWERS)]
+    assert all(answer == wanted for answer, wanted in served if answer)
+    return sum(answer is not None for answer, _ in served)
+
+
+def test_what_is_kept_is_found_by_the_next_process(path: Path) -> None:
+    with RequestStore(path) as store:
+        store.add([kept(1), kept(2, rejected="empty")], [Mishap("key-0002", "empty", kept(2).answer)])
+    with RequestStore(path) as store:
+        assert [store.find("key-0001"), store.find("key-0002")] == [kept(1), kept(2, rejected="empty")]
+        assert store.find("key-0003") is None
+        assert list(store) == [kept(1), kept(2, rejected="empty")]
+        assert list(store.mishaps()) == [Mishap("key-0002", "empty", kept(2).answer)]
+        assert store.statistics() == [StoreStatistics("http://somewhere/v1/", "small", 2, 1, 200, 20)]
+        assert store.salvaged is None
+
+
+def test_a_second_process_is_told_who_holds_the_store(full: Path) -> None:
+    """Fault 3: two writers would pay twice."""
+    with RequestStore(full), pytest.raises(StoreError, match=f"process {os.getpid()} on .* is writing to it"):
+        RequestStore(full)
+    RequestStore(full).close()
+
+
+def test_a_second_process_may_wait(full: Path) -> None:
+    program = "import sys; from pathlib import Path; from cotpd.llm.store.request_store import RequestStore\n"
+    program += "print(sum(1 for _ in RequestStore(Path(sys.argv[1]), wait=True)))"
+    with RequestStore(full):
+        waiting = subprocess.Popen([sys.executable, "-c", program, full], stdout=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(timeout=2)
+    assert waiting.communicate()[0].strip() == str(NUM_ANSWERS)
+
+
+def test_a_process_that_dies_holds_nothing(path: Path) -> None:
+    program = "import os, sys; from pathlib import Path; from cotpd.llm.store.request_store import RequestStore\n"
+    program += "from cotpd.llm.store.request_store import Kept, Answer\n"
+    program += "store = RequestStore(Path(sys.argv[1])); store.add([Kept('key', '', 'm', Answer('x'))])\n"
+    program += "os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", program, path])
+    with RequestStore(path) as store:
+        assert (len(list(store)), store.salvaged) == (1, None)
+    assert sorted(each.name for each in path.parent.iterdir()) == ["requests.sqlite", "requests.sqlite.lock"]
+
+
+def test_a_second_thread_of_readers_sees_a_store_that_is_written(full: Path) -> None:
+    with RequestStore(full), RequestStore(full, read_only=True) as reader:
+        assert found(reader) == NUM_ANSWERS
+
+
+def damages() -> Iterator[tuple[str, bytes]]:
+    """Ways to damage a file: each a name and what to do is read off in `damage`."""
+    yield from ((name, b"") for name in ("header", "schema", "leaf", "many", "cut", "cut-page"))
+
+
+def damage(path: Path, how: str) -> None:
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2 // 4096 * 4096
+    match how:
+        case "header":
+            data[:16] = b"\xff" * 16
+        case "schema":
+            data[100:104] = b"\xff" * 4
+        case "leaf":
+            data[middle : middle + 64] = b"\xff" * 64
+        case "many":
+            for start in range(3 * 4096, len(data) - 4096, 5 * 4096):
+                data[start : start + 8] = b"\xff" * 8
+        case "cut":
+            del data[len(data) * 3 // 4 :]
+        case "cut-page":
+            del data[len(data) - 4096 :]
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("how", "least"), [("header", 400), ("leaf", 350), ("many", 200), ("cut", 150), ("cut-page", 350), ("schema", 0)]
+)
+def test_a_damaged_store_is_set_aside_and_salvaged(
+    how: str, least: int, full: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Fault 18: no damage ends a run, loses what can be read, or makes an answer of it that nobody gave."""
+    damage(full, how)
+    damaged = full.read_bytes()
+    with caplog.at_level(logging.WARNING), RequestStore(full) as store:
+        assert store.salvaged is not None
+        assert store.salvaged == found(store) >= least
+        store.add([kept(7)])
+    assert full.with_name("requests.sqlite.damaged-1").read_bytes() == damaged
+    assert "was damaged: it is now" in caplog.text
+    with RequestStore(full) as store:
+        assert store.salvaged is None
+        assert store.find("key-0007") == kept(7)
+
+
+@pytest.mark.parametrize(
+    "flipped", [b'{"text": "Answer 71 is', b'{"text": "\xc1nswer 17 is', b'z"text": "Answer 17 is']
+)
+def test_a_flipped_letter_in_an_answer_is_never_served(flipped: bytes, full: Path) -> None:
+    """Fault 18: SQLite's own check does not see it."""
+    data = full.read_bytes()
+    full.write_bytes(data.replace(b'{"text": "Answer 17 is', flipped))
+    with RequestStore(full) as store:
+        assert store.find("key-0017") is None
+        assert (store.salvaged, store.num_damaged, found(store)) == (None, 1, NUM_ANSWERS - 1)
+        assert len(list(store)) == NUM_ANSWERS - 1
+        assert store.statistics()[0].answers == NUM_ANSWERS
+        store.add([kept(17)])
+        assert store.find("key-0017") == kept(17)
+
+
+@pytest.mark.parametrize("flipped", [b'z"text": "dull"', b'{"tuxt": "dull"'])
+def test_a_flipped_letter_in_what_was_rejected_is_counted(flipped: bytes, path: Path) -> None:
+    with RequestStore(path) as store:
+        store.add([], [Mishap("key", "dull", Answer("dull"))])
+    path.write_bytes(path.read_bytes().replace(b'{"text": "dull"', flipped))
+    with RequestStore(path) as store:
+        assert (list(store.mishaps()), store.num_damaged) == ([Mishap("key", "dull")], 1)
+
+
+def test_a_damaged_page_is_told_by_who_only_looks(full: Path) -> None:
+    damage(full, "leaf")
+    with RequestStore(full, read_only=True) as store, pytest.raises(StoreError, match=r"cannot be read .* --repair"):
+        list(store)
+
+
+class Interrupted(BaseException):
+    """As a kill: nothing runs after it but what `finally` holds."""
+
+
+@pytest.mark.parametrize("moment", ["salvage", "before", "between"])
+def test_an_interrupted_salvage_is_done_again(moment: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damage(full, "leaf")
+    rename = Path.rename
+
+    def stop(*_: object) -> NoReturn:
+        raise Interrupted
+
+    def rename_or_stop(source: Path, target: Path) -> Path:
+        is_moment = source == full if moment == "before" else target == full
+        return stop() if is_moment else rename(source, target)
+
+    with monkeypatch.context() as patch:
+        if moment == "salvage":
+            patch.setattr(store_file, "salvage", stop)
+        patch.setattr(Path, "rename", rename_or_stop)
+        with pytest.raises(Interrupted):
+            RequestStore(full)
+    with RequestStore(full) as store:
+        assert found(store) >= 350
+    assert sorted(each.name for each in full.parent.iterdir()) == [
+        "requests.sqlite",
+        "requests.sqlite.damaged-1",
+        "requests.sqlite.lock",
+    ]
+
+
+def test_damage_that_comes_while_it_is_open_is_told(full: Path) -> None:
+    with RequestStore(full) as store:
+        store._connection.execute("DROP TABLE answers")
+        with pytest.raises(StoreError, match="cannot be read"):
+            store.find("key-0001")
+
+
+def test_an_empty_file_is_a_new_store(path: Path) -> None:
+    path.touch()
+    with RequestStore(path) as store:
+        store.add([kept(1)])
+        assert store.salvaged is None
+
+
+@pytest.mark.parametrize("content", [b'{"id": "train-001"}\n' * 50, b"\x00" * 4096])
+def test_a_file_that_is_no_store_is_left_alone(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="not a request store"):
+        RequestStore(path)
+    assert path.read_bytes() == content
+    path.unlink()
+    RequestStore(path).close()
+
+
+def test_a_database_of_others_is_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE answers (mine TEXT)")
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="not a request store"):
+        RequestStore(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_newer_store_is_left_alone(read_only: bool, full: Path) -> None:
+    with sqlite3.connect(full) as newer:
+        newer.execute("PRAGMA user_version = 2")
+    newer.close()
+    before = full.read_bytes()
+    with pytest.raises(StoreError, match="written by a newer cotpd"):
+        RequestStore(full, read_only=read_only)
+    assert full.read_bytes() == before
+
+
+def test_a_full_disk_loses_nothing_that_was_kept(full: Path) -> None:
+    """Fault 17."""
+    with RequestStore(full) as store:
+        [pages] = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreError, match="full; free the disk and run again"):
+            store.add([kept(number) for number in range(1_000, 9_000)])
+        assert found(store) == NUM_ANSWERS
+        assert store.find("key-1000") is None
+    with RequestStore(full) as store:
+        assert (store.salvaged, found(store)) == (None, NUM_ANSWERS)
+        store.add([kept(1_000)])
+
+
+@pytest.mark.parametrize(
+    ("code", "what"), [(sqlite3.SQLITE_FULL, "disk is full"), (sqlite3.SQLITE_IOERR_SHMSIZE, "disk I/O error")]
+)
+def test_a_disk_that_is_full_is_no_damage(code: int, what: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault 17: taken for damaged, a healthy store would be set aside, and all of it paid again."""
+    before = full.read_bytes()
+
+    def fail(path: Path) -> sqlite3.Connection:
+        error = sqlite3.OperationalError(what)
+        error.sqlite_errorcode = code
+        raise error
+
+    monkeypatch.setattr(store_file, "_open", fail)
+    with pytest.raises(StoreError, match=f"cannot be opened .*{what}.*free the disk"):
+        RequestStore(full)
+    assert full.read_bytes() == before
+    assert not list(full.parent.glob("*.damaged-*"))
+
+
+def test_a_store_that_somebody_reads_is_in_use(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", partial(connect, timeout=0))
+    with closing(connect(full)) as reader:
+        reader.execute("BEGIN").execute("SELECT * FROM answers").fetchone()
+        with pytest.raises(StoreError, match=r"cannot be opened [(]database is locked[)]; .*wait for who uses it"):
+            RequestStore(full)
+    with RequestStore(full) as store:
+        assert (store.salvaged, found(store)) == (None, NUM_ANSWERS)
+
+
+def test_a_file_that_may_only_be_read_is_read(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != full)
+    with RequestStore(full) as store, RequestStore(full) as other:
+        assert store.read_only
+        assert found(other) == NUM_ANSWERS
+
+
+def test_a_link_to_a_store_has_its_lock(full: Path) -> None:
+    link = full.with_name("link.sqlite")
+    link.symlink_to(full)
+    with RequestStore(full), pytest.raises(StoreError, match="is writing to it"):
+        RequestStore(link)
+
+
+@pytest.mark.parametrize("is_asked_for", [True, False])
+def test_a_store_that_cannot_be_written_is_read(
+    is_asked_for: bool, full: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 19: a mounted store of somebody else."""
+    lock, opened = full.with_name("requests.sqlite.lock"), os.open
+
+    def refuse(path: Path, *rest: int) -> int:
+        if path == lock:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with RequestStore(full, read_only=is_asked_for) as store:
+        assert store.read_only
+        assert found(store) == NUM_ANSWERS
+        with pytest.raises(StoreError, match="it is read-only"):
+            store.add([kept(1)])
+
+
+def test_no_store_where_none_can_be_made_is_named(path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no store"):
+        RequestStore(path, read_only=True)
+
+
+def test_letters_that_no_file_holds_are_kept(path: Path) -> None:
+    odd = Kept("key", "", "m", Answer("half \ud83d, NUL \x00, \u2028 and 👩\u200d🚀"))
+    with RequestStore(path) as store:
+        store.add([odd])
+        assert store.find("key") == odd
