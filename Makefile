@@ -1,11 +1,11 @@
-# make demo | test | check | fix | bench | docs | build: nothing else to learn. Needs Python 3.11 and a package index.
+# make demo | test | test-fast | check | fix | bench | docs | build: nothing else to learn. Needs Python 3.11 and a package index.
 
 PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test check fix bench docs build
+.PHONY: demo test test-fast check fix bench docs build
 .DEFAULT_GOAL := test
 
 demo: .venv/user ## The whole method on the embedded sample, in minutes.
@@ -14,6 +14,9 @@ demo: .venv/user ## The whole method on the embedded sample, in minutes.
 
 test: .venv/dev ## Every test.
 	$(BIN)/python -m pytest
+
+test-fast: .venv/dev ## The tests that train nothing and start no processes.
+	$(BIN)/python -m pytest -m "not slow"
 
 check: .venv/dev ## Lint, format, types, import contracts, dependencies.
 	$(BIN)/ruff check
