@@ -11,7 +11,7 @@ import torch
 from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
 from cotpd.core.errors import DataError
 from cotpd.core.labels import LabelSet
-from cotpd.core.pairs import REACH, num_pairs, one_pair_each, pairs, relation_labels
+from cotpd.core.pairs import REACH, expand_pairs, num_pairs, pairs, relation_labels
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.core.splitting import Rule
 from cotpd.inference import relation_decoding
@@ -59,7 +59,7 @@ def test_the_pairs_of_a_post_are_the_stated_and_the_unrelated() -> None:
     }
     assert {pair.label for pair in found[1:]} == {NO_RELATION}
     assert pairs(MARKED) == MARKED.relations
-    assert len({example.id for example in one_pair_each([POST, MARKED])}) == 7
+    assert len({example.id for example in expand_pairs([POST, MARKED])}) == 7
     assert relation_labels([POST, MARKED]) == (NO_RELATION, "lives_in")
 
 

@@ -13,7 +13,7 @@ import torch
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import CotpdError, DataError, UsageError
 from cotpd.core.files import read_jsonl
-from cotpd.core.pairs import one_pair_each
+from cotpd.core.pairs import expand_pairs
 from cotpd.core.records import Example
 from cotpd.diagnosis.alignment import (
     MEMORISED,
@@ -260,7 +260,7 @@ def _readable(student: Student, posts: Sequence[Example]) -> tuple[Example, ...]
     """The posts that are read whole; of relations, one pair each."""
     most = student.reader.max_text_pieces - 4
     whole = (post for post in posts if sum(map(len, student.reader.pieces.of(post.words))) <= most)
-    return tuple(one_pair_each(whole)) if student.design.task == "relations" else tuple(whole)
+    return tuple(expand_pairs(whole)) if student.design.task == "relations" else tuple(whole)
 
 
 def _is_untold(posts: Sequence[Example], parts: Sequence[Part]) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import DataError
-from cotpd.core.pairs import each_alone, pairs
+from cotpd.core.pairs import split_relations, pairs
 from cotpd.core.records import Example
 from cotpd.distillation.targets import read_targets
 from cotpd.inference.candidates import readable_pairs
@@ -96,7 +96,7 @@ class Feed:
             self._check(example)
         if self._design.task == "relations":
             for example, found in zip(examples, readable_pairs(self._reader, examples), strict=True):
-                yield from (narrowed(self._reader, alone) for alone in each_alone(example, found, taken=taken))
+                yield from (narrowed(self._reader, alone) for alone in split_relations(example, found, taken=taken))
             return
         for example in examples:
             entities = [entity.span for entity in example.entities]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from cotpd.core.config import AugmentationConfig
-from cotpd.core.pairs import one_pair_each
+from cotpd.core.pairs import expand_pairs
 from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.parsing.reading import Reading, Row, distinct_ids
@@ -46,7 +46,7 @@ def window(post: Example) -> Example:
 
 
 def second_pair(post: Example) -> Example:
-    return list(one_pair_each([post]))[1]
+    return list(expand_pairs([post]))[1]
 
 
 def repetition(post: Example) -> Example:

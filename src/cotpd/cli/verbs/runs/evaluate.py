@@ -15,7 +15,7 @@ from cotpd.cli.display.terminal import printable
 from cotpd.cli.options.run_settings import data_settings
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import write_atomic
-from cotpd.core.pairs import grouped
+from cotpd.core.pairs import group_by_post
 from cotpd.core.records import NO_RELATION
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _predict(run: Path, view: View | None, asked: _Asked) -> _Predicted:
     questions = examples
     if asked.entities_from or asked.all_pairs:
         _require_relations(student, run)
-        examples = grouped(examples)
+        examples = group_by_post(examples)
         questions = _all_pairs(student, examples, asked.entities_from)
         facts["pairs"] = f"of entities found by {asked.entities_from}" if asked.entities_from else "of gold entities"
     return _Predicted(student.design.task, facts, list(_decoded(student, questions, kind)), examples, train)

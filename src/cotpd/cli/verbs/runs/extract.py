@@ -18,7 +18,7 @@ from cotpd.cli.display.terminal import printable
 from cotpd.cli.input.marked_rows import Row, marked_text, text_of
 from cotpd.cli.input.pipes import stdin
 from cotpd.core.errors import DataError, UsageError
-from cotpd.core.files import decoded_lines, json_line, read_jsonl, read_lines
+from cotpd.core.files import decode_lines, json_line, read_jsonl, read_lines
 
 if TYPE_CHECKING:
     from cotpd.core.config import Task
@@ -175,7 +175,7 @@ def _rows(texts: list[str], file: Path | None) -> Iterator[_Read]:
     if file:
         return _lines(read_lines(file), str(file), source=str(file))
     if texts in ([], ["-"]):
-        return _lines(decoded_lines(stdin(), "<stdin>"), "<stdin>", source="FILE")
+        return _lines(decode_lines(stdin(), "<stdin>"), "<stdin>", source="FILE")
     return (_Read({}, f"text {number}", text) for number, text in enumerate(texts, 1))
 
 
