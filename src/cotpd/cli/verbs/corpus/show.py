@@ -108,15 +108,15 @@ class _Page:
 def _read(data: Path, run: str | None) -> Corpus:
     """The corpus, with the captions, knowledge and types that the run was trained on, as far as they are to be had."""
     from cotpd.corpus.corpus import Corpus
-    from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, companion
+    from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, sidecar_path
 
     settings = data_settings(Path(run)) if run else None
     if settings is None:
         return Corpus.from_path(data)
     return Corpus.from_path(
         data,
-        captioner=settings.captioner if companion(data, CAPTIONS).is_file() else None,
-        knowledge_model=settings.knowledge_model if companion(data, KNOWLEDGE).is_file() else None,
+        captioner=settings.captioner if sidecar_path(data, CAPTIONS).is_file() else None,
+        knowledge_model=settings.knowledge_model if sidecar_path(data, KNOWLEDGE).is_file() else None,
         label_map=settings.label_map,
         repair=settings.repair,
         normalise_words=settings.normalise_words,

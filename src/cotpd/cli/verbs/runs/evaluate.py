@@ -177,7 +177,7 @@ def _model_directory(run: Path) -> Path:
 def _read(data: Path, run: Path, kind: View) -> Corpus:
     """The corpus with types, captions and knowledge as the run was trained; orphans are kept, for the mode decides."""
     from cotpd.corpus.corpus import Corpus
-    from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, companion
+    from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, sidecar_path
 
     settings = data_settings(run)
     if settings is None:
@@ -185,8 +185,8 @@ def _read(data: Path, run: Path, kind: View) -> Corpus:
     reads = kind == "knowledge"
     return Corpus.from_path(
         data,
-        captioner=settings.captioner if reads and companion(data, CAPTIONS).is_file() else None,
-        knowledge_model=settings.knowledge_model if reads and companion(data, KNOWLEDGE).is_file() else None,
+        captioner=settings.captioner if reads and sidecar_path(data, CAPTIONS).is_file() else None,
+        knowledge_model=settings.knowledge_model if reads and sidecar_path(data, KNOWLEDGE).is_file() else None,
         label_map=settings.label_map,
         normalise_words=settings.normalise_words,
     )
