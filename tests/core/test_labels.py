@@ -107,7 +107,7 @@ def test_an_orphan_begins_an_entity_is_dropped_or_is_an_error() -> None:
 
 @pytest.mark.parametrize("tag", ["", "B", "B-", "B- ", "X-PER", "PER", "o"])
 def test_what_is_no_tag_is_refused(tag: str) -> None:
-    with pytest.raises(DataError, match="is no tag"):
+    with pytest.raises(DataError, match="invalid tag"):
         to_entities([tag])
 
 
@@ -186,5 +186,5 @@ def test_iob1_tags_become_the_same_entities(types: list[str | None], data: st.Da
 
 
 def test_what_is_no_tag_has_no_scheme() -> None:
-    with pytest.raises(DataError, match="is no tag"):
+    with pytest.raises(DataError, match="invalid tag"):
         detect_scheme([["X-PER"]])

@@ -199,12 +199,12 @@ def read_jsonl(
         try:
             row = json.loads(line, object_pairs_hook=unique_keys)
         except (ValueError, RecursionError) as error:
-            on_defect(DataError(f"invalid JSON ({error}); write one JSON object per line", where=where))
+            on_defect(DataError(f"not a JSON object ({error}); write one object per line", where=where))
             continue
         if isinstance(row, dict):
             yield where, row
         else:
-            on_defect(DataError(f"expected a JSON object, got {type(row).__name__}; write one JSON object per line", where=where))
+            on_defect(DataError(f"expected a JSON object, got {type(row).__name__}; write one object per line", where=where))
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

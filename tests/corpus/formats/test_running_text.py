@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.core.splitting import Rule, split_words
 from cotpd.corpus.defects import Defect, Severity
-from cotpd.corpus.formats.parsing.offsets import Mention, place, words_touched
+from cotpd.corpus.formats.parsing.offsets import TextMention, locate_mentions, words_touched
 from cotpd.corpus.formats.parsing.reading import Reading
 
 POST = ["👩 Anna joins Ajax", "i.jpg", "sports", [["Anna", "Person", 2, 6, "wiki/Anna"], ["Ajax", "Team", 13, 17, ""]]]
@@ -73,9 +73,9 @@ _PLACES = st.tuples(st.integers(0, 12), st.integers(0, 12))
 
 @given(st.text("ab #.", max_size=12), st.lists(_PLACES, max_size=6))
 def test_a_mention_becomes_the_words_of_its_characters(text: str, places: list[tuple[int, int]]) -> None:
-    mentions = [Mention(start, end, f"a:{start}-{end}") for start, end in places if start < end <= len(text)]
+    mentions = [TextMention(start, end, f"a:{start}-{end}") for start, end in places if start < end <= len(text)]
     defects: list[Defect] = []
-    words, spans = place(text, mentions, Reading(defects.append))
+    words, spans = locate_mentions(text, mentions, Reading(defects.append))
     assert "".join(words) == "".join(text.split())
     for mention, span in zip(mentions, spans, strict=True):
         there = words[span.start : span.end] if span else ()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cotpd.core.records import Entity, Span
 from cotpd.corpus.defects import Defect
 from cotpd.corpus.formats.parsing.reading import Reading
-from cotpd.corpus.formats.parsing.spans import flat
+from cotpd.corpus.formats.parsing.spans import resolve_overlaps
 
 _ENTITIES = st.builds(
     lambda start, size, label: Entity(Span(start, start + size), label),
@@ -28,6 +28,6 @@ def test_of_overlapping_entities_the_longest_is_kept_and_named(given: list[Entit
         else:
             lost.append(f"[{span.start}, {span.end}) [{rival.span.start}, {rival.span.end})")
     defects: list[Defect] = []
-    assert list(flat(given, "a:1", Reading(defects.append))) == sorted(kept, key=lambda entity: entity.span)
+    assert list(resolve_overlaps(given, "a:1", Reading(defects.append))) == sorted(kept, key=lambda entity: entity.span)
     for defect, names in zip(defects, lost, strict=True):
         assert all(name in defect.message for name in names.split(") "))

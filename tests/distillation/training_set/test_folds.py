@@ -9,7 +9,7 @@ from cotpd.core.config import AugmentationConfig
 from cotpd.core.pairs import expand_pairs
 from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.formats.parsing.reading import Reading, Row, distinct_ids
+from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading, make_ids_unique
 from cotpd.distillation.training_set.folds import in_fold, without_fold
 from cotpd.distillation.training_set.variants import select_variants
 from cotpd.views.view import excerpt
@@ -50,7 +50,7 @@ def second_pair(post: Example) -> Example:
 
 
 def repetition(post: Example) -> Example:
-    first, second = distinct_ids([Row(post, "file:1"), Row(post, "file:2")], Reading(lambda defect: None))
+    first, second = make_ids_unique([ParsedExample(post, "file:1"), ParsedExample(post, "file:2")], Reading(lambda defect: None))
     assert second.example.id != first.example.id
     return second.example
 
@@ -73,8 +73,8 @@ def test_posts_whose_own_ids_look_like_parts_are_drawn_apart(name: str) -> None:
 
 
 def test_repetitions_that_were_written_to_a_file_are_known_again() -> None:
-    rows = [Row(Example(name, ("a",)), name) for name in ("x", "x#2", "x", "x#2", "y#2", "y#3")]
-    read = [row.example for row in distinct_ids(rows, Reading(lambda defect: None))]
+    rows = [ParsedExample(Example(name, ("a",)), name) for name in ("x", "x#2", "x", "x#2", "y#2", "y#3")]
+    read = [row.example for row in make_ids_unique(rows, Reading(lambda defect: None))]
     assert [post.id for post in read] == ["x", "x#2", "x#3", "x#2#2", "y#2", "y#3"]
     assert [post.post_id for post in read] == ["x", "x", "x", "x", "y#2", "y#3"]
 

@@ -83,8 +83,8 @@ class _JsonlRow(StrictRow):
     id: Id | None = None
     words: list[str] | None = None
     text: str | None = None
-    entities: list[_JsonlEntity] = []
-    relations: list[_JsonlRelation] = []
+    entities: list[_JsonlEntity] = Field(default=[])
+    relations: list[_JsonlRelation] = Field(default=[])
     image: Id | None = None
     split: str | None = None
     caption: _JsonlCaption | None = None

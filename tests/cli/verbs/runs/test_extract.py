@@ -66,11 +66,11 @@ def test_fields_of_json_lines_pass_through(finished_run: Path, tmp_path: Path, c
     ("name", "content", "message"),
     [
         ("posts.jsonl", b'{"text": "ok"}\n{"text": \n', "posts.jsonl:2: not a JSON object"),
-        ("posts.jsonl", b'{"text": "ok"}\n[1]\n', "posts.jsonl:2: a JSON object was expected"),
+        ("posts.jsonl", b'{"text": "ok"}\n[1]\n', "posts.jsonl:2: expected a JSON object, got list"),
         ("posts.jsonl", b'{"text": "ok"}\n{"words": ["a", 1]}\n', "posts.jsonl:2: `text`, a string, or `words`"),
         ("posts.jsonl", b'{"text": "ok"}\n{"text": 3, "words": ["a"]}\n', "posts.jsonl:2: `text`, a string"),
-        ("posts.txt", b"ok\n\xff\n", "posts.txt:2: not UTF-8 at byte 0"),
-        ("-", b"ok\n\xff\n", "<stdin>:2: not UTF-8 at byte 0"),
+        ("posts.txt", b"ok\n\xff\n", "posts.txt:2: byte 1 of the line is not valid UTF-8"),
+        ("-", b"ok\n\xff\n", "<stdin>:2: byte 1 of the line is not valid UTF-8"),
     ],
 )
 def test_a_bad_line_is_named_and_what_came_before_it_is_answered(
