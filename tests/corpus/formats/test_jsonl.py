@@ -39,9 +39,7 @@ def rows(*values: Any) -> str:
 
 @given(st.lists(examples(), max_size=4, unique_by=lambda example: example.id))
 @settings(max_examples=40)
-def test_written_posts_read_back_the_same(
-    tmp_path_factory: pytest.TempPathFactory, given: list[Example]
-) -> None:
+def test_written_posts_read_back_the_same(tmp_path_factory: pytest.TempPathFactory, given: list[Example]) -> None:
     path = tmp_path_factory.mktemp("jsonl") / "train.jsonl"
     jsonl.write(path, given, split="train")
     defects: list[Defect] = []
