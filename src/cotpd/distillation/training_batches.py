@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import DataError
-from cotpd.core.pairs import split_relations, pairs
+from cotpd.core.pairs import pairs, split_relations
 from cotpd.core.records import Example
 from cotpd.distillation.targets import read_targets
 from cotpd.inference.candidates import readable_pairs
