@@ -92,7 +92,7 @@ def test_pairs_without_relation_are_left_out_unless_asked_for(relations: Relatio
         ({"pairs": (((4, 5), (11, 15)),)}, "contains only white space"),
         ({"pairs": (((0, 4), (11, 15), (5, 10)),)}, r"expected a pair .* got \(\(0, 4\), \(11, 15\), \(5, 10\)\)"),
         ({"pairs": ((0, 4), (11, 15))}, r"expected a place .* got 0$"),
-        ({"pairs": ((0, 4, 5), (11, 15))}, r"expected a place .* got \(0, 4, 5\)"),
+        ({"pairs": ((0, 4, 5), (11, 15))}, r"expected a pair .* got \(0, 4, 5\)"),
         ({"pairs": (((0.0, 4.5), (11, 15)),)}, r"expected a place .* got \(0\.0, 4\.5\)"),
         ({"entities": ({"start": 0, "end": 4},)}, r"expected a place .* got \{'start': 0, 'end': 4\}"),
         ({"pairs": (((5, 10), (0, 6)),)}, r"must not overlap, got \[0, 6\] and \[5, 10\]"),

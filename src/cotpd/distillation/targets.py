@@ -99,7 +99,7 @@ def record_targets(
         for window in decoder.windows(student, number, example, kind)
     ]
     if num_cut := len({window.post for window in read if window.view.num_cut}):
-        logger.info("the teacher reads truncated knowledge (views.knowledge_pieces) of %d of %d", num_cut, len(examples))
+        logger.info("the teacher reads truncated knowledge of %d of %d examples", num_cut, len(examples))
     read.sort(key=lambda window: len(window.view.ids))
     for start in range(0, len(read), _BATCH):
         chosen = read[start : start + _BATCH]

@@ -66,7 +66,7 @@ def evaluate(
     task = predicted.task if isinstance(predicted, TaskPredictor) else None
     rule = rule or SCORING[task or task_of(examples)].rule
     if task not in (None, rule.task):
-        raise UsageError(f"the rule {rule.name!r} scores {rule.task}, and the predictor was trained on {task}")
+        raise UsageError(f"the predictor was trained on {task}, and the rule scores {rule.task}; choose another rule")
     predictions = predicted.predict(examples) if isinstance(predicted, Predictor) else predicted
     counts = [rule.count(prediction, example, mode) for prediction, example in paired(predictions, examples)]
     types = tuple(sorted({name for post in counts for side in post for name in side}))

@@ -43,7 +43,7 @@ def _by_id(records: Iterable[_Record], side: str) -> dict[str, _Record]:
 
 def _require_fit(prediction: Prediction, example: Example) -> None:
     if prediction.words != example.words:
-        raise DataError("the words of the prediction differ from those of the gold example", where=example.id)
+        raise DataError("predicted for other words than the gold example has", where=example.id)
     for span in (span for annotation in prediction.annotations for span in annotation.spans):
         if span.end > len(example.words):
             raise DataError(
