@@ -31,9 +31,7 @@ ROW_TASKS: dict[Task, RowTask] = {
 }
 
 
-def extract_rows(
-    student: Student, rows: Iterable[TextRow], options: RowOptions | None = None
-) -> Iterator[RowAnswer]:
+def extract_rows(student: Student, rows: Iterable[TextRow], options: RowOptions | None = None) -> Iterator[RowAnswer]:
     """Yield each row with what the student extracts from it, in order and as a stream.
 
     Rows before a defective one are answered before its error is raised.

@@ -87,7 +87,9 @@ def _character_place(mark: _Mark, words: list[str] | None) -> Place:
     if words is None:
         return mark.start, mark.end
     if not 0 <= mark.start < mark.end <= len(words):
-        raise DataError(f"[{mark.start}, {mark.end}) does not lie in a text of {len(words)} words (the end is exclusive)")
+        raise DataError(
+            f"[{mark.start}, {mark.end}) does not lie in a text of {len(words)} words (the end is exclusive)"
+        )
     start = sum(len(word) + 1 for word in words[: mark.start])
     return start, start + len(" ".join(words[mark.start : mark.end]))
 
@@ -96,4 +98,6 @@ def _require_same_words(row: TextRow, marks: _RowMarks, places: tuple[Place, ...
     for mark, (start, end) in zip(marks.used, places, strict=True):
         marked = row.text[start:end]
         if mark.word is not None and mark.word != marked:
-            raise DataError(f"[{mark.start}, {mark.end}) marks {marked!r}, but `word` is {mark.word!r}", where=row.where)
+            raise DataError(
+                f"[{mark.start}, {mark.end}) marks {marked!r}, but `word` is {mark.word!r}", where=row.where
+            )
