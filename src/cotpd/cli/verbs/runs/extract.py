@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from cotpd.cli.display.marked_text import marked_answer
+from cotpd.cli.display.tasks import DISPLAYS
 from cotpd.cli.input.pipes import stdin
 from cotpd.core.errors import UsageError
 from cotpd.core.files import json_line
@@ -65,9 +65,10 @@ def extract(
     student = TrainedStudent.from_pretrained(run).student
     _require_entities(run, student.design.task, file=file, entities_from=entities_from)
     finder = _load_finder(entities_from, batch_size) if entities_from else None
+    display = DISPLAYS[student.design.task]
     for row, answer in extract_rows(student, rows, RowOptions(batch_size, finder, unrelated)):
         if human:
-            Console(soft_wrap=True).print(marked_answer(answer))
+            Console(soft_wrap=True).print(display.marked_text(answer))
         else:
             typer.echo(json_line(row.fields | answer), nl=False)
 
