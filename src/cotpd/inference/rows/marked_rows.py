@@ -55,7 +55,7 @@ class _RowMarks(BaseModel):
 
 
 def _validate_marks(row: TextRow) -> _RowMarks:
-    advice = "mark one pair as `head` and `tail`, or `entities`; each mark is {start, end}"
+    advice = "mark a pair as `head` and `tail`, or mark `entities`, each as {start, end}"
     try:
         marks = _RowMarks.model_validate(row.fields)
     except ValidationError as error:
@@ -63,9 +63,9 @@ def _validate_marks(row: TextRow) -> _RowMarks:
         field = ".".join(map(str, detail["loc"]))
         raise DataError(f"{field}: {detail['msg']}; {advice}", where=row.where) from error
     if (marks.head is None) != (marks.tail is None):
-        raise DataError(f"only one of `head` and `tail` is marked; {advice}", where=row.where)
+        raise DataError(f"the row has only one of `head` and `tail`; {advice}", where=row.where)
     if marks.head is None and marks.entities is None:
-        raise DataError(f"no entities are marked; {advice}, or use --entities-from", where=row.where)
+        raise DataError(f"the row has no marks; {advice}, or find the entities with --entities-from", where=row.where)
     return marks
 
 
@@ -75,10 +75,9 @@ def _offset_words(row: TextRow, marks: _RowMarks) -> list[str] | None:
     if row.fields.get("text") is None:
         return list(words)
     if isinstance(words, list) and not all(mark.word for mark in marks.used):
-        advice = "remove one of them, or give each mark its `word`"
-        raise DataError(
-            f"the row has `text` and `words`, so offsets could count characters or words; {advice}", where=row.where
-        )
+        advice = "remove one of them, or add its `word` to each mark"
+        message = f"the row has both `text` and `words`, so its offsets are ambiguous; {advice}"
+        raise DataError(message, where=row.where)
     return None
 
 
@@ -87,9 +86,7 @@ def _character_place(mark: _Mark, words: list[str] | None) -> Place:
     if words is None:
         return mark.start, mark.end
     if not 0 <= mark.start < mark.end <= len(words):
-        raise DataError(
-            f"[{mark.start}, {mark.end}) does not lie in a text of {len(words)} words (the end is exclusive)"
-        )
+        raise DataError(f"[{mark.start}, {mark.end}) is not a range of the {len(words)} words (the end is exclusive)")
     start = sum(len(word) + 1 for word in words[: mark.start])
     return start, start + len(" ".join(words[mark.start : mark.end]))
 
@@ -98,6 +95,5 @@ def _require_same_words(row: TextRow, marks: _RowMarks, places: tuple[Place, ...
     for mark, (start, end) in zip(marks.used, places, strict=True):
         marked = row.text[start:end]
         if mark.word is not None and mark.word != marked:
-            raise DataError(
-                f"[{mark.start}, {mark.end}) marks {marked!r}, but `word` is {mark.word!r}", where=row.where
-            )
+            message = f"the text at [{mark.start}, {mark.end}) is {marked!r}, but `word` is {mark.word!r}"
+            raise DataError(message, where=row.where)
