@@ -72,8 +72,9 @@ def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unp
     if against:
         _require_same_task(run, Path(against))
     source = Path(data) if data else _own_corpus(run)
+    loaded = _LoadedRun.of(run, source, options.get("view"), options.get("split"))
     mode = options.get("mode") or scoring_mode(run_corpus_config(run))
-    report = _evaluate(_LoadedRun.of(run, source, options.get("view"), options.get("split")), mode, options)
+    report = _evaluate(loaded, mode, options)
     if not against:
         return report
     other = _evaluate(_LoadedRun.of(Path(against), source, None, options.get("split")), mode, options)
