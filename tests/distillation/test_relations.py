@@ -10,7 +10,7 @@ import torch
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import DataError
-from cotpd.core.pairs import one_pair_each
+from cotpd.core.pairs import expand_pairs
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.objective import Objective
@@ -64,7 +64,7 @@ def test_the_pairs_of_a_post_are_called_as_no_other_post_is(make: Callable[..., 
     posts = [Example(name, ("a", "b", "c"), entities) for name in ("doc", "doc#1", "other")]
     ids = [example.id for example in TrainingBatches(student, posts, config).examples]
     assert ids == ["doc##0", "doc##1", "doc#1#0", "doc#1#1", "other#0", "other#1"]
-    assert [example.id for example in one_pair_each(posts)] == ids
+    assert [example.id for example in expand_pairs(posts)] == ids
 
 
 def test_a_pair_outside_of_its_post_is_named_at_once(make: Callable[..., Any], corpus: Corpus) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from cotpd.core.config import Task
 from cotpd.core.errors import UsageError
-from cotpd.core.pairs import grouped
+from cotpd.core.pairs import group_by_post
 from cotpd.core.records import Example, Prediction, Relation, Span
 from cotpd.evaluation import evaluate
 from cotpd.evaluation.matching import DEFAULT_MODE, Mode
@@ -93,7 +93,7 @@ def all_pairs_set(
         UsageError: ``student`` was not trained on relations, or ``entity_finder`` not on entities.
     """
     _require_task(student, "relations", "only a run of relations classifies pairs of entities")
-    gold = grouped(examples)
+    gold = group_by_post(examples)
     if entity_finder:
         _require_task(entity_finder, "entities", "only a run of entities finds entities")
         found = zip(gold, _predicted_spans(entity_finder, gold), strict=True)

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from cotpd.core.config import AugmentationConfig
-from cotpd.core.pairs import one_pair_each
+from cotpd.core.pairs import expand_pairs
 from cotpd.core.records import Entity, Example, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.parsing.reading import Reading, Row, distinct_ids
 from cotpd.distillation.training_set.folds import in_fold, without_fold
-from cotpd.distillation.training_set.variants import variants_for
+from cotpd.distillation.training_set.variants import select_variants
 from cotpd.views.excerpts import excerpt
 
 POSTS = tuple(Example(f"{number}", ("a",), image_id=f"image {number // 2}") for number in range(60))
@@ -46,7 +46,7 @@ def window(post: Example) -> Example:
 
 
 def second_pair(post: Example) -> Example:
-    return list(one_pair_each([post]))[1]
+    return list(expand_pairs([post]))[1]
 
 
 def repetition(post: Example) -> Example:
@@ -87,6 +87,6 @@ def test_variants_lie_in_the_fold_of_their_parent(kind: VariantKind) -> None:
         for post in (*POSTS, *bare)
     ]
     corpus, settings = Corpus((*POSTS, *bare), augmented=tuple(variants)), AugmentationConfig(kinds=(kind,), share=2)
-    drawn = {post.origin.parent: post for post in variants_for(corpus.train, corpus, settings, seed=1) if post.origin}
+    drawn = {post.origin.parent: post for post in select_variants(corpus.train, corpus, settings, seed=1) if post.origin}
     assert len(drawn) == len(corpus.train)
     assert all(in_fold(drawn[post.id], "1/2") == in_fold(post, "1/2") for post in corpus.train)

@@ -15,7 +15,7 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.jsonl import write
 from cotpd.corpus.formats.parsing.example_row import to_row
 from cotpd.corpus.inspection import check
-from cotpd.distillation.training_set.variants import variants_for
+from cotpd.distillation.training_set.variants import select_variants
 
 STYLE, ENTITY, IMAGE = VariantKind
 KNOWN = Knowledge(Grain.NOUN, "Kerr: a player", example_id="p0")
@@ -46,7 +46,7 @@ def data(tmp_path: Path) -> Path:
 
 def chosen(train: tuple[Example, ...] = TRAIN, corpus: Corpus = CORPUS, **settings: object) -> list[str]:
     config = AugmentationConfig.model_validate({"kinds": tuple(VariantKind), "share": 10} | settings)
-    return [each.id for each in variants_for(train, corpus, config, seed=1)]
+    return [each.id for each in select_variants(train, corpus, config, seed=1)]
 
 
 def test_variants_read_back_the_same_and_are_part_of_no_split(data: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_variant_of_nothing_is_an_error(data: Path) -> None:
 
 def test_none_is_trained_on_unless_it_is_configured() -> None:
     config = ExperimentConfig.of({"data": {"path": "x"}}).data.augmentation
-    assert variants_for(TRAIN, CORPUS, config, seed=1) == []
+    assert select_variants(TRAIN, CORPUS, config, seed=1) == []
     assert chosen() == [each.id for each in VARIANTS]
 
 
@@ -116,7 +116,7 @@ def test_no_near_duplicate_of_a_held_out_post_comes_in(split: str) -> None:
 def test_variants_that_say_the_same_take_over_their_parents_knowledge() -> None:
     train = (replace(TRAIN[0], knowledge=(KNOWN,)), *TRAIN[1:])
     config = AugmentationConfig(kinds=tuple(VariantKind), share=10)
-    found = {each.id: each.knowledge for each in variants_for(train, CORPUS, config, seed=1)}
+    found = {each.id: each.knowledge for each in select_variants(train, CORPUS, config, seed=1)}
     assert (found["p0+style1"], found["p0+image1"], found["p0+entity1"]) == ((KNOWN,), (KNOWN,), ())
 
 
@@ -130,7 +130,7 @@ def test_the_configuration_names_kinds() -> None:
 def test_the_variants_of_the_sample_may_be_trained_on(sample: Corpus) -> None:
     """Every one: of a training post, near no held-out one, of a kind that a configuration can name."""
     config = AugmentationConfig(kinds=tuple(VariantKind), share=10)
-    usable = variants_for(sample.train, sample, config, seed=1)
+    usable = select_variants(sample.train, sample, config, seed=1)
     assert [post.id for post in usable] == [post.id for post in sample.augmented]
     assert {post.origin.kind for post in sample.augmented if post.origin} == {*VariantKind}
-    assert variants_for(sample.train, sample, AugmentationConfig(), seed=1) == []
+    assert select_variants(sample.train, sample, AugmentationConfig(), seed=1) == []

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from cotpd.core.pairs import one_pair_each, relation_labels
+from cotpd.core.pairs import expand_pairs, relation_labels
 from cotpd.core.records import NO_RELATION, Example, Prediction, Relation, Span
 from cotpd.core.tasks.annotations import RecordT
 
@@ -44,4 +44,4 @@ class RelationAnnotations:
 
     def units(self, examples: Iterable[Example]) -> Iterator[Example]:
         """Yield every pair of every example, the unrelated pairs of its entities included."""
-        return one_pair_each(examples)
+        return expand_pairs(examples)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cotpd.core.errors import DataError
-from cotpd.core.files import decoded_lines, read_jsonl, read_lines
+from cotpd.core.files import decode_lines, read_jsonl, read_lines
 
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 
@@ -48,7 +48,7 @@ def stream_text_rows(stream: Iterable[bytes], name: str) -> Iterator[TextRow]:
     Raises:
         DataError: A line is not UTF-8, or the first line shows another format.
     """
-    return _line_rows(decoded_lines(stream, name), name, convert="FILE")
+    return _line_rows(decode_lines(stream, name), name, convert="FILE")
 
 
 def is_json_lines(path: Path) -> bool:
