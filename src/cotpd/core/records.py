@@ -6,6 +6,7 @@ extractor returns `Prediction` records. All records are immutable. A `Span` coun
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -77,9 +78,9 @@ class Entity:
         """The span, as every `Annotation` gives its spans."""
         return (self.span,)
 
-    def shifted(self, by: int) -> Entity:
-        """Return the entity with its span moved by a number of words."""
-        return replace(self, span=self.span.shifted(by))
+    def moved(self, move: Callable[[Span], Span]) -> Entity:
+        """Return the entity with its span replaced by ``move(span)``."""
+        return replace(self, span=move(self.span))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,9 @@ class Relation:
         """The head and the tail."""
         return (self.head, self.tail)
 
-    def shifted(self, by: int) -> Relation:
-        """Return the relation with both spans moved by a number of words."""
-        return replace(self, head=self.head.shifted(by), tail=self.tail.shifted(by))
+    def moved(self, move: Callable[[Span], Span]) -> Relation:
+        """Return the relation with each of its spans replaced by ``move(span)``."""
+        return replace(self, head=move(self.head), tail=move(self.tail))
 
 
 Annotation = Entity | Relation
