@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
+from cotpd.core.units import split_units
 
 _PostKey = tuple[tuple[str, ...], str | None]
 
@@ -39,26 +40,11 @@ def num_pairs(example: Example) -> int:
 
 def expand_pairs(examples: Iterable[Example]) -> Iterator[Example]:
     """Yield one example per pair, each with a single relation and an id that no other example has."""
-    posts = tuple(examples)
-    taken = {post.id for post in posts}
-    for post in posts:
-        yield from split_relations(post, pairs(post), taken=taken)
-
-
-def split_relations(
-    example: Example, relations: Sequence[Relation], *, taken: Collection[str] = ()
-) -> Iterator[Example]:
-    """Yield one example per relation of a post.
-
-    A post with one relation keeps its id ``x``. Otherwise the ids are ``x#0``, ``x#1``, and so on, with further ``#``
-    if one of them is in ``taken``.
-    """
-    mark = "#"
-    while any(f"{example.id}{mark}{number}" in taken for number in range(len(relations))):
-        mark += "#"
-    for number, relation in enumerate(relations):
-        pair_id = example.id if len(relations) == 1 else f"{example.id}{mark}{number}"
-        yield replace(example, id=pair_id, relations=(relation,), part_of=example.post_id)
+    every = tuple(examples)
+    taken = {example.id for example in every}
+    for example in every:
+        parts = (replace(example, relations=(pair,)) for pair in pairs(example))
+        yield from split_units(example, parts, taken=taken)
 
 
 def group_by_post(examples: Iterable[Example]) -> tuple[Example, ...]:

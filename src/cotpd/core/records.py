@@ -6,7 +6,8 @@ extractor returns `Prediction` records. All records are immutable. A `Span` coun
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 NO_RELATION = "None"
@@ -46,6 +47,14 @@ class Span:
         if not 0 <= self.start < self.end:
             raise ValueError(f"a span must satisfy 0 <= start < end, got [{self.start}, {self.end})")
 
+    def contains(self, other: Span) -> bool:
+        """Return True if the other span lies wholly inside this one."""
+        return self.start <= other.start and other.end <= self.end
+
+    def shifted(self, by: int) -> Span:
+        """Return the span moved by a number of words, negative to the left."""
+        return Span(self.start + by, self.end + by)
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -64,6 +73,15 @@ class Entity:
     orphan: bool = field(default=False, compare=False)
     score: float | None = field(default=None, compare=False)
 
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The span, as every `Annotation` gives its spans."""
+        return (self.span,)
+
+    def moved(self, move: Callable[[Span], Span]) -> Entity:
+        """Return the entity with its span replaced by ``move(span)``."""
+        return replace(self, span=move(self.span))
+
 
 @dataclass(frozen=True, slots=True)
 class Relation:
@@ -80,6 +98,19 @@ class Relation:
     tail: Span
     label: str
     score: float | None = field(default=None, compare=False)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The head and the tail."""
+        return (self.head, self.tail)
+
+    def moved(self, move: Callable[[Span], Span]) -> Relation:
+        """Return the relation with each of its spans replaced by ``move(span)``."""
+        return replace(self, head=move(self.head), tail=move(self.tail))
+
+
+Annotation = Entity | Relation
+"""What a task labels in an example: every one has ``spans``, a ``label`` and, when predicted, a ``score``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +232,11 @@ class Example:
     part_of: str | None = field(default=None, repr=False, compare=False)
 
     @property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """The gold annotations of every task."""
+        return (*self.entities, *self.relations)
+
+    @property
     def text(self) -> str:
         """Return the words joined by single spaces."""
         return " ".join(self.words)
@@ -235,6 +271,11 @@ class Prediction:
     words: tuple[str, ...]
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
+
+    @property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """The predicted annotations of every task."""
+        return (*self.entities, *self.relations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from cotpd.core.records import Example, Span
-from cotpd.corpus.formats.parsing.offsets import collect_spans
+from cotpd.core.tasks import ANNOTATIONS
 
 
 def normalise(example: Example, label_map: Mapping[str, str] | None = None) -> Example:
@@ -22,7 +22,7 @@ def normalise(example: Example, label_map: Mapping[str, str] | None = None) -> E
         label_map: New names of entity types.
     """
     names = label_map or {}
-    ends = {span.end for span in collect_spans(example)}
+    ends = {span.end for annotation in example.annotations for span in annotation.spans}
     joins = [number not in ends and _joins_previous(example, number) for number in range(len(example.words))]
     positions = list(accumulate((not join for join in joins), initial=-1))[1:]
     words = [""] * (positions[-1] + 1 if positions else 0)
@@ -32,12 +32,11 @@ def normalise(example: Example, label_map: Mapping[str, str] | None = None) -> E
     def move(span: Span) -> Span:
         return Span(positions[span.start], positions[span.end - 1] + 1)
 
-    return replace(
-        example,
-        words=tuple(words),
-        entities=tuple(replace(e, span=move(e.span), label=names.get(e.label, e.label)) for e in example.entities),
-        relations=tuple(replace(r, head=move(r.head), tail=move(r.tail)) for r in example.relations),
-    )
+    entities = tuple(replace(entity, label=names.get(entity.label, entity.label)) for entity in example.entities)
+    normalised = replace(example, words=tuple(words), entities=entities)
+    for task in ANNOTATIONS.values():
+        normalised = task.replaced(normalised, [annotation.moved(move) for annotation in task.of(normalised)])
+    return normalised
 
 
 def _joins_previous(example: Example, number: int) -> bool:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cotpd.core.config import Task
 from cotpd.core.errors import UsageError
 from cotpd.core.overlap import similar_texts
-from cotpd.core.records import NO_RELATION, Example
+from cotpd.core.records import Example
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
 from cotpd.corpus.corpus import Corpus
 
@@ -43,13 +42,6 @@ def read_unlabelled(
             yield replace(example, id=f"{name}/{example.id}")
 
 
-def remove_labels(example: Example, task: Task) -> Example:
-    """Remove the gold labels of a task: all entities, or the labels of relations (their pairs stay marked)."""
-    if task == "entities":
-        return replace(example, entities=(), relations=())
-    return replace(example, relations=tuple(replace(relation, label=NO_RELATION) for relation in example.relations))
-
-
 def drop_near_duplicates(examples: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
     """Remove examples that are near-duplicates of dev or test examples of a corpus, and log their number."""
     leaks = {pair.second for pair in similar_texts((*corpus.dev, *corpus.test), examples)}
@@ -61,7 +53,7 @@ def drop_near_duplicates(examples: Sequence[Example], corpus: Corpus) -> tuple[E
 def retokenize_like(examples: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
     """Tokenise examples like the training examples of a corpus, unless they have spans, whose offsets count words."""
     rule = best_rule(corpus.train if examples else ())
-    return tuple(x if x.entities or x.relations else _retokenize(x, rule) for x in examples)
+    return tuple(example if example.annotations else _retokenize(example, rule) for example in examples)
 
 
 def _retokenize(example: Example, rule: Rule) -> Example:
