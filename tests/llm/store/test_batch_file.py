@@ -83,7 +83,7 @@ def test_no_question_stands_in_two_batches(tmp_path: Path, store: RequestStore) 
     assert write_batch(REQUESTS[:3], tmp_path / "one.jsonl", source=SOURCE, store=store) == 3
     assert write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store) == 3
     assert store.batches() == {str(tmp_path / "one.jsonl"): 3, str(tmp_path / "two.jsonl"): 3}
-    assert store.recall_batch(str(tmp_path / "one.jsonl")) == 3
+    assert store.forget_batch(str(tmp_path / "one.jsonl")) == 3
     assert write_batch(REQUESTS, tmp_path / "three.jsonl", source=SOURCE, store=store) == 3
 
 
@@ -111,7 +111,7 @@ def test_where_nothing_is_left_no_file_is_made(tmp_path: Path, store: RequestSto
 def test_batches_of_one_name_in_two_places_are_two(tmp_path: Path, store: RequestStore) -> None:
     for place, requests in (("one", REQUESTS[:2]), ("two", REQUESTS[2:])):
         write_batch(requests, tmp_path / place / "batch.jsonl", source=SOURCE, store=store)
-    assert store.recall_batch(str(tmp_path / "one" / "batch.jsonl")) == 2
+    assert store.forget_batch(str(tmp_path / "one" / "batch.jsonl")) == 2
     assert store.batches() == {str(tmp_path / "two" / "batch.jsonl"): 4}
 
 

@@ -112,7 +112,7 @@ class RequestStore:
             connection.executemany("DELETE FROM batches WHERE key = ?", finished)
 
     def add_to_batch(self, keys: Iterable[str], batch: str) -> None:
-        """Record that questions are in a batch, until they are answered, returned without an answer or recalled."""
+        """Record that questions are in a batch, until they are answered, returned without an answer or forgotten."""
         rows = [(key, batch, time.time()) for key in keys]
         with self._transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", rows)
@@ -121,7 +121,7 @@ class RequestStore:
         """Return True if a question is in a batch whose result has not been read."""
         return self._select("SELECT 1 FROM batches WHERE key = ?", key) is not None
 
-    def recall_batch(self, batch: str) -> int:
+    def forget_batch(self, batch: str) -> int:
         """Forget a batch that was never submitted or is lost; return the number of its open questions."""
         with self._transaction() as connection:
             return connection.execute("DELETE FROM batches WHERE batch = ?", (batch,)).rowcount
