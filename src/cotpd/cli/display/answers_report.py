@@ -51,7 +51,7 @@ class AnswersReport:
             yield f"\nanswers of {_display_name(model)}"
             yield from (f"  {grain:<14}{quality_line(quality)}" for grain, quality in grains.items())
         for (first, second), grains_agreed in self.agreement.items():
-            yield f"\nagreement of {_display_name(first)} and {_display_name(second)}"
+            yield f"\n{_display_name(first)} and {_display_name(second)} agree"
             yield from (f"  {grain:<14}{_agreement_line(figures)}" for grain, figures in grains_agreed.items())
 
     def to_dict(self) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def quality_line(quality: Quality) -> str:
 
 def _agreement_line(agreement: Agreement) -> str:
     return (
-        f"on {agreement.posts:,} posts: {agreement.names:.1%} of the names, "
-        f"{agreement.words:.1%} of the added words ({agreement.by_chance:.1%} by chance)"
+        f"on {agreement.posts:,} posts: in {agreement.names:.1%} of the names, "
+        f"in {agreement.words:.1%} of the words they add ({agreement.by_chance:.1%} by chance)"
     )
 
 
