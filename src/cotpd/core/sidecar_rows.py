@@ -52,7 +52,7 @@ class SidecarRow(BaseModel):
         return tuple(str(values.get(field)) for field in cls.subject_fields)
 
     @classmethod
-    def read(cls, path: Path, *, where: Callable[[Mapping[str, Any]], bool]) -> Iterator[Self]:
+    def read(cls, path: Path, *, where: Callable[[Mapping[str, Any]], object]) -> Iterator[Self]:
         """Yield the rows of a file that ``where`` selects; nothing if there is no file.
 
         Raises:
@@ -124,7 +124,7 @@ class KnowledgeRow(SidecarRow):
 
     @property
     def knowledge(self) -> Knowledge:
-        """The knowledge as a record. Raises ValueError if the row has no id."""
+        """The knowledge as a record. Raises ValueError if the row has neither an example id nor an image id."""
         return Knowledge(self.grain, self.text, self.model, self.template, self.example_id, self.image_id)
 
 

@@ -177,7 +177,7 @@ def _read_export(asked: Sequence[KnowledgeQuestion], out: Path | None, asking: A
     if not asking.policy.ask_again:
         rejected = RejectionRow.read(knowledge_rejections_path(out), where=lambda row: RejectionRow.key_of(row) in keys)
         outcomes |= {row.question: row.rejection for row in rejected}
-    kept = KnowledgeRow.read(out, where=lambda row: KnowledgeRow.key_of(row) in keys)
+    kept = KnowledgeRow.read(out, where=lambda row: KnowledgeRow.key_of(row) in keys and row.get("example_id"))
     return outcomes | {row.question: row.knowledge for row in kept}
 
 
