@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,22 +60,6 @@ def relation_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -
     config = ExperimentConfig.of({"data": {"path": "nowhere"}, "task": "relations"})
     (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def when_waiting(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Have something done when a command begins to wait for another that writes its store: the end of that one."""
-    log, ends = logging.getLogger("cotpd.llm.store.sqlite_file"), []
-    caplog.set_level(logging.INFO, log.name)
-
-    def end(record: logging.LogRecord) -> bool:
-        if "waiting for" in record.msg:
-            ends.pop()()
-        return True
-
-    log.addFilter(end)
-    yield ends.append
-    log.removeFilter(end)
 
 
 @pytest.fixture(scope="session")

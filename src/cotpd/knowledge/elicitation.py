@@ -97,11 +97,11 @@ def elicit(
     outcomes = _read_export(asked, out, asking)
     with asking.open_store(out) as store:
         session = AskingSession(store, asking)
-        open_questions = _to_ask(asked, outcomes, store, asking)
-        session.num_reused, session.total = len(asked) - len(open_questions), len(open_questions)
+        to_ask = _to_ask(asked, outcomes, store, asking)
+        session.total = len(to_ask)
+        session.num_reused = len(outcomes.keys() - {question.key for question in to_ask})
         try:
-            requests = (question.request for question in open_questions)
-            for question, result in session.answers(requests, model):
+            for question, result in session.answers((each.request for each in to_ask), model):
                 outcomes[question.key] = question.outcome(result)
         finally:
             if out:
