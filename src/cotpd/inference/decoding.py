@@ -160,7 +160,7 @@ def _entities(student: Student, tags: _Tags, views: Sequence[View]) -> Iterator[
     if not len(rows):
         return
     places, behind = student.tensor(np.stack([rows, starts, ends])), student.tensor(~tags.continues)
-    scores = student.crf.segments(emissions, mask, paths, places, behind).clamp(max=0.0).exp().tolist()
+    scores = student.crf.segment_log_probabilities(emissions, mask, paths, places, behind).clamp(max=0.0).exp().tolist()
     columns = [array.tolist() for array in (rows, starts, ends, path[rows, starts])]
     for row, start, end, tag, score in zip(*columns, scores, strict=True):
         yield row, Entity(Span(start, end), tags.types[tag], score=score)

@@ -38,7 +38,7 @@ class TaggingHead(nn.Module):
 
     def path_divergence(self, target: Tensor, student: Tensor, mask: Tensor, *, detach: bool) -> Tensor:
         """KL(target ‖ student) over whole paths, ``[batch]``; ``detach`` holds the target fixed, with its chain."""
-        return self.crf.kl_of_held(target, student, mask) if detach else self.crf.kl(target, student, mask)
+        return self.crf.kl_detached(target, student, mask) if detach else self.crf.kl(target, student, mask)
 
 
 class RelationHead(nn.Module):
