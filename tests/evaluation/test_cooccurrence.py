@@ -6,7 +6,7 @@ import pytest
 
 from cotpd.core.pairs import grouped
 from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Relation, Span
-from cotpd.evaluation.cooccurrence import co_occurrence, judged
+from cotpd.evaluation.cooccurrence import co_occurrence, drop_unknown_pairs
 
 WORDS = ("a", "b", "c", "d")
 
@@ -36,11 +36,11 @@ def test_a_corpus_of_pairs_says_nothing_of_the_others() -> None:
     found = (relation(0, 1, "parent"), relation(1, 2, "peer"), relation(2, 1, "peer"), relation(0, 3), relation(1, 0))
     predictions = [Prediction("1", WORDS, relations=found), Prediction("3", WORDS, relations=(relation(0, 1),))]
     counted = co_occurrence(predictions, posts)
-    assert counted.by_truth == {"unrelated": (2, 1), "related": (1, 1), "unknown": (3, 1)}
+    assert counted.by_status == {"unrelated": (2, 1), "related": (1, 1), "unknown": (3, 1)}
     assert counted.unrelated.share == 0.5
     assert counted.interval is not None
     assert (counted.interval.low, counted.interval.high) == (0.0, 1.0)
-    scored = judged(predictions, posts)
+    scored = drop_unknown_pairs(predictions, posts)
     assert [prediction.relations for prediction in scored] == [found[:2], (relation(0, 1),)]
 
 
@@ -49,8 +49,8 @@ def test_a_corpus_of_entities_says_that_all_other_pairs_are_unrelated() -> None:
     found = (relation(0, 1, "peer"), relation(1, 0, "peer"), relation(2, 0), relation(3, 0, "peer"))
     predictions = [Prediction("1", WORDS, relations=found)]
     counted = co_occurrence(predictions, WHOLE)
-    assert counted.by_truth == {"unrelated": (3, 2), "related": (1, 1), "unknown": (0, 0)}
-    assert judged(predictions, WHOLE) == predictions
+    assert counted.by_status == {"unrelated": (3, 2), "related": (1, 1), "unknown": (0, 0)}
+    assert drop_unknown_pairs(predictions, WHOLE) == predictions
     assert "false relations 66.67 % of unrelated pairs" in str(counted)
     assert "nothing" not in str(counted)
     assert counted.to_dict()["unrelated"] == {"pairs": 3, "claimed": 2, "share": pytest.approx(2 / 3)}

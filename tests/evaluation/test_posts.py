@@ -13,7 +13,7 @@ from cotpd.evaluation.cooccurrence import co_occurrence
 from cotpd.evaluation.matching import ExactRelations
 from cotpd.evaluation.scores import Scores
 from cotpd.evaluation.statistics.over_seeds import hierarchical_interval
-from cotpd.evaluation.statistics.pooling import pooled
+from cotpd.evaluation.statistics.pooling import pool_scores
 from cotpd.evaluation.statistics.significance import compare
 
 WORDS = ("a", "b", "c")
@@ -65,8 +65,8 @@ def test_intervals_and_tests_do_not_hang_on_how_posts_are_listed() -> None:
     assert one.interval == same.interval
     assert compare(one, other) == compare(same, again)
     assert hierarchical_interval([one, other]) == hierarchical_interval([same, again])
-    assert pooled([one, one]).interval == pooled([same, same]).interval
-    assert pooled([one, one]).num_posts == 160
+    assert pool_scores([one, one]).interval == pool_scores([same, same]).interval
+    assert pool_scores([one, one]).num_posts == 160
 
 
 def test_false_relations_have_the_interval_of_posts() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cotpd.core.records import Entity, Example, Prediction, Span
 from cotpd.evaluation import compare, evaluate
 from cotpd.evaluation.report import Report, secondary_scores
-from cotpd.evaluation.table import aligned
+from cotpd.evaluation.table import format_table
 
 WORDS = ("Messi", "in", "Lusail")
 MESSI, LUSAIL = Entity(Span(0, 1), "PER"), Entity(Span(2, 3), "LOC")
@@ -55,7 +55,7 @@ def test_without_training_posts_nothing_is_called_unseen() -> None:
 
 
 def test_columns_are_aligned_and_short_rows_end_early() -> None:
-    assert aligned(("a", "bb"), [("ccc", "d"), ("e",)]) == "a    bb\nccc   d\ne"
+    assert format_table(("a", "bb"), [("ccc", "d"), ("e",)]) == "a    bb\nccc   d\ne"
 
 
 def test_the_worked_example_prints_what_the_document_says(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

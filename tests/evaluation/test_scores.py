@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.statistics.resampling import bootstrapped_sums, f1, percentile_interval, swapped_sums
+from cotpd.evaluation.statistics.resampling import bootstrap_sums, f1, percentile_interval, randomised_sums
 
 Counts = list[list[int]]
 
@@ -51,7 +51,7 @@ def test_the_interval_is_settled_by_the_seed_alone() -> None:
 def test_drawing_equal_posts_as_one_changes_no_distribution() -> None:
     """Against the plain bootstrap: quantiles of drawn sums agree to the precision of the simulation."""
     counts = np.random.default_rng(0).integers(0, 3, size=(60, 3))
-    fast = bootstrapped_sums(counts, 20_000, np.random.default_rng(1))
+    fast = bootstrap_sums(counts, 20_000, np.random.default_rng(1))
     plain = counts[np.random.default_rng(2).integers(0, 60, size=(20_000, 60))].sum(axis=1)
     for share in (0.025, 0.25, 0.5, 0.75, 0.975):
         assert np.quantile(fast, share, axis=0) == pytest.approx(np.quantile(plain, share, axis=0), abs=1.01)
@@ -61,7 +61,7 @@ def test_drawing_equal_posts_as_one_changes_no_distribution() -> None:
 def test_swapping_keeps_what_both_sides_hold_together() -> None:
     generator = np.random.default_rng(0)
     first, second = generator.integers(0, 4, size=(2, 30, 3))
-    one, other = swapped_sums(first, second, 2_500, generator)
+    one, other = randomised_sums(first, second, 2_500, generator)
     assert one.shape == (2_500, 3)
     assert np.all(one + other == first.sum(0) + second.sum(0))
     assert np.var(one, axis=0) == pytest.approx(((second - first) ** 2).sum(0) / 4, rel=0.12)

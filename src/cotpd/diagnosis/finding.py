@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from cotpd.evaluation import Comparison
-from cotpd.evaluation.table import aligned
+from cotpd.evaluation.table import format_table
 
 
 class Verdict(StrEnum):
@@ -49,7 +49,7 @@ class Finding:
         width = max((len(name) for name, _ in self.figures), default=0)
         lines += ["", *(f"  {name.ljust(width)}  {value}" for name, value in self.figures)]
         if self.rows:
-            lines += ["", *("  " + line for line in aligned(self.header, self.rows).splitlines())]
+            lines += ["", *("  " + line for line in format_table(self.header, self.rows).splitlines())]
         lines += ["", *_wrapped(f"Counts as found if {self.rule}.")]
         if self.verdict is Verdict.FOUND and self.advice:
             lines += ["", *_wrapped(f"What to change: {self.advice}.")]

@@ -5,7 +5,7 @@ import pytest
 
 from cotpd.core.errors import UsageError
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.statistics.over_seeds import hierarchical_interval, share_reached
+from cotpd.evaluation.statistics.over_seeds import gap_closed, hierarchical_interval
 from cotpd.evaluation.statistics.significance import compare
 
 NUM_POSTS = 200
@@ -129,11 +129,11 @@ def test_the_share_reached_is_of_the_way_and_needs_one() -> None:
     low, middle, high = (
         [drawn(share, seed + 10 * number) for seed in range(4)] for number, share in enumerate((0.5, 0.65, 0.8))
     )
-    reached = share_reached(middle, low, high, resamples=2_000)
+    reached = gap_closed(middle, low, high, resamples=2_000)
     assert reached.share == pytest.approx(0.5, abs=0.15)
     assert reached.interval is not None
     assert 0.2 < reached.interval.low < reached.share < reached.interval.high < 0.8
-    assert share_reached(high, low, high, resamples=200).share == 1.0
-    assert share_reached(middle, high, low, resamples=200) == (None, None), "a ceiling below the baseline"
-    nowhere = share_reached(middle, low, [drawn(0.5, seed) for seed in range(90, 94)], resamples=2_000)
+    assert gap_closed(high, low, high, resamples=200).share == 1.0
+    assert gap_closed(middle, high, low, resamples=200) == (None, None), "a ceiling below the baseline"
+    nowhere = gap_closed(middle, low, [drawn(0.5, seed) for seed in range(90, 94)], resamples=2_000)
     assert nowhere.interval is None

@@ -7,7 +7,7 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.core.records import Entity, Example, Prediction, Span
 from cotpd.evaluation import evaluate
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.statistics.pooling import pooled
+from cotpd.evaluation.statistics.pooling import pool_scores
 
 
 def scores(ids: str, label: str, mode: str = "conlleval") -> Scores:
@@ -19,7 +19,7 @@ def scores(ids: str, label: str, mode: str = "conlleval") -> Scores:
 
 def test_posts_of_several_sets_count_as_one_set() -> None:
     one, other = scores("abc", "LOC"), scores("ab", "PER")
-    whole = pooled([one, other])
+    whole = pool_scores([one, other])
     assert whole.total == tuple(np.add(one.total, other.total))
     assert (whole.types, len(set(whole.ids))) == (("LOC", "PER"), 5)
     assert whole.by_type == {**one.by_type, **other.by_type}
@@ -28,6 +28,6 @@ def test_posts_of_several_sets_count_as_one_set() -> None:
 
 def test_what_cannot_be_pooled_is_refused() -> None:
     with pytest.raises(UsageError, match="one set of posts or more"):
-        pooled([])
+        pool_scores([])
     with pytest.raises(DataError, match="scored differently"):
-        pooled([scores("ab", "LOC"), scores("ab", "LOC", "strict")])
+        pool_scores([scores("ab", "LOC"), scores("ab", "LOC", "strict")])

@@ -12,7 +12,7 @@ import pytest
 
 from cotpd.cli.verbs.runs.study import until
 from cotpd.distillation.progress import Progress
-from cotpd.evaluation.statistics.over_seeds import ShareReached
+from cotpd.evaluation.statistics.over_seeds import GapClosed
 from cotpd.evaluation.statistics.resampling import Interval
 from cotpd.studies.execution.eta import Forecast
 from cotpd.studies.report.curves import Curve
@@ -42,7 +42,7 @@ def row(run: str, view: str, mean: float) -> Row:
 def results() -> Results:
     """Two runs, one of them hostile."""
     rows = (row("text", "text", 0.8), row(SCRIPT, "text", 0.82), row(SCRIPT, "knowledge", 0.86))
-    share = ShareReached(0.33, Interval(0.1, 0.6))
+    share = GapClosed(0.33, Interval(0.1, 0.6))
     one = replace(COMPARED, name=f"{SCRIPT} − text", run=SCRIPT)
     two = replace(COMPARED, name="share", ceiling="knowledge", share=share)
     curves = (Curve("text", 1, ((10, 0.5), (20, 0.8))), Curve(SCRIPT, 1, ((10, 0.6), (20, 0.82))))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from cotpd.core.errors import CotpdError, UsageError
 from cotpd.evaluation.matching import UNSEEN, Mode
 from cotpd.evaluation.scores import Scores, TypeScores
-from cotpd.evaluation.statistics.over_seeds import ShareReached, hierarchical_interval, share_reached
-from cotpd.evaluation.statistics.pooling import pooled
+from cotpd.evaluation.statistics.over_seeds import GapClosed, gap_closed, hierarchical_interval
+from cotpd.evaluation.statistics.pooling import pool_scores
 from cotpd.evaluation.statistics.resampling import Interval
 from cotpd.evaluation.statistics.significance import holm, mean_and_deviation
 from cotpd.studies.execution.predictions import LABELLED, OTHER, Cell
@@ -77,7 +77,7 @@ class Compared:
     run_is_control: bool
     baseline_is_control: bool
     ceiling: str | None = None
-    share: ShareReached | None = None
+    share: GapClosed | None = None
     share_seeds: tuple[int, ...] = ()
 
 
@@ -206,7 +206,7 @@ def _compared(
     sides = [_by_seed(side, cells, plan.mode) for side in places[:2]]
     meant = [_planned_seeds(side, plan) for side in planned.sides]
     (run, baseline), paired = _paired(sides, meant[:2])
-    share: ShareReached | None = None
+    share: GapClosed | None = None
     share_seeds: tuple[int, ...] = ()
     if planned.ceiling:
         with suppress(CotpdError):
@@ -237,10 +237,10 @@ def _compared(
 
 def _share(
     sides: Sequence[Mapping[int, Scores]], meant: Sequence[frozenset[int]], plan: Plan
-) -> tuple[ShareReached, tuple[int, ...]]:
+) -> tuple[GapClosed, tuple[int, ...]]:
     """The share of the way, and the number of seeds of each side that it rests on."""
     (run, baseline, ceiling), paired = _paired(sides, meant)
-    share = share_reached(run, baseline, ceiling, paired=paired, resamples=plan.resamples)
+    share = gap_closed(run, baseline, ceiling, paired=paired, resamples=plan.resamples)
     return share, (len(run), len(baseline), len(ceiling))
 
 
@@ -275,7 +275,7 @@ def _by_seed(places: Sequence[Place], cells: Sequence[Cell], mode: Mode) -> dict
     if not whole:
         names = ", ".join(f"{place.run} ({place.view}) on {place.score}" for place in places)
         raise _NoScoresError(f"no seed has scores of {names}; see which runs failed, and what could not be scored")
-    return {seed: pooled([found[*place, seed] for place in places]) for seed in whole}
+    return {seed: pool_scores([found[*place, seed] for place in places]) for seed in whole}
 
 
 def _corrected(compared: Sequence[Compared], *, num_planned: int) -> Iterator[Compared]:

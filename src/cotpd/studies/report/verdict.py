@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from cotpd.evaluation.statistics.resampling import LEVEL
+from cotpd.evaluation.statistics.resampling import CONFIDENCE_LEVEL
 from cotpd.studies.report.results import Compared
 
 
@@ -24,7 +24,7 @@ def verdict_of(one: Compared) -> Verdict:
     """
     if one.p_holm is None:
         return Verdict.DESCRIBED
-    if min(one.num_seeds) < 2 or one.p_holm > 1 - LEVEL or one.interval.low <= 0 <= one.interval.high:
+    if min(one.num_seeds) < 2 or one.p_holm > 1 - CONFIDENCE_LEVEL or one.interval.low <= 0 <= one.interval.high:
         return Verdict.UNDECIDED
     return Verdict.AHEAD if one.lead > 0 else Verdict.BEHIND
 
@@ -54,7 +54,7 @@ def remarks(one: Compared) -> list[str]:
     if verdict is Verdict.AHEAD and one.at_least > 0:
         size = "less than" if one.lead < one.at_least else "at least"
         found.append(f"{size} the {100 * one.at_least:g} points that were asked for")
-    if one.p_holm is not None and one.p_holm > 1 - LEVEL and not one.interval.low <= 0 <= one.interval.high:
+    if one.p_holm is not None and one.p_holm > 1 - CONFIDENCE_LEVEL and not one.interval.low <= 0 <= one.interval.high:
         found.append("its own interval excludes 0, but not after Holm's correction for all that decide")
     if min(one.num_seeds) == 1:
         found.append("a single seed: the interval knows nothing of other seeds")

@@ -266,10 +266,10 @@ def _report(scored: _Predicted, other: _Predicted | None, mode: Mode) -> Report:
 
 def _scores(predicted: _Predicted, mode: Mode) -> Scores:
     from cotpd.evaluation import evaluate as score
-    from cotpd.evaluation.cooccurrence import judged
+    from cotpd.evaluation.cooccurrence import drop_unknown_pairs
     from cotpd.evaluation.matching import exact_rule
 
     predictions = predicted.predictions
     if predicted.task == "relations":
-        predictions = judged(predictions, predicted.examples)
+        predictions = drop_unknown_pairs(predictions, predicted.examples)
     return score(predictions, predicted.examples, mode=mode, rule=exact_rule(predicted.task))
