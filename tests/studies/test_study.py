@@ -653,7 +653,7 @@ def test_a_full_disk_ends_a_run_and_not_the_study(
     ("where", "failed"),
     [
         (recipe.Trainer, {"target-seed1": "out of memory; lower", "taught-seed1": "needs target-seed1"}),
-        (targets, {"taught-seed1": "out of memory; stop what else uses the device"}),
+        (targets, {"taught-seed1": "out of memory; stop other programs"}),
         (scoring, {"target-seed1": "could not be scored on dev: out of memory", "taught-seed1": "could not be scored"}),
     ],
     ids=["training", "recording", "scoring"],

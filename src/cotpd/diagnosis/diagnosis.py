@@ -31,7 +31,7 @@ from cotpd.diagnosis.prompts import prompt_finding
 from cotpd.distillation.corpora import foreign, read_corpus
 from cotpd.distillation.run_directory import RunDirectory
 from cotpd.distillation.targets import Targets, parts_read, read_targets, record_targets, teaching_view
-from cotpd.distillation.training_set.corruption import corrupted
+from cotpd.distillation.training_set.corruption import corrupt_knowledge
 from cotpd.distillation.training_set.selection import Material, training_posts
 from cotpd.evaluation import Comparison, compare, evaluate
 from cotpd.evaluation.matching import exact_rule
@@ -137,7 +137,7 @@ def _knowledge(patient: Patient) -> Finding:
     if _is_untold(patient.posts, readers[0].student.design.views.parts):
         return unmeasured(WORTHLESS, "these posts have none of the captions and knowledge that are read")
     swap = patient.config.data.model_copy(update={"corruption": "shuffled", "corruption_share": 1.0})
-    others = replace(readers[0], posts=corrupted(patient.posts, swap, seed=0))
+    others = replace(readers[0], posts=corrupt_knowledge(patient.posts, swap, seed=0))
     compared = compare(readers[0].scores(ViewKind.KNOWLEDGE), others.scores(ViewKind.KNOWLEDGE))
     return knowledge_finding(compared, patient.config.data.corruption)
 

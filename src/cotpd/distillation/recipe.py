@@ -33,7 +33,7 @@ from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
 from cotpd.student.encoder import TextEncoder
-from cotpd.student.memory import enough_memory
+from cotpd.student.memory import memory_advice
 from cotpd.student.student import Design, Student
 from cotpd.views.view import ViewKind, narrowed, num_untold
 
@@ -44,7 +44,7 @@ def _silent(_: Progress) -> None:
     """Watch nothing."""
 
 
-@enough_memory("lower optimisation.batch_size or views.knowledge_pieces")
+@memory_advice("lower optimisation.batch_size or views.knowledge_pieces")
 def distill(
     corpus: Corpus,
     knowledge: Iterable[Knowledge] = (),

@@ -18,7 +18,7 @@ from cotpd.core.records import Example, Span
 from cotpd.distillation.training_set.folds import in_fold
 from cotpd.inference.decoding import Window, in_precision, windows
 from cotpd.student import checkpoint
-from cotpd.student.memory import enough_memory
+from cotpd.student.memory import memory_advice
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import ViewKind, narrowed
@@ -132,7 +132,7 @@ def record_targets(
     for start in range(0, len(read), _BATCH):
         chosen = read[start : start + _BATCH]
         batch = Batch.of([window.view for window in chosen], pad=student.reader.pieces.pad)
-        with enough_memory(), torch.inference_mode(), in_precision(student, "auto"):
+        with memory_advice(), torch.inference_mode(), in_precision(student, "auto"):
             mask = student.tensor(batch.decision_mask)
             scores = student.head.log_probabilities(student(batch), mask).clamp(min=_LOWEST)
         rows = scores.cpu().numpy().astype(np.float16)

@@ -16,7 +16,7 @@ from torch import Tensor
 from cotpd.core.labels import LabelSet, split_tag
 from cotpd.core.records import Entity, Example, Prediction, Span
 from cotpd.inference.relation_decoding import decode_relations
-from cotpd.student.memory import enough_memory
+from cotpd.student.memory import memory_advice
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 from cotpd.views.view import View, ViewKind, excerpt
@@ -52,7 +52,7 @@ def decode(
     num_pooled = batch_size * _POOL if batch_size > 1 else 1
     source = iter(examples)
     while pool := list(islice(source, num_pooled)):
-        with enough_memory(_ADVICE), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
+        with memory_advice(_ADVICE), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
             decode_pool = decode_relations if student.design.task == "relations" else _decode_pool
             predictions = decode_pool(student, pool, kind, batch_size)
         yield from predictions

@@ -9,7 +9,7 @@ import pytest
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.training_set.corruption import corrupted
+from cotpd.distillation.training_set.corruption import corrupt_knowledge
 from cotpd.distillation.training_set.selection import Material, training_posts
 
 Configure = Callable[..., ExperimentConfig]
@@ -17,7 +17,7 @@ Configure = Callable[..., ExperimentConfig]
 
 def damaged(corpus: Corpus, configure: Configure, kind: str, share: float = 1.0, seed: int = 1) -> list[Example]:
     config = configure(data={"corruption": kind, "corruption_share": share})
-    return list(corrupted(corpus.train, config.data, seed=seed))
+    return list(corrupt_knowledge(corpus.train, config.data, seed=seed))
 
 
 def known(post: Example) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.recipe import build_student
 from cotpd.distillation.training_batches import Feed
-from cotpd.distillation.training_set.reversed_pairs import with_reversed_pairs
+from cotpd.distillation.training_set.reversed_pairs import add_reversed_pairs
 from cotpd.distillation.training_set.selection import Material, training_posts
 
 ANNA, BO, AJAX = Span(0, 1), Span(1, 2), Span(2, 3)
@@ -28,7 +28,7 @@ def line(name: str, *relations: Relation, words: tuple[str, ...] = ("Anna", "Bo"
 def test_each_reverse_has_the_label_that_is_set() -> None:
     """81 % of reversed pairs were claimed related: the student had never read one."""
     train = [line("1", Relation(ANNA, AJAX, MEMBER)), line("2", Relation(ANNA, BO, COUPLE))]
-    one, two = with_reversed_pairs(train, {MEMBER: NO_RELATION, COUPLE: COUPLE}, LABELS)
+    one, two = add_reversed_pairs(train, {MEMBER: NO_RELATION, COUPLE: COUPLE}, LABELS)
     assert one.relations == (Relation(ANNA, AJAX, MEMBER), Relation(AJAX, ANNA, NO_RELATION))
     assert two.relations == (Relation(ANNA, BO, COUPLE), Relation(BO, ANNA, COUPLE))
 
@@ -36,8 +36,8 @@ def test_each_reverse_has_the_label_that_is_set() -> None:
 def test_a_label_that_is_not_named_keeps_one_direction() -> None:
     """Else a symmetric relation would be learnt as none in every other reading."""
     train = (line("1", Relation(ANNA, BO, COUPLE)), line("2", Relation(ANNA, AJAX, NO_RELATION)))
-    assert with_reversed_pairs(train, {MEMBER: NO_RELATION}, LABELS) == train
-    assert with_reversed_pairs(train, {}, LABELS) == train
+    assert add_reversed_pairs(train, {MEMBER: NO_RELATION}, LABELS) == train
+    assert add_reversed_pairs(train, {}, LABELS) == train
 
 
 def test_a_reverse_that_the_post_states_is_left_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -48,7 +48,7 @@ def test_a_reverse_that_the_post_states_is_left_as_it_is(caplog: pytest.LogCaptu
         line("2", Relation(BO, ANNA, COUPLE)),
         line("3", Relation(ANNA, BO, MEMBER), words=("Bo", "Anna", "Ajax")),
     )
-    found = with_reversed_pairs(train, {MEMBER: NO_RELATION}, LABELS)
+    found = add_reversed_pairs(train, {MEMBER: NO_RELATION}, LABELS)
     assert found[:2] == train[:2]
     assert found[2].relations == (Relation(ANNA, BO, MEMBER), Relation(BO, ANNA, NO_RELATION))
     assert "1 as None, 1 stated already" in caplog.text
@@ -58,7 +58,7 @@ def test_a_reverse_that_the_post_states_is_left_as_it_is(caplog: pytest.LogCaptu
 def test_a_label_that_no_post_has_is_refused(labels: dict[str, str]) -> None:
     """A typing error would leave the pairs out in silence, or invent a label."""
     with pytest.raises(UsageError, match=r"data\.reversed_pairs: no post has .*; there are None, /per/org"):
-        with_reversed_pairs([], labels, LABELS)
+        add_reversed_pairs([], labels, LABELS)
 
 
 def test_the_reverse_is_learnt_and_a_run_begun_without_is_another(

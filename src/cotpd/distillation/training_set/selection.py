@@ -12,9 +12,9 @@ from cotpd.core.files import MANIFEST, hash_file, hash_text, verify_directory
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.training_set.corruption import corrupted
+from cotpd.distillation.training_set.corruption import corrupt_knowledge
 from cotpd.distillation.training_set.folds import without_fold
-from cotpd.distillation.training_set.reversed_pairs import with_reversed_pairs
+from cotpd.distillation.training_set.reversed_pairs import add_reversed_pairs
 from cotpd.distillation.training_set.unlabelled import apart_from_held_out, split_alike, without_labels
 from cotpd.distillation.training_set.variants import variants_for
 
@@ -49,15 +49,16 @@ class Material(NamedTuple):
 
 def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
     """The posts that a run learns from: a share, without a fold, with damaged knowledge, with variants, as is set."""
-    train, _ = _shared(corrupted(corpus.train, config.data, seed=config.seed), config)
+    train, _ = _shared(corrupt_knowledge(corpus.train, config.data, seed=config.seed), config)
     train = without_fold(train, config.data.left_out)
     train = (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
-    return with_reversed_pairs(train, config.data.reversed_pairs, relation_labels(corpus.examples))
+    return add_reversed_pairs(train, config.data.reversed_pairs, relation_labels(corpus.examples))
 
 
 def unlabelled_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
     """The posts that a run is taught without labels: of other corpora, and the rest of its own, as is set."""
-    others, own = (corrupted(posts, config.data, seed=config.seed) for posts in (corpus.unlabelled, corpus.train))
+    splits = (corpus.unlabelled, corpus.train)
+    others, own = (corrupt_knowledge(posts, config.data, seed=config.seed) for posts in splits)
     foreign = apart_from_held_out([without_labels(post, config.task) for post in others], corpus)
     rest = _shared(own, config)[1] if config.data.rest_unlabelled else ()
     return (*split_alike(foreign, corpus), *(without_labels(post, config.task) for post in rest))
