@@ -38,8 +38,8 @@ def test_report_prints_facts_scores_other_rules_and_comparison_in_order() -> Non
     assert places == sorted(places)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "same type, overlapping words 100.00 100.00 100.00 3" in lines
-    assert "exact, seen in training 100.00 100.00 100.00 2" in lines
-    assert "exact, unseen in training 0.00 0.00 0.00 1" in lines
+    assert "exact, entities seen in training 100.00 100.00 100.00 2" in lines
+    assert "exact, entities unseen in training 0.00 0.00 0.00 1" in lines
 
 
 def test_report_as_json_has_the_same_numbers() -> None:

@@ -59,7 +59,7 @@ class Report:
     def _secondary_rows(self) -> Iterator[tuple[str, TypeScores]]:
         for scores in self.secondary:
             if scores.rule == SeenEntities.name:
-                yield from ((f"exact, {name} in training", counts) for name, counts in scores.by_type.items())
+                yield from ((f"exact, entities {name} in training", counts) for name, counts in scores.by_type.items())
             else:
                 yield _RULE_DESCRIPTIONS.get(scores.rule, scores.rule), scores.total
 
