@@ -90,7 +90,8 @@ class TextEncoder(nn.Module):
             config = AutoConfig.for_model(**values)
             return cls(AutoModel.from_config(config, dtype=torch.float32))  # type: ignore[no-untyped-call]
         except (ValueError, KeyError, TypeError, RuntimeError, ZeroDivisionError, StrictDataclassError) as error:
-            raise CheckpointError(f"config.json: cannot build an encoder from encoder_config: {error}") from error
+            reason = str(error).split(" Should contain one of")[0]
+            raise CheckpointError(f"config.json: encoder_config describes no known encoder: {reason}") from error
 
     @property
     def config(self) -> PretrainedConfig:
