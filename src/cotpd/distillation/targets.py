@@ -46,7 +46,7 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Studen
         raise DataError("several training posts have this id; targets are recorded by it", where=doubled[0])
     taught: dict[str, list[np.ndarray]] = {example.id: [] for example in examples}
     for run in runs:
-        fold = _settings(run).data.left_out
+        fold = _settings(run).training_set.fold
         chosen = [example for example in examples if fold is None or in_fold(example, fold)]
         for example_id, row in _recorded(run, chosen, like).items():
             taught[example_id].append(row)
@@ -79,7 +79,7 @@ def parts_read(config: ExperimentConfig) -> tuple[tuple[Part, ...], ...]:
 def _settings(run: Path) -> ExperimentConfig:
     if not (run / "config.toml").is_file():
         raise UsageError(f"objective.target_runs: {run} is no run; make it first, with `cotpd distill`")
-    return ExperimentConfig.read(run / "config.toml")
+    return ExperimentConfig.of_run(run)
 
 
 def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:

@@ -19,6 +19,7 @@ from cotpd.core.records import Example
 from cotpd.distillation.distributed import share
 from cotpd.distillation.objective import Losses, Objective
 from cotpd.distillation.optimisation import (
+    MAX_GRADIENT_NORM,
     build_optimizer,
     load_optimizer_state,
     optimizer_state,
@@ -28,7 +29,7 @@ from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.distillation.training_batches import Feed, Step
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.matching import exact_rule
+from cotpd.evaluation.matching import DEFAULT_MODE, exact_rule
 from cotpd.inference.decoding import decode, in_precision
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -36,6 +37,8 @@ from cotpd.student.student import Student
 logger = logging.getLogger(__name__)
 
 _REPORT_STEPS = 10
+CHECKPOINT_STEPS = 200
+"""Updates between two checkpoints; one is saved after each epoch, too."""
 
 
 class Trainer:
@@ -57,6 +60,7 @@ class Trainer:
         self._steps_per_epoch = len(feed.batches(0))
         self.num_steps = config.optimisation.epochs * self._steps_per_epoch
         self._state = State()
+        self._mode = config.corpus.score_mode if config.corpus else DEFAULT_MODE
         self._begun = time.monotonic()
 
     def train(self, listener: Listener) -> State:
@@ -85,7 +89,7 @@ class Trainer:
             self._state = replace(self._state, step=self._state.step + 1, seconds=time.monotonic() - self._begun)
             step = self._state.step
             ends_epoch = step % self._steps_per_epoch == 0
-            saves = ends_epoch or step % self._config.optimisation.checkpoint_steps == 0
+            saves = ends_epoch or step % CHECKPOINT_STEPS == 0
             if saves or step % _REPORT_STEPS == 0:
                 self._report(recent, epoch, listener)
                 recent = _Recent()
@@ -97,7 +101,7 @@ class Trainer:
     def _update(self, step: Step) -> Losses:
         done = self._state.step
         torch.manual_seed(_mixed(self._config.seed, done, self._accelerator.process_index))
-        set_learning_rates(self._optimizer, self._config.optimisation, step=done, num_steps=self.num_steps)
+        set_learning_rates(self._optimizer, step=done, num_steps=self.num_steps)
         target = step.target.to(self._accelerator.device) if isinstance(step.target, Tensor) else step.target
         with self._autocast:
             losses: Losses = self._objective(step.view, target, step.labelled, progress=done / self.num_steps)
@@ -107,7 +111,7 @@ class Trainer:
                 "lower the learning rates, or look at these posts with `cotpd show`"
             )
         self._accelerator.backward(losses.total)
-        self._accelerator.clip_grad_norm_(self._objective.parameters(), self._config.optimisation.clip)
+        self._accelerator.clip_grad_norm_(self._objective.parameters(), MAX_GRADIENT_NORM)
         self._optimizer.step()
         self._optimizer.zero_grad()
         return losses
@@ -127,7 +131,7 @@ class Trainer:
         """Micro F1 on dev through the shipped decoding; every process counts it alike."""
         kind = self._student.design.ships
         predictions = decode(self._student, self._dev, kind=kind)
-        f1 = evaluate(predictions, self._dev, rule=exact_rule(self._config.task), resamples=0).micro_f1
+        f1 = evaluate(predictions, self._dev, mode=self._mode, rule=exact_rule(self._config.task), resamples=0).micro_f1
         self._objective.train()
         return f1
 

@@ -17,15 +17,15 @@ class ConditionalPromptGenerator(nn.Module):
         queries [prompt, hidden] ─ decoder ─▶ [batch, prompt, hidden] ─ project ─▶ [batch, prompt, embedding]
 
     Prompts begin at the size of the encoder's word embeddings (``scale``), where the encoder is used to input.
-    With ``looks_at = "nothing"`` the queries see one constant vector: a control of the same size.
+    With ``source = "nothing"`` the queries see one constant vector: a control of the same size.
     """
 
     def __init__(self, config: PromptConfig, *, hidden_size: int, embedding_size: int, scale: float) -> None:
         super().__init__()
         if hidden_size % config.heads:
             raise UsageError(f"prompt.heads = {config.heads} does not divide the encoder's hidden size {hidden_size}")
-        width = hidden_size if config.looks_at == "states" else embedding_size
-        self.looks_at = config.looks_at
+        width = hidden_size if config.source == "states" else embedding_size
+        self.source = config.source
         self.queries = nn.Parameter(torch.randn(config.length, hidden_size) * 0.5)
         self.project_memory = nn.Identity() if width == hidden_size else nn.Linear(width, hidden_size)
         self.normalise_memory = nn.LayerNorm(hidden_size)
@@ -46,7 +46,7 @@ class ConditionalPromptGenerator(nn.Module):
 
     def forward(self, memory: Tensor, mask: Tensor) -> Tensor:
         """Prompts ``[batch, prompt, embedding]`` of ``memory [batch, pieces, width]``, real where ``mask`` is true."""
-        if self.looks_at == "nothing":
+        if self.source == "nothing":
             memory, mask = torch.zeros_like(memory[:, :1]), torch.ones_like(mask[:, :1])
         memory = self.normalise_memory(self.project_memory(memory))
         first, *others = self.decoder.layers

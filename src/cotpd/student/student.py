@@ -101,7 +101,7 @@ class Student(nn.Module):
         """Put each post's prompts right behind its last piece: ``[batch, pieces + prompt, embedding]`` and its mask."""
         if self.generator is None:
             raise UsageError("this student was trained without prompts; use the text or the knowledge view")
-        memory = self.encoder(embeddings, mask) if self.generator.looks_at == "states" else embeddings
+        memory = self.encoder(embeddings, mask) if self.generator.source == "states" else embeddings
         prompts = self.generator(memory, mask).to(embeddings.dtype)
         num_posts, num_pieces = mask.shape
         lengths, room = mask.sum(1, keepdim=True), torch.arange(prompts.shape[1], device=mask.device)
@@ -121,8 +121,8 @@ def _room(encoder: TextEncoder, prompt: PromptConfig | None) -> int:
 
 def _head(design: Design, hidden_size: int) -> Head:
     if design.task == "relations":
-        return RelationHead(design.relations, hidden_size=hidden_size, dropout=design.student.dropout)
-    return TaggingHead(design.label_set, hidden_size=hidden_size, dropout=design.student.dropout)
+        return RelationHead(design.relations, hidden_size=hidden_size, dropout=0.1)
+    return TaggingHead(design.label_set, hidden_size=hidden_size, dropout=0.1)
 
 
 def _markers(encoder: TextEncoder) -> nn.Parameter:
