@@ -8,8 +8,9 @@ import pytest
 
 from cotpd.core.config import CorpusConfig, ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.core.tasks import task_of
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.recipe import _matching, _task_of, _teacher_config, distill
+from cotpd.distillation.recipe import _matching, _teacher_config, distill
 from cotpd.distillation.training_set.selection import TrainingSet
 
 Configure = Callable[..., ExperimentConfig]
@@ -41,9 +42,9 @@ def test_keyword_settings_stand_for_a_configuration(corpus: Corpus, tiny_encoder
 
 
 def test_task_defaults_to_what_the_corpus_has_labels_for(corpus: Corpus) -> None:
-    assert _task_of(corpus) == "entities"
+    assert task_of(corpus.train) == "entities"
     only_pairs = tuple(replace(example, entities=()) for example in corpus.train)
-    assert _task_of(replace(corpus, train=only_pairs)) == "relations"
+    assert task_of(only_pairs) == "relations"
 
 
 def test_teacher_of_few_labels_trains_at_most_twenty_epochs(corpus: Corpus, configure: Configure) -> None:

@@ -36,7 +36,7 @@ class CorpusConfig(Section):
     """Use the captions of this captioner. Default: the first one in captions.jsonl."""
     knowledge_model: str | None = None
     """Use the knowledge of this language model. Default: the first one in knowledge.jsonl."""
-    label_map: dict[str, str] = {}
+    label_map: dict[str, str] = Field(default={})
     """Entity types to rename, for example OTHER to MISC."""
     repair: Repair = Repair.CONLLEVAL
     """What to do with tags that break their scheme: `conlleval`, `drop` or `strict`."""
@@ -71,7 +71,7 @@ class TrainingSetConfig(Section):
     `rest` means the training examples outside of `share`. The corpora need the captions and the knowledge that the
     teacher reads, by the same captioner and language model. Near-duplicates of dev and test examples are removed.
     """
-    reversed_pairs: dict[str, str] = {}
+    reversed_pairs: dict[str, str] = Field(default={})
     """For corpora that state one direction of a pair: each label with the label of its reverse.
 
     Map a relation that holds in one direction only to `None`, and a symmetric relation to itself.

@@ -90,4 +90,6 @@ def _remove_constants(values: dict[str, Any], *, where: str, is_finished: bool) 
             continue
         value = table.pop(key)
         if value != constant and not is_finished and (section, key) not in _FREE:
-            raise UsageError(f"{where}: {section}.{key} = {value!r} is no longer a setting (now {constant!r}); remove it")
+            raise UsageError(
+                f"{where}: {section}.{key} = {value!r} is no longer a setting (now {constant!r}); remove it"
+            )

@@ -36,7 +36,6 @@ from cotpd.corpus.splits import (
 )
 from cotpd.corpus.statistics import Statistics, count
 
-
 SAMPLE = "sample"
 """The name of the embedded sample corpus, wherever a path to a corpus is expected."""
 

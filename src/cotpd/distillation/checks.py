@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
-from cotpd.core.config import ExperimentConfig, Task
+from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import DataError
-from cotpd.core.records import NO_RELATION, Example
+from cotpd.core.records import Example
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.targets import parts_read
-from cotpd.distillation.training_batches import check_pairs
+from cotpd.distillation.tasks import LEARNING
 from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.student.student import Student
-from cotpd.views.view import narrowed, num_untold
+from cotpd.views.view import num_without_knowledge
 
 logger = logging.getLogger(__name__)
 
@@ -41,28 +41,20 @@ def check_dev(student: Student, dev: Sequence[Example]) -> None:
     repeated = [example_id for example_id, count in Counter(example.id for example in dev).items() if count > 1]
     if repeated:
         raise DataError("two dev examples have this id; give each its own", where=repeated[0])
-    for example in dev if student.design.task == "relations" else ():
-        check_pairs(example)
-        for pair in example.relations:
-            narrowed(student.reader, replace(example, relations=(pair,)))
+    for example in dev:
+        LEARNING[student.design.task].check_dev(example, student.reader)
 
 
 def _check_labels(training_set: TrainingSet, config: ExperimentConfig) -> None:
     where = _place(config)
     if not training_set.labelled or not training_set.dev:
         raise DataError("training needs train and dev examples; run `cotpd check`", where=where)
-    if not any(getattr(example, config.task) for example in training_set.labelled):
+    annotations = ANNOTATIONS[config.task]
+    if not any(annotations.of(example) for example in training_set.labelled):
         raise DataError(f"no training example has {config.task}; run `cotpd check`", where=where)
-    if not any(_has_gold(example, config.task) for example in training_set.dev):
+    if not any(map(annotations.has_gold, training_set.dev)):
         message = f"no dev example has {config.task}, so no score can choose the best weights; run `cotpd check`"
         raise DataError(message, where=where)
-
-
-def _has_gold(example: Example, task: Task) -> bool:
-    """Return True if something of an example counts in its score."""
-    if task == "entities":
-        return bool(example.entities)
-    return any(relation.label != NO_RELATION for relation in example.relations)
 
 
 def _check_knowledge(training_set: TrainingSet, config: ExperimentConfig) -> None:
@@ -76,7 +68,7 @@ def _check_knowledge(training_set: TrainingSet, config: ExperimentConfig) -> Non
     for parts in filter(None, parts_read(config)):
         names = ", ".join(parts)
         for kind, examples, where in groups:
-            num_missing = num_untold(examples, parts)
+            num_missing = num_without_knowledge(examples, parts)
             if num_missing and num_missing == len(examples) and config.training_set.corruption != "missing":
                 raise DataError(
                     f"none of the {num_missing} {kind} has any of {names} (views.parts); put captions.jsonl or "

@@ -15,24 +15,24 @@ import torch
 from cotpd.core.config import ExperimentConfig, ObjectiveConfig, Task
 from cotpd.core.errors import UsageError
 from cotpd.core.files import json_line, write_atomic
-from cotpd.core.labels import LabelSet
 from cotpd.core.methods import TEACHER_METHODS, Method, preset
-from cotpd.core.pairs import relation_labels
 from cotpd.core.splitting import best_rule
+from cotpd.core.tasks import ANNOTATIONS, task_of
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.checks import check_dev, check_training_set
 from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
 from cotpd.distillation.trainer import Trainer
-from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.inference.decoding import decode
-from cotpd.inference.extractor import Extractor
+from cotpd.inference.extractors import extractor_of
 from cotpd.student import checkpoint
+from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
 from cotpd.student.memory import enough_memory
-from cotpd.student.student import Design, Student
+from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def distill(
     resume: bool = False,
     listener: Listener = _ignore,
     **settings: Unpack[Settings],
-) -> Extractor:
+) -> Any:
     """Train a student on a corpus with captions and knowledge, and return the extractor of its task.
 
     ``distill(corpus, method="cotpd", encoder="minilm", out="runs/mine")`` is a whole run; pass ``config`` to set
@@ -91,13 +91,13 @@ def distill(
     path = Path(out)
     config = _matching(corpus, config or _configuration(corpus, settings))
     if config.needs_teacher:
-        config = _with_teacher(corpus, config, path, resume, listener)
+        config = _with_teacher(corpus, config, path, resume=resume, listener=listener)
     training_set = TrainingSet.of(corpus, config)
     check_training_set(training_set, corpus, config)
     is_main = processes().is_main_process
     with processes().main_process_first():
         student = build_student(training_set, corpus, config)
-        batches = Feed(student, training_set.labelled, config, unlabelled=training_set.unlabelled)
+        batches = TrainingBatches(student, training_set.labelled, config, unlabelled=training_set.unlabelled)
         check_dev(student, training_set.dev)
         run = RunDirectory.open(path, config, data=training_set.fingerprint(config), resume=resume or not is_main)
     if batches.num_cut and is_main:
@@ -107,7 +107,7 @@ def distill(
         if is_main:
             _finish(student, training_set, run, _summary(state, batches, config))
     processes().wait_for_everyone()
-    return Extractor(student.eval())
+    return extractor_of(student.eval())
 
 
 def build_student(training_set: TrainingSet, corpus: Corpus, config: ExperimentConfig) -> Student:
@@ -117,15 +117,15 @@ def build_student(training_set: TrainingSet, corpus: Corpus, config: ExperimentC
         config.student.encoder, revision=config.student.revision, layers=config.student.layers
     )
     torch.manual_seed(config.seed)
+    encoder.embeddings.weight.requires_grad_(not config.student.freeze_embeddings)
     design = Design(
         task=config.task,
-        label_set=LabelSet(corpus.label_set.types),
-        relations=relation_labels(corpus.examples),
-        student=config.student,
-        prompt=config.prompt if deployed is ViewKind.PROMPT else None,
+        labels=ANNOTATIONS[config.task].labels(corpus.examples),
+        deployed_view=deployed,
+        prompt=PromptDesign.of(config.prompt, encoder.hidden_size) if deployed is ViewKind.PROMPT else None,
         views=config.views,
-        ships=deployed,
         splitting=best_rule(training_set.labelled),
+        encoder=config.student.encoder,
     )
     return Student(encoder, tokenizer, design)
 
@@ -134,16 +134,10 @@ def _configuration(corpus: Corpus, settings: Settings) -> ExperimentConfig:
     """Return the configuration that the keyword arguments of `distill` stand for."""
     sections = {"encoder": "student", "epochs": "optimisation", "learning_rate": "optimisation"}
     sections["batch_size"] = "optimisation"
-    values: dict[str, Any] = {"task": _task_of(corpus)}
+    values: dict[str, Any] = {"task": task_of(corpus.train)}
     for key, value in settings.items():
         (values.setdefault(sections[key], {}) if key in sections else values)[key] = value
     return ExperimentConfig.of(values, where="distill")
-
-
-def _task_of(corpus: Corpus) -> Task:
-    """Return the task that the training examples have labels for."""
-    has_entities = any(example.entities for example in corpus.train)
-    return "relations" if not has_entities and any(example.relations for example in corpus.train) else "entities"
 
 
 def _matching(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfig:
@@ -160,7 +154,7 @@ def _matching(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfig:
 
 
 def _with_teacher(
-    corpus: Corpus, config: ExperimentConfig, out: Path, resume: bool, listener: Listener
+    corpus: Corpus, config: ExperimentConfig, out: Path, *, resume: bool, listener: Listener
 ) -> ExperimentConfig:
     """Train the teacher of a run, unless it is finished, and return the configuration with its target run."""
     path = out.with_name(f"{out.name}-teacher")
@@ -192,7 +186,7 @@ def _teacher_config(config: ExperimentConfig, training_set: TrainingSet) -> Expe
     )
 
 
-def _summary(state: State, batches: Feed, config: ExperimentConfig) -> dict[str, Any]:
+def _summary(state: State, batches: TrainingBatches, config: ExperimentConfig) -> dict[str, Any]:
     return {
         **asdict(state),
         "score_mode": config.corpus.score_mode if config.corpus else "conlleval",
@@ -206,7 +200,7 @@ def _summary(state: State, batches: Feed, config: ExperimentConfig) -> dict[str,
 
 def _finish(student: Student, training_set: TrainingSet, run: RunDirectory, summary: dict[str, Any]) -> None:
     """Write the dev predictions, the summary and, last, the model; then remove the checkpoints."""
-    predictions = decode(student, training_set.dev, kind=student.design.ships)
+    predictions = decode(student, training_set.dev, kind=student.design.deployed_view)
     write_atomic(run.path / "predictions.dev.jsonl", "".join(json_line(asdict(each)) for each in predictions))
     write_atomic(run.path / "summary.json", json.dumps(summary, indent=2) + "\n")
     checkpoint.save(student, run.model, card=_card(summary))

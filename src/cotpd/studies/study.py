@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cotpd.core.files import write_atomic
+from cotpd.distillation.corpora import RunCorpora
 from cotpd.distillation.distributed import processes
 from cotpd.studies.execution.eta import StudyListener, StudyProgress
-from cotpd.distillation.corpora import RunCorpora
 from cotpd.studies.execution.runner import make_runs
 from cotpd.studies.plan.expansion import planned_runs
 from cotpd.studies.plan.plan import Plan

@@ -11,11 +11,12 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.files import MANIFEST, hash_file, hash_text, verify_directory
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.training_set.corruption import corrupted
 from cotpd.distillation.training_set.folds import without_fold
 from cotpd.distillation.training_set.reversed_pairs import with_reversed_pairs
-from cotpd.distillation.training_set.unlabelled import apart_from_held_out, split_alike, without_labels
+from cotpd.distillation.training_set.unlabelled import apart_from_held_out, split_alike
 from cotpd.distillation.training_set.variants import variants_for
 
 
@@ -69,15 +70,14 @@ def labelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Example
 def unlabelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
     """Return the examples that a run uses without their labels: those of other corpora, and the rest of its own."""
     settings = config.training_set
+    without_labels = ANNOTATIONS[config.task].without_labels
     others, own = (corrupted(part, settings, seed=config.seed) for part in (corpus.unlabelled, corpus.train))
-    foreign = apart_from_held_out([without_labels(example, config.task) for example in others], corpus)
+    foreign = apart_from_held_out([without_labels(example) for example in others], corpus)
     rest = _take_share(own, config)[1] if settings.uses_rest else ()
-    return (*split_alike(foreign, corpus), *(without_labels(example, config.task) for example in rest))
+    return (*split_alike(foreign, corpus), *map(without_labels, rest))
 
 
-def _take_share(
-    train: Sequence[Example], config: ExperimentConfig
-) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+def _take_share(train: Sequence[Example], config: ExperimentConfig) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """Return the first examples of a seeded order, and the rest. Smaller shares are subsets of larger ones."""
     order = np.random.default_rng(config.seed).permutation(len(train))
     size = max(1, round(len(train) * config.training_set.share))

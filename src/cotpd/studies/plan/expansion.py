@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cotpd.core.config import ExperimentConfig
-from cotpd.core.toml import read_toml
 from cotpd.core.errors import UsageError
+from cotpd.core.toml import read_toml
 from cotpd.studies.plan.plan import Plan, RunPlan, merged
 from cotpd.studies.plan.validation import check_comparisons
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from cotpd.core.config import Part
-from cotpd.core.toml import LABEL_TABLES, Section, apply_changes, read_toml, validate
 from cotpd.core.errors import UsageError
+from cotpd.core.toml import LABEL_TABLES, Section, apply_changes, read_toml, validate
 from cotpd.evaluation.matching import Mode
 
 _VIEW = re.compile(r"(text|prompt|knowledge)(?: without ((?:caption|noun|sentence|multimodality)(?:, ?\w+)*))?")
