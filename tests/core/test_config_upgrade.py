@@ -110,5 +110,5 @@ def test_old_key_on_the_command_line_changes_a_new_file(tmp_path: Path) -> None:
 
 def test_unknown_key_of_the_old_table_is_reported(tmp_path: Path) -> None:
     (tmp_path / "old.toml").write_text('[data]\npath = "a"\ntrain_shares = 0.5', encoding="utf-8")
-    with pytest.raises(UsageError, match="unknown key training_set.train_shares"):
+    with pytest.raises(UsageError, match=r"unknown key training_set\.train_shares"):
         ExperimentConfig.read(tmp_path / "old.toml")
