@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cotpd.core.config import Task
 from cotpd.core.records import Example, Prediction
 from cotpd.evaluation.cooccurrence import CoOccurrence
 from cotpd.evaluation.evaluator import evaluate
-from cotpd.evaluation.matching import DEFAULT_MODE, Boundaries, MatchingRule, Mode, Overlap, SeenEntities, surfaces_of
+from cotpd.evaluation.matching import DEFAULT_MODE, Boundaries, Mode, Overlap, SeenEntities
 from cotpd.evaluation.scores import Scores, TypeScores
 from cotpd.evaluation.statistics.significance import Comparison
 from cotpd.evaluation.table import format_table, percent
+from cotpd.evaluation.tasks import SCORING
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +73,23 @@ def secondary_scores(
     predictions: Sequence[Prediction],
     examples: Sequence[Example],
     *,
+    task: Task = "entities",
     mode: Mode = DEFAULT_MODE,
     train: Iterable[Example] = (),
 ) -> tuple[Scores, ...]:
-    """Score entity predictions under the secondary rules: boundaries and overlap.
-
-    If there are training examples, also score seen and unseen entities separately under the exact rule.
+    """Score predictions under the secondary matching rules of their task.
 
     Args:
         predictions: One prediction for each example.
         examples: The gold examples.
+        task: What was predicted.
         mode: Whether entities that begin with an ``I-`` tag count.
-        train: Training examples, whose entities are the seen ones.
+        train: Training examples, for the rules that separate seen from unseen entities.
 
     Raises:
         DataError: As `evaluate` does.
     """
-    surfaces = surfaces_of(train)
-    rules: list[MatchingRule] = [Boundaries(), Overlap()]
-    if surfaces:
-        rules.append(SeenEntities({"seen": surfaces}))
+    rules = SCORING[task].secondary_rules(train)
     return tuple(evaluate(predictions, examples, mode=mode, rule=rule) for rule in rules)
 
 

@@ -10,14 +10,14 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.training_set.corruption import corrupt_knowledge
-from cotpd.distillation.training_set.selection import Material, training_posts
+from cotpd.distillation.training_set.selection import TrainingSet, labelled_examples
 
 Configure = Callable[..., ExperimentConfig]
 
 
 def corrupt(corpus: Corpus, configure: Configure, kind: str, share: float = 1.0, seed: int = 1) -> list[Example]:
-    config = configure(data={"corruption": kind, "corruption_share": share})
-    return list(corrupt_knowledge(corpus.train, config.data, seed=seed))
+    config = configure(training_set={"corruption": kind, "corruption_share": share})
+    return list(corrupt_knowledge(corpus.train, config.training_set, seed=seed))
 
 
 def texts_of(post: Example) -> tuple[str, ...]:
@@ -68,14 +68,16 @@ def test_corruption_is_determined_by_the_seed(kind: str, corpus: Corpus, configu
 def test_words_and_labels_are_unchanged_and_corruption_does_not_depend_on_share_or_fold(
     kind: str, corpus: Corpus, configure: Configure
 ) -> None:
-    data: dict[str, Any] = {"corruption": kind, "corruption_share": 0.5}
-    whole = {post.id: post for post in training_posts(corpus, configure(data=data))}
+    settings: dict[str, Any] = {"corruption": kind, "corruption_share": 0.5}
+    whole = {post.id: post for post in labelled_examples(corpus, configure(training_set=settings))}
     assert [(post.id, post.words, post.entities) for post in whole.values()] == [
         (post.id, post.words, post.entities) for post in corpus.train
     ]
-    for part in ({"train_share": 0.5}, {"left_out": "1/2"}):
-        posts = training_posts(corpus, configure(data={**data, **part}))
+    for part in ({"share": 0.5}, {"fold": "1/2"}):
+        posts = labelled_examples(corpus, configure(training_set={**settings, **part}))
         assert 0 < len(posts) < len(whole)
         assert all(post == whole[post.id] for post in posts)
-    corrupted_config, config = configure(data=data), configure()
-    assert Material.of(corpus, corrupted_config).fingerprint(config) != Material.of(corpus, config).fingerprint(config)
+    corrupted_config, config = configure(training_set=settings), configure()
+    assert TrainingSet.of(corpus, corrupted_config).fingerprint(config) != TrainingSet.of(corpus, config).fingerprint(
+        config
+    )

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -11,9 +10,9 @@ from cotpd.core.errors import UsageError
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.recipe import build_student
-from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.distillation.training_set.reversed_pairs import add_reversed_pairs
-from cotpd.distillation.training_set.selection import Material, training_posts
+from cotpd.distillation.training_set.selection import TrainingSet
 
 ANNA, BO, AJAX = Span(0, 1), Span(1, 2), Span(2, 3)
 MEMBER, COUPLE = "/per/org/member_of", "/per/per/couple"
@@ -63,17 +62,16 @@ def test_unknown_label_is_rejected(labels: dict[str, str]) -> None:
 
 
 def test_reversed_pairs_reach_training_batches_and_change_the_fingerprint(
-    configure: Callable[..., ExperimentConfig], tiny_encoder: Path
+    configure: Callable[..., ExperimentConfig],
 ) -> None:
     corpus = Corpus(
         train=(example("1", Relation(ANNA, AJAX, MEMBER)),), dev=(example("2", Relation(ANNA, AJAX, MEMBER)),)
     )
-    config = ExperimentConfig.of(configure(data={"reversed_pairs": {MEMBER: NO_RELATION}}).model_dump())
-    config = config.model_copy(update={"task": "relations"})
-    train = training_posts(corpus, config)
-    student = build_student(train, corpus, config)
-    feed = Feed(student, train, config)
-    gold = {feed.examples[i].relations[0].head: feed.read([i], epoch=0).view.gold[0, 0] for i in range(2)}
-    assert {head: student.design.relations[label] for head, label in gold.items()} == {ANNA: MEMBER, AJAX: NO_RELATION}
-    assert Material.of(corpus, config).fingerprint(config) != Material.of(corpus, configure()).fingerprint(config)
-    assert corpus.dev == (example("2", Relation(ANNA, AJAX, MEMBER)),)
+    config = configure(task="relations", training_set={"reversed_pairs": {MEMBER: NO_RELATION}})
+    training_set = TrainingSet.of(corpus, config)
+    student = build_student(training_set, corpus, config)
+    batches = TrainingBatches(student, training_set.labelled, config)
+    gold = {batches.examples[i].relations[0].head: batches.read([i], epoch=0).view.gold[0, 0] for i in range(2)}
+    assert {head: student.design.labels[label] for head, label in gold.items()} == {ANNA: MEMBER, AJAX: NO_RELATION}
+    assert training_set.fingerprint(config) != TrainingSet.of(corpus, configure(task="relations")).fingerprint(config)
+    assert training_set.dev == corpus.dev

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from cotpd.core.config import DataConfig
+from cotpd.core.config import TrainingSetConfig
 from cotpd.core.records import Example
 
 _Edit = Callable[[list[str]], list[str]]
 """Function of the words of a text."""
 
 
-def corrupt_knowledge(train: Sequence[Example], config: DataConfig, *, seed: int) -> tuple[Example, ...]:
+def corrupt_knowledge(train: Sequence[Example], config: TrainingSetConfig, *, seed: int) -> tuple[Example, ...]:
     """Corrupt the captions and the knowledge of training examples as ``config.corruption`` says.
 
     Corrupt the whole training set before taking a share or holding out a fold, so that an example is corrupted in the
