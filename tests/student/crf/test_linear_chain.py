@@ -65,7 +65,7 @@ def make_case(allowed: np.ndarray, lengths: list[int], *, scale: float = 1.0, se
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     allowed = SCHEMES[draw(st.sampled_from(sorted(SCHEMES)))]
-    lengths = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+    lengths = draw(st.lists(st.integers(1, 4), min_size=1, max_size=3))
     scale = draw(st.sampled_from([0.0, 1.0, 8.0, 20.0, 300.0]))
     return make_case(allowed, lengths, scale=scale, seed=draw(st.integers(0, 1000)))
 
