@@ -81,7 +81,7 @@ def _simulate(generator: np.random.Generator, seed: int) -> Scores:
     gold = generator.poisson(1.2, size=150)
     correct = generator.binomial(gold, 0.7)
     counts = np.stack([correct, correct + generator.poisson(0.3, size=150), gold], axis=1)
-    return scores_of(counts.tolist(), resamples=400, seed=seed)
+    return scores_of(counts.tolist(), resamples=200, seed=seed)
 
 
 def test_f1_and_percentile_interval_match_known_values() -> None:

@@ -111,7 +111,7 @@ def test_holm_matches_known_values_and_rejects_invalid_ones() -> None:
             holm([0.5, invalid])
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None, derandomize=True, max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_preserves_order_and_lies_between_raw_and_bonferroni(p_values: list[float]) -> None:
     adjusted = holm(p_values)
