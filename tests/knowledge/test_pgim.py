@@ -13,7 +13,7 @@ from cotpd.core.records import Grain
 from cotpd.knowledge.pgim import import_answers, main, split_answer
 
 ANSWER = (
-    'Named Entities: 1. Mara Quill (person/singer)2. Port Ellery (city) Reasoning: Mara Quill is a singer. '
+    "Named Entities: 1. Mara Quill (person/singer)2. Port Ellery (city) Reasoning: Mara Quill is a singer. "
     'She said "no." The photo shows a stage! #Ellery is a port. The images of 2019 are old? Yes'
 )
 RELEASE = [
