@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from itertools import pairwise
@@ -60,6 +61,43 @@ def test_every_configuration_of_the_paper_is_in_the_table() -> None:
 def test_hashes_are_those_of_the_known_files() -> None:
     listed = dict(re.findall(r"^\| ([\w-]+ \w+) \| `([0-9a-f]{64})` \|$", PAGE, re.MULTILINE))
     assert listed == {f"{version.corpus} {version.split}": sha256 for sha256, version in KNOWN.items()}
+
+
+POSTS = {
+    "Twitter-2015": (4000, 40.1, 10.1, 135.6),
+    "Twitter-2017": (3373, 18.1, 10.1, 122.4),
+    "MNRE": (12247, 28.7, 11.1, 0),
+}
+"""Training posts, and the mean pieces of a post, its caption and its answer."""
+
+
+def estimate(config: ExperimentConfig, corpus: str) -> tuple[int, int, float]:
+    """Return the updates, hours on two cores and hours on a GPU by the rules of the page."""
+    posts, post, caption, answer = POSTS[corpus]
+    parts = {"caption": caption, "noun": answer, "sentence": 512 - post if config.views.parts == ("sentence",) else 0}
+    text, knowledge = post + 2, post + 2 + sum(parts.get(part, 0) for part in config.views.parts)
+    views = {"text-only": [text], "knowledge-only": [knowledge]}.get(config.method, [text, knowledge])
+    is_large = "large" in config.student.encoder
+    epochs = config.optimisation.epochs
+    updates = epochs * math.ceil(posts / config.optimisation.batch_size)
+    two_cores = epochs * posts * sum(views) * 2.65 * (3.6 if is_large else 1) / 3_600_000
+    gpu = updates * len(views) * (0.1 if is_large else 0.05) / 3600
+    return updates, round(two_cores), math.ceil(gpu * 10) / 10
+
+
+def test_estimates_follow_the_rules_of_the_page() -> None:
+    changes = {(row[0], name): found for row in recipe_rows() for name, found in RECIPE.findall(row[2])}
+    pattern = r"^\| (?:(\d) .*`(.*\.toml)` )?\| ([\w-]+) \| ([\d,]+) \| (\d+) \| ([\d.]+) \|$"
+    rows = re.findall(pattern, PAGE, re.MULTILINE)
+    assert len(rows) == 20
+    recipe = ("", "")
+    for number, name, corpus, *figures in rows:
+        recipe = (number, name) if number else recipe
+        settings = values_of_set(shlex.split(changes[recipe]))
+        settings += ["optimisation.epochs=22"] if (recipe[0], corpus) == ("1", "Twitter-2017") else []
+        config = ExperimentConfig.read(ROOT / "configs" / "paper" / recipe[1], settings)
+        updates, two_cores, gpu = (float(figure.replace(",", "")) for figure in figures)
+        assert (updates, two_cores, gpu) == estimate(config, corpus), (recipe, corpus)
 
 
 def test_example_answer_becomes_the_printed_rows(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from cotpd.core.records import Grain, Knowledge
 MODEL = "gpt-3.5-turbo"
 """The language model that PGIM asked."""
 TEMPLATE = "pgim.split.v1"
-"""The rule of `split_answer`. A row says by it that the answer was not asked with a template of this project."""
+"""The name of the rule of `split_answer`. It marks rows that do not come from a template of this project."""
 
 _LIST_HEADING = re.compile(r"^\s*named entities\s*[:：]?\s*", re.IGNORECASE)
 _REASONING_HEADING = re.compile(r"reason(?:ing)?\s*[:：]", re.IGNORECASE)
