@@ -205,6 +205,9 @@ def markdown_of(doc: str) -> Iterator[str]:
         if title in SECTIONS:
             yield f"**{SECTIONS[title]}**"
             yield "\n".join(entries(title, textwrap.dedent(body)))
+        elif title in {"Example", "Examples"}:
+            yield "**Example**"
+            yield f"```python\n{textwrap.dedent(body).strip()}\n```"
         else:
             yield block
 

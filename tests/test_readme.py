@@ -18,9 +18,7 @@ from typing import Any
 
 import pytest
 
-from cotpd.core.pairs import one_pair_each
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.formats import mnre
 from cotpd.testing.fake_server import deterministic_reply
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,14 +61,6 @@ def _write_unlabelled(folder: Path) -> None:
     shutil.copy(SAMPLE / "captions.jsonl", folder)
 
 
-def _write_mnre(corpus: Path, folder: Path) -> None:
-    """Write the corpus's relations in the layout of MNRE, with its captions."""
-    folder.mkdir()
-    for split, examples in Corpus.from_path(corpus).splits.items():
-        mnre.write(folder / f"mnre_{split}.txt", one_pair_each(examples))
-    shutil.copy(corpus / "captions.jsonl", folder)
-
-
 def _write_photos(corpus: Path, folder: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     folder.mkdir()
@@ -88,11 +78,11 @@ def _write_configs(folder: Path, encoder: Path) -> None:
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path) -> None:
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_encoder: Path, cotpd: Callable[..., Any]) -> None:
     """Change to a directory with the corpora, photos and configurations that the documents use."""
     data = tmp_path / "data"
     _write_twitter2017(data / "twitter2017")
-    _write_mnre(data / "twitter2017", data / "mnre")
+    assert cotpd("convert", str(data / "twitter2017"), str(data / "mnre"), "--to", "mnre").code == 0
     shutil.copytree(data / "twitter2017", data / "mine")
     _write_unlabelled(data / "more")
     _write_photos(data / "mine", tmp_path / "photos")
@@ -162,6 +152,17 @@ def _anchors(document: Path) -> set[str]:
     text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_documents_that_code_and_configurations_name_exist() -> None:
+    files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "configs").rglob("*.toml"), *(ROOT / "benchmarks").glob("*.py")]
+    missing = [
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in files
+        for name in re.findall(r"\bdocs/[\w/-]+\.md\b", file.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists()
+    ]
+    assert missing == []
 
 
 def test_documents_use_no_removed_configuration_keys() -> None:
