@@ -36,10 +36,13 @@ _WORDS = st.sampled_from(
 _LABELS = st.sampled_from(["PER", "LOC", "B-X"])
 _NAMES = st.text("ab", min_size=1, max_size=3)
 
+_OWN_TESTS = ("tombert",)
+"""Formats without entities and relations."""
 _NEEDS = {"hf_datasets": "datasets", "spacy_docbin": "spacy"}
 READY = [
     pytest.param(name, marks=pytest.mark.skipif(lacks, reason=f"the extra formats ({_NEEDS.get(name)}) is missing"))
     for name in FORMATS
+    if name not in _OWN_TESTS
     for lacks in [name in _NEEDS and find_spec(_NEEDS[name]) is None]
 ]
 """Every format whose package is installed; the others are skipped."""

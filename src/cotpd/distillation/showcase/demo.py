@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cotpd.core.config import ExperimentConfig, Task
+from cotpd.core.errors import UsageError
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.progress import Listener
 from cotpd.distillation.recipe import distill
@@ -84,7 +85,12 @@ def run_demo(
         epochs: Epochs of each run; by default 10 for entities, 5 for relations.
         task: The task that the students learn.
         listener: Receives the progress of each training.
+
+    Raises:
+        UsageError: The sample corpus has no labels of the task.
     """
+    if task not in _TASKS:
+        raise UsageError(f"the sample corpus has no {task}; choose one of {', '.join(_TASKS)}")
     corpus = Corpus.sample()
     yield DemoCorpus(corpus)
     students = {}

@@ -29,7 +29,7 @@ def extract(
         Path | None, typer.Option(help="File to read: JSON lines with `text` or `words`, or lines of text.")
     ] = None,
     entities_from: Annotated[
-        str | None, typer.Option(help="For a run of relations: the run or model that finds the entities.")
+        str | None, typer.Option(help="For a run of relations or sentiment: the run or model that finds the entities.")
     ] = None,
     unrelated: Annotated[
         bool, typer.Option("--unrelated", help="For a run of relations: also print pairs without a relation.")
@@ -48,6 +48,9 @@ def extract(
     marked entities: --entities-from finds them, or JSON lines mark one pair as `head` and `tail`, or all `entities`.
     Each mark is {start, end}, in code points of `text` or in words of `words`. Pairs without a relation are printed
     only with --unrelated, or if the line marks a single pair.
+
+    A run of target sentiment prints {"text", "sentiments": [{label, score, target: {word, start, end}}]}. JSON lines
+    mark one `target` or several `entities`, or --entities-from finds the entities.
 
     Examples:
 
