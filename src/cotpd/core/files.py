@@ -168,7 +168,8 @@ def read_lines(path: Path, *, on_defect: Callable[[DataError], None] = raise_def
         with path.open("rb") as stream:
             yield from decode_lines(stream, str(path), on_defect=on_defect)
     except OSError as error:
-        raise DataError(f"cannot read the file ({error.strerror}); check the path and its permissions", where=str(path)) from error
+        message = f"cannot read the file ({error.strerror}); check the path and its permissions"
+        raise DataError(message, where=str(path)) from error
 
 
 def decode_lines(
@@ -199,12 +200,13 @@ def read_jsonl(
         try:
             row = json.loads(line, object_pairs_hook=unique_keys)
         except (ValueError, RecursionError) as error:
-            on_defect(DataError(f"invalid JSON ({error}); write one JSON object per line", where=where))
+            on_defect(DataError(f"not a JSON object ({error}); write one object per line", where=where))
             continue
         if isinstance(row, dict):
             yield where, row
         else:
-            on_defect(DataError(f"expected a JSON object, got {type(row).__name__}; write one JSON object per line", where=where))
+            message = f"expected a JSON object, got {type(row).__name__}; write one object per line"
+            on_defect(DataError(message, where=where))
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -244,5 +246,6 @@ def _decode(raw: bytes, where: str, on_defect: Callable[[DataError], None]) -> s
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        on_defect(DataError(f"byte {error.start + 1} of the line is not valid UTF-8; convert the file to UTF-8", where=where))
+        message = f"byte {error.start + 1} of the line is not valid UTF-8; convert the file to UTF-8"
+        on_defect(DataError(message, where=where))
         return raw.decode("utf-8", "replace")

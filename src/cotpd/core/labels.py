@@ -15,7 +15,7 @@ from cotpd.core.records import Entity, Span
 
 Scheme = Literal["BIO", "BIOES"]
 TagScheme = Literal["IOB1", "BIO", "BIOES", "BILOU"]
-"""Tag schemes of files. BIO is IOB2. In IOB1, ``I-`` starts an entity, and ``B-`` only one after another of its type."""
+"""Tag schemes of files. BIO is IOB2. In IOB1, ``B-`` only starts an entity right after another of the same type."""
 
 OUTSIDE = "O"
 EXPECTED_TAG = "expected O, or a type with the prefix B-, I-, E-, S-, L- or U-"
@@ -94,7 +94,8 @@ class LabelSet:
 
     def _index(self, index: dict[str, int], tag: str) -> int:
         if tag not in index:
-            raise DataError(f"unknown entity type {tag[2:]!r}, expected one of {', '.join(self.types)}; rename it with label_map")
+            expected = f"expected one of {', '.join(self.types)}"
+            raise DataError(f"unknown entity type {tag[2:]!r}, {expected}; rename it with label_map")
         return index[tag]
 
 
@@ -108,7 +109,8 @@ def to_tags(entities: Iterable[Entity], num_words: int, scheme: Scheme = "BIO") 
     for entity in entities:
         span, length = entity.span, entity.span.end - entity.span.start
         if span.end > num_words:
-            raise DataError(f"span [{span.start}, {span.end}) exceeds the text of {num_words} words; correct its offsets")
+            offsets = f"[{span.start}, {span.end})"
+            raise DataError(f"span {offsets} exceeds the text of {num_words} words; correct its offsets")
         if any(tag != OUTSIDE for tag in tags[span.start : span.end]):
             raise DataError(f"{entity.label} at [{span.start}, {span.end}) overlaps another entity; remove one of them")
         tags[span.start : span.end] = [f"{prefix}-{entity.label}" for prefix in _prefixes(length, scheme)]

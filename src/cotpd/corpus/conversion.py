@@ -176,7 +176,7 @@ def _format_of_suffix(target: Path) -> str:
     names = [name for name, form in FORMATS.items() if form.suffix == target.suffix != ""]
     if len(names) != 1:
         raise UsageError(
-            f"the suffix of {target} does not determine the format; set --to: {', '.join(names or FORMATS)}"
+            f"the suffix of {target} does not determine the format; set --to to one of {', '.join(names or FORMATS)}"
         )
     return names[0]
 

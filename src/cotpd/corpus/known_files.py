@@ -1,4 +1,4 @@
-"""Files of published corpora that are known by their SHA-256, whatever they are called here."""
+"""Recognition of published corpus files by their SHA-256, independent of their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from cotpd.core.files import hash_file
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A published file: the corpus, its split, and which of the versions in circulation it is."""
+    """A published file.
+
+    Attributes:
+        corpus: The name of the corpus.
+        split: The split in the file.
+        edition: The source of this version, since several versions of a corpus may exist.
+    """
 
     corpus: str
     split: str
@@ -35,9 +41,9 @@ KNOWN = {
     "8dbb04f9f5c596f623a8d0ac131df35641ab0c6f7674390de6694b2cf8c7de75": Version("Twitter-17", "train", _TOMBERT),
     "b12e81d9d75b4a37dfdf263fc17da707432df0a95aeb1308d5737dfccb23a671": Version("Twitter-17", "dev", _TOMBERT),
 }
-"""Known files by the SHA-256 of their bytes."""
+"""Published files by SHA-256."""
 
 
 def recognise(path: Path) -> Version | None:
-    """The published version that a file is, byte for byte; None for any other."""
+    """Return the published file with the same bytes, or None."""
     return KNOWN.get(hash_file(path))

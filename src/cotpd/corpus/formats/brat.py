@@ -65,8 +65,8 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     lines: list[str] = []
     annotations: list[str] = []
     counts, offset = Counter({"T": 0, "R": 0}), 0
-    for number, given in enumerate(examples, 1):
-        example = fit_to_running_text(given, losses)
+    for number, original in enumerate(examples, 1):
+        example = fit_to_running_text(original, losses)
         annotations += _to_annotations(example, offset, counts)
         lines.append(f"{_check_text(example.text, example.id)}\n")
         offset += len(lines[-1])
@@ -111,40 +111,40 @@ class _BratAnnotations:
 
 
 def _annotations(path: Path, reading: Reading) -> _BratAnnotations:
-    found = _BratAnnotations()
+    annotations = _BratAnnotations()
     ignored: Counter[str] = Counter()
     for number, line in reading.lines(path):
         where = f"{path}:{number}"
         if match := _ENTITY.fullmatch(line):
-            _add_entity(found, match, where, reading)
+            _add_entity(annotations, match, where, reading)
         elif (match := _RELATION.fullmatch(line)) and "E" in (match[3][0], match[4][0]):
             ignored["relations of events"] += 1
         elif match:
-            found.relations.append(_BratRelation(match[2], match[3], match[4], where))
+            annotations.relations.append(_BratRelation(match[2], match[3], match[4], where))
         elif line[:1] in _IGNORED and "\t" in line:
-            found.triggers |= {match[1] for match in [_EVENT.fullmatch(line)] if match}
+            annotations.triggers |= {match[1] for match in [_EVENT.fullmatch(line)] if match}
             ignored[_IGNORED[line[0]]] += 1
         elif line.strip():
             expected = "expected T1<tab>TYPE START END<tab>TEXT or R1<tab>TYPE Arg1:T1 Arg2:T2"
             reading.fail("bad-annotation", where, f"{expected}, got {quote(line)}")
-    triggers = found.triggers & found.entities.keys()
-    found.entities = {name: entity for name, entity in found.entities.items() if name not in triggers}
-    found.skipped |= triggers
+    triggers = annotations.triggers & annotations.entities.keys()
+    annotations.entities = {name: entity for name, entity in annotations.entities.items() if name not in triggers}
+    annotations.skipped |= triggers
     reading.report_ignored(path, ignored + Counter({"triggers of events": len(triggers)}))
-    return found
+    return annotations
 
 
-def _add_entity(found: _BratAnnotations, match: re.Match[str], where: str, reading: Reading) -> None:
+def _add_entity(annotations: _BratAnnotations, match: re.Match[str], where: str, reading: Reading) -> None:
     name, label, offsets, text = match.groups()
-    if name in found.entities or name in found.skipped:
+    if name in annotations.entities or name in annotations.skipped:
         reading.fail("repeated-id", where, f"the id {name} occurs earlier; give each annotation its own id")
         return
     start, end = int(offsets.split()[0]), int(offsets.split()[-1])
     if ";" in offsets:
         reading.warn("discontinuous", where, f"skipped {name}, which has several parts ({offsets})")
-        found.skipped.add(name)
+        annotations.skipped.add(name)
     else:
-        found.entities[name] = _BratEntity(label, TextMention(start, end, where, text))
+        annotations.entities[name] = _BratEntity(label, TextMention(start, end, where, text))
 
 
 def _text(path: Path, annotations: _BratAnnotations, reading: Reading) -> str:

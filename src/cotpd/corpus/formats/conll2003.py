@@ -124,9 +124,7 @@ def _add_word(sentence: _ConllSentence, columns: list[str], where: str, reading:
     word, tag = (_column(columns, number) for number in reading.columns)
     if word is None or tag is None or len(columns) < 2:
         wanted = " and ".join(str(number) for number in reading.columns)
-        message = (
-            f"expected a word and a tag (columns {wanted}), got {len(columns)} columns: {quote(' '.join(columns))}"
-        )
+        message = f"expected a word and a tag in columns {wanted}, got the line {quote(' '.join(columns))}"
         reading.fail("missing-column", where, message)
         word, tag = word or columns[0], OUTSIDE
     else:

@@ -70,7 +70,7 @@ class _GlinerPost(BaseModel):
 def _relations(post: _GlinerPost, spans: Sequence[Span | None], where: str, reading: Reading) -> Iterator[Relation]:
     for head, tail, label in post.relations:
         if not (0 <= head < len(spans) and 0 <= tail < len(spans)):
-            message = f"a relation refers to entities {head} and {tail}, but `ner` has {len(spans)} (counted from 0)"
+            message = f"a relation refers to `ner` {head} and {tail} (from 0), but the length of `ner` is {len(spans)}"
             reading.fail("bad-span", where, f"{message}; correct the indices")
         elif (first := spans[head]) and (second := spans[tail]) and reading.check_label(label, where):
             yield Relation(first, second, label)

@@ -87,9 +87,9 @@ class _JsonlRow(StrictRow):
     id: Id | None = None
     words: list[str] | None = None
     text: str | None = None
-    entities: list[_JsonlEntity] = []
-    relations: list[_JsonlRelation] = []
-    sentiments: list[_JsonlSentiment] = []
+    entities: list[_JsonlEntity] = Field(default=[])
+    relations: list[_JsonlRelation] = Field(default=[])
+    sentiments: list[_JsonlSentiment] = Field(default=[])
     image: Id | None = None
     split: str | None = None
     caption: _JsonlCaption | None = None
@@ -168,14 +168,12 @@ class _JsonlResolver:
     def _check_entity(self, entity: _JsonlEntity, span: Span) -> bool:
         """Return True if an entity has a label and covers the text that its row claims."""
         if self.line.words is None:
-            covered = (self.line.text or "")[entity.start : entity.end]
+            unit, covered = "characters", (self.line.text or "")[entity.start : entity.end]
         else:
-            covered = " ".join(self.words[span.start : span.end])
+            unit, covered = "words", " ".join(self.words[span.start : span.end])
         if entity.text is not None and entity.text.split() != covered.split():
-            message = (
-                f"[{entity.start}, {entity.end}) covers {quote(covered)}, but the entity says {quote(entity.text)}"
-            )
-            self.reading.fail("mention-differs", self.where, f"{message}; correct one of them")
+            message = f"{unit} [{entity.start}, {entity.end}) are {quote(covered)}, but the entity says "
+            self.reading.fail("mention-differs", self.where, f"{message}{quote(entity.text)}; correct one of them")
             return False
         return self.reading.check_label(entity.label, self.where)
 
@@ -195,12 +193,16 @@ class _JsonlResolver:
         if isinstance(place, int):
             if 0 <= place < len(spans):
                 return spans[place]
-            message = f"a relation refers to entity {place}, but the row has {len(spans)} (counted from 0)"
+            message = (
+                f"a relation refers to entity {place} (counted from 0), but the number of entities is {len(spans)}"
+            )
             self.reading.fail("bad-span", self.where, f"{message}; correct the index")
             return None
         offsets = [place.start, place.end] if isinstance(place, _JsonlOffsets) else place
         if len(offsets) != 2:
-            self.reading.fail("bad-span", self.where, f"expected an argument [start, end], got {offsets}")
+            self.reading.fail(
+                "bad-span", self.where, f"expected a relation argument [start, end], got {offsets}; correct it"
+            )
             return None
         return self._span(offsets[0], offsets[1])
 
@@ -210,8 +212,10 @@ class _JsonlResolver:
         size = len(self.line.text or "")
         if 0 <= start < end <= size and (span := self._covering_span(start, end)):
             return span
-        message = f"[{start}, {end}) covers no word of the {size} characters of the post (the end is exclusive)"
-        self.reading.fail("bad-span", self.where, f"{message}; correct the offsets")
+        message = (
+            f"character offsets [{start}, {end}) cover no word of the text of length {size} (the end is exclusive)"
+        )
+        self.reading.fail("bad-span", self.where, f"{message}; correct them")
         return None
 
     def _covering_span(self, start: int, end: int) -> Span | None:
@@ -219,6 +223,8 @@ class _JsonlResolver:
             return None
         first, last = self.pieces[span.start], self.pieces[span.end - 1]
         if (first.start, last.end) != (start, end):
-            message = f"extended [{start}, {end}), which cuts a word, to [{first.start}, {last.end})"
+            message = (
+                f"extended characters [{start}, {end}) to [{first.start}, {last.end}), since they end within a word"
+            )
             self.reading.warn("offsets-cut-word", self.where, message)
         return span

@@ -49,7 +49,7 @@ class _StudioValue(StrictRow):
     start: int | None = None
     end: int | None = None
     text: str | None = None
-    labels: list[str] = []
+    labels: list[str] = Field(default=[])
 
 
 def _region_value(value: Any, info: ValidationInfo) -> Any:
@@ -69,7 +69,7 @@ class _StudioResult(StrictRow):
 
 
 class _StudioAnnotation(StrictRow):
-    result: list[_StudioResult] = []
+    result: list[_StudioResult] = Field(default=[])
     was_cancelled: bool = False
     ground_truth: bool = False
 
@@ -86,7 +86,7 @@ class _StudioTask(StrictRow):
     id: Id | None = None
     data: _StudioData
     annotations: list[_StudioAnnotation] = Field([], validation_alias=AliasChoices("annotations", "completions"))
-    predictions: list[Any] = []
+    predictions: list[Any] = Field(default=[])
     meta: Any = None
 
 

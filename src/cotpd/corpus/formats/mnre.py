@@ -79,7 +79,7 @@ def parse(line: str) -> Any:
         found = _PLAIN.sub("", rest).strip()
         raise DataError(f"{quote(found)} is not allowed in a literal; write only strings, numbers and brackets")
     if _depth(rest) > MAX_DEPTH:
-        raise DataError(f"brackets are nested deeper than {MAX_DEPTH} levels; a line of MNRE needs 3")
+        raise DataError(f"brackets are nested deeper than {MAX_DEPTH} levels; correct the line, MNRE needs only 3")
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(line.strip(), mode="eval")

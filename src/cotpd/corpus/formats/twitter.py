@@ -99,7 +99,7 @@ def _blocks(path: Path, reading: Reading) -> Iterator[_TwitterBlock]:
 
 
 def _start_without_image(where: str, reading: Reading) -> _TwitterBlock:
-    reading.warn("missing-image-id", where, f"read a post without an {_IMAGE} line as a post without an image")
+    reading.warn("missing-image-id", where, f"the post has no {_IMAGE} line and thus no image")
     return _TwitterBlock(where)
 
 

@@ -48,9 +48,9 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     """Write a file without topics and links. Return the number of values that are lost, by kind."""
     losses: Counter[str] = Counter()
     rows = []
-    for number, given in enumerate(examples, 1):
-        count_losses(losses, given, "relations", id_read=f"{path.stem}:{number}")
-        example = fit_to_running_text(replace(given, relations=()), losses)
+    for number, original in enumerate(examples, 1):
+        count_losses(losses, original, "relations", id_read=f"{path.stem}:{number}")
+        example = fit_to_running_text(replace(original, relations=()), losses)
         mentions = [_to_mention(example, entity) for entity in example.entities]
         rows.append([example.text, example.image_id or "", "", mentions])
     write_json_array(path, rows)

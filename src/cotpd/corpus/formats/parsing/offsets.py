@@ -114,7 +114,7 @@ def collect_spans(example: Example) -> list[Span]:
 def _check_mention(text: str, mention: TextMention, reading: Reading) -> bool:
     start, end = mention.start, mention.end
     if not 0 <= start < end <= len(text):
-        message = f"characters [{start}, {end}) are not within the text of {len(text)} characters; correct the offsets"
+        message = f"invalid character offsets [{start}, {end}) in a text of length {len(text)}; correct them"
         reading.fail("bad-span", mention.where, message)
         return False
     if mention.text is not None and _comparable(mention.text) != _comparable(text[start:end]):

@@ -12,8 +12,8 @@ def check_span(start: int, end: int, num_words: int, where: str, reading: Readin
     """Return the words ``[start, end)`` as a span; report an error and return None if they do not exist."""
     if 0 <= start < end <= num_words:
         return Span(start, end)
-    message = f"span [{start}, {end}) is not within the {num_words} words of the post (the end is exclusive)"
-    reading.fail("bad-span", where, f"{message}; correct its offsets")
+    message = f"invalid word offsets [{start}, {end}) in a post of length {num_words} (the end is exclusive)"
+    reading.fail("bad-span", where, f"{message}; correct them")
     return None
 
 
