@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from cotpd.core.config import Task
+from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.showcase.demo import (
     DemoCorpus,
@@ -16,6 +17,13 @@ from cotpd.distillation.showcase.demo import (
     DemoScores,
     run_demo,
 )
+
+
+@pytest.fixture(autouse=True)
+def _few_examples(monkeypatch: pytest.MonkeyPatch, sample: Corpus) -> None:
+    """Let the demonstration read the first examples of the sample only."""
+    few = Corpus(train=sample.train[:24], dev=sample.dev[:8], test=sample.test[:8])
+    monkeypatch.setattr(Corpus, "sample", lambda: few)
 
 
 @pytest.mark.slow

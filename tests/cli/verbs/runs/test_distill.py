@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import pytest
 
 from cotpd.cli.display.training_bar import TrainingBar
+from cotpd.distillation.trainer import Trainer
 
 Cotpd = Callable[..., Any]
 
@@ -67,32 +66,24 @@ def test_only_one_of_several_processes_shows_its_bar(monkeypatch: pytest.MonkeyP
     assert [TrainingBar(shown=shown).is_live for shown in (True, False)] == [True, False]
 
 
-_STOPPED = """
-import signal
-from cotpd.cli.app import main
-from cotpd.distillation.trainer import Trainer
-
-real = Trainer._update
-def update(self, step):
-    if self._state.step == 1:
-        signal.raise_signal(NUMBER)
-    return real(self, step)
-Trainer._update = update
-main()
-"""
-
-
-@pytest.mark.slow
-def test_an_interrupted_run_resumes_from_its_checkpoint(config: Path, tmp_path: Path, cotpd: Cotpd) -> None:
-    """SIGINT arrives as an exception, and SIGTERM through the handler of the command line: both end the same way."""
+def test_an_interrupted_run_resumes_from_its_checkpoint(
+    config: Path, tmp_path: Path, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Trainer._update
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        program = _STOPPED.replace("NUMBER", str(int(number)))
+
+        def interrupted(self: Trainer, step: int, number: signal.Signals = number) -> Any:
+            if self._state.step == 1:
+                signal.raise_signal(number)
+            return update(self, step)
+
         run = tmp_path / str(code)
-        arguments = ["distill", str(config), "--out", str(run)]
-        ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
-        assert (ended.returncode, ended.stdout) == (code, "")
-        assert "Traceback" not in ended.stderr
-        assert "error" not in ended.stderr
+        arguments = ("distill", config, "--out", run)
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "_update", interrupted)
+            stopped = cotpd(*arguments)
+        assert (stopped.code, stopped.out) == (code, "")
+        assert "error" not in stopped.err
         assert [path.name for path in (run / "checkpoints").iterdir()] == ["step-1"]
         assert cotpd(*arguments).code == 2
         assert cotpd(*arguments, "--resume").code == 0
