@@ -91,27 +91,22 @@ def make_finished_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFacto
     def make(task: str = "entities", view: str = "prompt") -> Path:
         import torch
 
-        from cotpd.core.config import ExperimentConfig, PromptConfig, StudentConfig, ViewConfig
-        from cotpd.core.labels import LabelSet
+        from cotpd.core.config import ExperimentConfig, ViewConfig
         from cotpd.core.records import NO_RELATION
-        from cotpd.core.splitting import Rule
         from cotpd.student import checkpoint
+        from cotpd.student.design import Design, PromptDesign
         from cotpd.student.encoder import TextEncoder
-        from cotpd.student.student import Design, Student
+        from cotpd.student.student import Student
         from cotpd.views.view import ViewKind
 
         path = tmp_path_factory.mktemp(f"{task}-{view}")
+        labels = {
+            "entities": ("LOC", "ORG", "PER"),
+            "relations": (NO_RELATION, "/loc/loc/contain", "/per/misc/present_in"),
+        }
+        prompt = PromptDesign(heads=2, length=3) if view == "prompt" else None
+        design = Design(task, labels[task], ViewKind(view), prompt, ViewConfig(knowledge_pieces=24))
         encoder, tokenizer = TextEncoder.from_pretrained(str(tiny_encoder))
-        design = Design(
-            LabelSet.of(["LOC", "ORG", "PER"]),
-            StudentConfig(encoder="tiny"),
-            PromptConfig(heads=2, length=3) if view == "prompt" else None,
-            ViewConfig(knowledge_pieces=24),
-            ViewKind(view),
-            Rule.FINE,
-            task=task,
-            relations=(NO_RELATION, "/loc/loc/contain", "/per/misc/present_in"),
-        )
         with torch.random.fork_rng():
             torch.manual_seed(1)
             student = Student(encoder, tokenizer, design)

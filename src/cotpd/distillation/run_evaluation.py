@@ -12,16 +12,17 @@ from cotpd.core.config import DataConfig, ExperimentConfig, Part
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.labels import Repair
 from cotpd.core.records import NO_RELATION, Example
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.corpora import foreign, read_corpus
 from cotpd.evaluation import compare
 from cotpd.evaluation.matching import DEFAULT_MODE, Mode
 from cotpd.evaluation.report import Report
-from cotpd.inference.decoding import windows
 from cotpd.inference.student_evaluation import EvaluationProgress, EvaluationSet, all_pairs_set, evaluate_student
+from cotpd.inference.tasks import DECODERS
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
-from cotpd.views.view import ViewKind, num_untold
+from cotpd.views.view import ViewKind, num_without_knowledge
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ def _model_directory(run: Path) -> Path:
 def _view_kind(view: str | None, student: Student) -> ViewKind:
     if view is not None and view not in list(ViewKind):
         raise UsageError(f"unknown view {view!r}; choose one of {', '.join(ViewKind)}")
-    return ViewKind(view) if view else student.design.ships
+    return ViewKind(view) if view else student.design.deployed_view
 
 
 def _read_gold(run: Path, data: Path, *, reads_knowledge: bool) -> Corpus:
@@ -194,7 +195,7 @@ def _choose_split(corpus: Corpus, data: Path, split: SplitName | None) -> tuple[
 
 def _require_knowledge(examples: tuple[Example, ...], data: Path, parts: tuple[Part, ...]) -> None:
     """Raise `DataError` if no example has any of the parts that the student reads; warn if some have none."""
-    missing = num_untold(examples, parts) if parts else 0
+    missing = num_without_knowledge(examples, parts) if parts else 0
     if missing and missing == len(examples):
         raise DataError(
             f"none of the {missing:,} examples has any of {', '.join(parts)}, which the knowledge view reads; put "
@@ -206,6 +207,7 @@ def _require_knowledge(examples: tuple[Example, ...], data: Path, parts: tuple[P
 
 
 def _log_cut_knowledge(student: Student, examples: tuple[Example, ...]) -> None:
+    windows = DECODERS[student.design.task].windows
     read = (windows(student, number, example, ViewKind.KNOWLEDGE) for number, example in enumerate(examples))
     if num_cut := sum(any(window.view.num_cut for window in each) for each in read):
         limit = student.design.views.knowledge_pieces
@@ -214,18 +216,9 @@ def _log_cut_knowledge(student: Student, examples: tuple[Example, ...]) -> None:
 
 def _warn_of_gold(student: Student, examples: Iterable[Example]) -> None:
     """Warn if there is no gold, or gold with labels that the student cannot predict."""
-    gold = _gold_labels(student, examples)
     task = student.design.task
+    gold = {each.label for example in examples for each in ANNOTATIONS[task].of(example)}
     if not gold:
         logger.warning("these examples have no gold %s", task)
-    if unknown := sorted(gold.difference(_learnt_labels(student), {NO_RELATION})):
+    if unknown := sorted(gold.difference(student.design.labels, {NO_RELATION})):
         logger.warning("gold %s with labels that the student did not learn: %s", task, ", ".join(unknown))
-
-
-def _gold_labels(student: Student, examples: Iterable[Example]) -> set[str]:
-    return {gold.label for example in examples for gold in getattr(example, student.design.task)}
-
-
-def _learnt_labels(student: Student) -> tuple[str, ...]:
-    design = student.design
-    return design.label_set.types if design.task == "entities" else design.relations

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from cotpd.core.config import Task, ViewConfig
-from cotpd.core.records import Example, Relation
-from cotpd.inference.candidates import readable_pairs
+from cotpd.core.config import ViewConfig
+from cotpd.core.records import Example, Span
+from cotpd.core.tasks import ANNOTATIONS, task_of
+from cotpd.inference.tasks import DECODERS
 from cotpd.student.student import Student
-from cotpd.views.view import MARKERS, View, ViewKind, ViewReader, excerpt, markers_before, narrowed, texts_of
+from cotpd.views.view import View, ViewKind, markers_before, texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,10 @@ class ReadableView:
 
 def word_views(example: Example) -> dict[str, ReadableView]:
     """Return the views of an example in words, under the default settings and without an encoder's limit."""
-    is_pair = bool(example.relations) and not example.entities
-    texts = [_with_markers(example, pair) for pair in example.relations] if is_pair else [list(example.words)]
-    unit = "pair" if is_pair else "window"
+    task = task_of([example])
+    annotations, markers = ANNOTATIONS[task].of(example), ANNOTATIONS[task].markers
+    texts = [_with_markers(example, each.spans, markers) for each in annotations] if markers else [list(example.words)]
+    unit = DECODERS[task].unit
     return {
         kind: ReadableView([[*words, "[SEP]", *extra] for words in texts], unit=unit)
         for kind, extra in (
@@ -52,7 +53,7 @@ def readable_kinds(student: Student) -> list[ViewKind]:
     """Return the views that a student can read; the deployed view comes first."""
     design = student.design
     kinds = [kind for kind in ViewKind if design.prompt or kind is not ViewKind.PROMPT]
-    return sorted(kinds, key=lambda kind: kind is not design.ships)
+    return sorted(kinds, key=lambda kind: kind is not design.deployed_view)
 
 
 def _knowledge_words(example: Example) -> list[str]:
@@ -60,27 +61,27 @@ def _knowledge_words(example: Example) -> list[str]:
     return [word for text in texts for word in (*text.split(), "[SEP]")]
 
 
-def _with_markers(example: Example, pair: Relation) -> list[str]:
-    """Return the words with the markers of a pair before and behind its head and its tail."""
-    before = markers_before(pair)
+def _with_markers(example: Example, marked: Sequence[Span], markers: Sequence[str]) -> list[str]:
+    """Return the words with the markers before and behind each marked span."""
+    before = markers_before(marked)
     words: list[str] = []
     for place, word in enumerate([*example.words, ""]):
-        words += [*(MARKERS[slot] for slot in before.get(place, ())), word]
+        words += [*(markers[slot] for slot in before.get(place, ())), word]
     return words[:-1]
 
 
 def _piece_view(student: Student, example: Example, kind: ViewKind) -> ReadableView:
-    units = _UNITS[student.design.task]
-    views = units.read(student.reader, example, kind)
+    decoder = DECODERS[student.design.task]
+    views = [window.view for window in decoder.windows(student, 0, example, kind)]
     prompts = _prompt_names(student) if kind is ViewKind.PROMPT else []
     windows = [[*_piece_names(student, view), *prompts] for view in views]
-    return ReadableView(windows, sum(view.num_cut for view in views), units.name)
+    return ReadableView(windows, sum(view.num_cut for view in views), decoder.unit)
 
 
 def _piece_names(student: Student, view: View) -> list[str]:
     tokenizer = student.reader.pieces.tokenizer
     names = [str(tokenizer.id_to_token(piece)) for piece in view.ids]
-    for marker, place in zip(MARKERS, view.markers, strict=False):
+    for marker, place in zip(ANNOTATIONS[student.design.task].markers, view.markers, strict=False):
         names[place] = marker
     return names
 
@@ -88,25 +89,3 @@ def _piece_names(student: Student, view: View) -> list[str]:
 def _prompt_names(student: Student) -> list[str]:
     prompt = student.design.prompt
     return [f"[P{number}]" for number in range(1, prompt.length + 1)] if prompt else []
-
-
-def _read_windows(reader: ViewReader, example: Example, kind: ViewKind) -> list[View]:
-    spans = reader.windows(example.words, whole=[entity.span for entity in example.entities])
-    return [reader.read(excerpt(example, span), kind) for span in spans]
-
-
-def _read_pairs(reader: ViewReader, example: Example, kind: ViewKind) -> list[View]:
-    """Read the pairs that the example states, or the first pair of its entities if it states none."""
-    pairs: Iterable[Relation] = example.relations or readable_pairs(reader, [example])[0][:1]
-    narrow = [narrowed(reader, replace(example, relations=(pair,))) for pair in pairs]
-    return [reader.read(one, kind, pair=one.relations[0]) for one in narrow]
-
-
-class _Units(NamedTuple):
-    """The parts of an example that a task encodes one by one."""
-
-    name: str
-    read: Callable[[ViewReader, Example, ViewKind], Sequence[View]]
-
-
-_UNITS: dict[Task, _Units] = {"entities": _Units("window", _read_windows), "relations": _Units("pair", _read_pairs)}

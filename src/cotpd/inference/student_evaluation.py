@@ -10,10 +10,10 @@ from cotpd.core.errors import UsageError
 from cotpd.core.pairs import grouped
 from cotpd.core.records import Example, Prediction, Relation, Span
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.cooccurrence import co_occurrence, judged
-from cotpd.evaluation.matching import DEFAULT_MODE, Mode, exact_rule
+from cotpd.evaluation.matching import DEFAULT_MODE, Mode
 from cotpd.evaluation.report import Report, secondary_scores
 from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.tasks import SCORING, exact_rule
 from cotpd.inference.candidates import candidates
 from cotpd.inference.decoding import decode
 from cotpd.student.student import Student
@@ -64,9 +64,9 @@ def evaluate_student(
         UsageError: The student cannot read this view.
         DataError: Two examples have the same id, or there is no example.
     """
-    kind = view or student.design.ships
+    kind = view or student.design.deployed_view
     predictions = list(_with_progress(decode(student, examples.inputs, kind=kind), len(examples.gold), progress))
-    return _REPORTS[student.design.task](predictions, examples, mode)
+    return _report(student.design.task, predictions, examples, mode)
 
 
 def score_student(
@@ -105,6 +105,15 @@ def all_pairs_set(
     return EvaluationSet(gold, inputs)
 
 
+def _report(task: Task, predictions: Sequence[Prediction], examples: EvaluationSet, mode: Mode) -> Report:
+    gold, scoring = examples.gold, SCORING[task]
+    return Report(
+        evaluate(scoring.scorable(predictions, gold), gold, mode=mode, rule=scoring.rule),
+        secondary_scores(predictions, gold, task=task, mode=mode, train=examples.train),
+        co_occurrence=scoring.co_occurrence(predictions, gold),
+    )
+
+
 def _with_progress(
     predictions: Iterator[Prediction], total: int, progress: EvaluationProgress | None
 ) -> Iterator[Prediction]:
@@ -120,7 +129,7 @@ def _require_task(student: Student, task: Task, reason: str) -> None:
 
 
 def _predicted_spans(finder: Student, examples: Sequence[Example]) -> Iterator[list[Span]]:
-    for prediction in decode(finder, examples, kind=finder.design.ships):
+    for prediction in decode(finder, examples, kind=finder.design.deployed_view):
         yield [entity.span for entity in prediction.entities]
 
 
@@ -134,20 +143,3 @@ def _with_gold_pairs(student: Student, example: Example) -> Example:
 
 def _with_pairs(example: Example, pairs: Iterable[Relation]) -> Example:
     return replace(example, entities=(), relations=tuple(pairs))
-
-
-def _entity_report(predictions: Sequence[Prediction], examples: EvaluationSet, mode: Mode) -> Report:
-    scores = evaluate(predictions, examples.gold, mode=mode, rule=exact_rule("entities"))
-    return Report(scores, secondary_scores(predictions, examples.gold, mode=mode, train=examples.train))
-
-
-def _relation_report(predictions: Sequence[Prediction], examples: EvaluationSet, mode: Mode) -> Report:
-    known = judged(predictions, examples.gold)
-    scores = evaluate(known, examples.gold, mode=mode, rule=exact_rule("relations"))
-    return Report(scores, co_occurrence=co_occurrence(predictions, examples.gold))
-
-
-_REPORTS: dict[Task, Callable[[Sequence[Prediction], EvaluationSet, Mode], Report]] = {
-    "entities": _entity_report,
-    "relations": _relation_report,
-}

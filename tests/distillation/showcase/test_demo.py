@@ -21,8 +21,9 @@ from cotpd.distillation.showcase.demo import (
 
 @pytest.fixture(autouse=True)
 def _few_examples(monkeypatch: pytest.MonkeyPatch, sample: Corpus) -> None:
-    """Let the demonstration read the first examples of the sample only."""
-    few = Corpus(train=sample.train[:24], dev=sample.dev[:8], test=sample.test[:8])
+    """Let the demonstration read a few examples of the sample, all with entities and relations."""
+    train, dev, test = ([each for each in split if each.relations] for split in (sample.train, sample.dev, sample.test))
+    few = Corpus(train=tuple(train[:24]), dev=tuple(dev[:8]), test=tuple(test[:8]))
     monkeypatch.setattr(Corpus, "sample", lambda: few)
 
 

@@ -12,7 +12,7 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.parsing.reading import Reading, Row, distinct_ids
 from cotpd.distillation.training_set.folds import in_fold, without_fold
 from cotpd.distillation.training_set.variants import variants_for
-from cotpd.views.view import excerpt
+from cotpd.views.excerpts import excerpt
 
 POSTS = tuple(Example(f"{number}", ("a",), image_id=f"image {number // 2}") for number in range(60))
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cotpd.cli.display.terminal import printable
-from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Relation, Span
+from cotpd.core.records import NO_RELATION, Example, Prediction, Span
 
 if TYPE_CHECKING:
     from cotpd.distillation.showcase.example_report import ExampleReport
@@ -40,7 +40,7 @@ def _title(report: ExampleReport) -> Text:
 
 def _marked_words(example: Example) -> Text:
     """Return the words; those of gold entities and pairs are coloured."""
-    spans = [span for each in _annotations(example) for span in _spans(each)]
+    spans = [span for each in example.annotations for span in each.spans]
     inside = {place for span in spans for place in range(span.start, span.end)}
     words = [Text(printable(word), "bold cyan" if place in inside else "") for place, word in enumerate(example.words)]
     return Text(" ").join(words)
@@ -82,14 +82,14 @@ def _label_table(report: ExampleReport) -> Table:
     example = report.example
     columns: dict[str, Example | Prediction] = {"gold": example, **report.predictions}
     cells: dict[_Spans, dict[str, str]] = {}
-    shown = {_spans(pair) for pair in example.relations}
+    shown = {pair.spans for pair in example.relations}
     for name, record in columns.items():
-        for each in _annotations(record):
+        for each in record.annotations:
             score = "" if each.score is None else f" {each.score:.2f}"
-            cells.setdefault(_spans(each), {})[name] = each.label + score
+            cells.setdefault(each.spans, {})[name] = each.label + score
             if each.label != NO_RELATION:
-                shown.add(_spans(each))
-    title = "" if shown else "no entities or relations"
+                shown.add(each.spans)
+    title = "" if shown else "no annotations"
     table = Table(title, *columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
     for spans in sorted(shown, key=lambda spans: (len(spans), spans)):
         table.add_row(_span_title(spans, example), *(Text(cells[spans].get(name, "–")) for name in columns))
@@ -98,11 +98,3 @@ def _label_table(report: ExampleReport) -> Table:
 
 def _span_title(spans: _Spans, example: Example) -> Text:
     return Text(printable(" → ".join(f"{example.words_of(span)} [{span.start}, {span.end})" for span in spans)))
-
-
-def _annotations(record: Example | Prediction) -> list[Entity | Relation]:
-    return [*record.entities, *record.relations]
-
-
-def _spans(annotation: Entity | Relation) -> _Spans:
-    return (annotation.span,) if isinstance(annotation, Entity) else (annotation.head, annotation.tail)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cotpd.core.errors import UsageError
-from cotpd.core.records import Entity, Example, Prediction, Relation, Span
+from cotpd.core.records import Annotation, Example, Prediction, Span
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.run_evaluation import read_run_corpus
 from cotpd.inference.example_views import ReadableView, piece_views, readable_kinds, word_views
@@ -46,8 +47,10 @@ class ExampleReport:
             "caption": asdict(example.caption) if example.caption else None,
             "knowledge": [asdict(known) for known in example.knowledge],
             "views": {name: asdict(view) for name, view in self.views.items()},
-            "gold": _labels(example, example),
-            "predicted": {name: _labels(prediction, example) for name, prediction in self.predictions.items()},
+            "gold": _plain_annotations(example, example),
+            "predicted": {
+                name: _plain_annotations(prediction, example) for name, prediction in self.predictions.items()
+            },
         }
 
 
@@ -112,21 +115,16 @@ def _examples(corpus: Corpus) -> list[_FoundExample]:
     return found
 
 
-def _labels(record: Example | Prediction, example: Example) -> dict[str, list[dict[str, Any]]]:
-    return {
-        "entities": [_plain_entity(entity, example) for entity in record.entities],
-        "relations": [_plain_relation(relation, example) for relation in record.relations],
-    }
+def _plain_annotations(record: Example | Prediction, example: Example) -> dict[str, list[dict[str, Any]]]:
+    return {task.key: [_plain(each, example) for each in task.of(record)] for task in ANNOTATIONS.values()}
 
 
-def _plain_entity(entity: Entity, example: Example) -> dict[str, Any]:
-    return {"label": entity.label, **_plain_span(entity.span, example), "score": entity.score}
-
-
-def _plain_relation(relation: Relation, example: Example) -> dict[str, Any]:
-    head, tail = (_plain_span(span, example) for span in (relation.head, relation.tail))
-    return {"label": relation.label, "head": head, "tail": tail, "score": relation.score}
-
-
-def _plain_span(span: Span, example: Example) -> dict[str, Any]:
-    return {"start": span.start, "end": span.end, "words": example.words_of(span)}
+def _plain(annotation: Annotation, example: Example) -> dict[str, Any]:
+    """Return label, spans and score. A field ``span`` stands for its ``start``, ``end`` and ``words``."""
+    values: dict[str, Any] = {"label": annotation.label}
+    for each in fields(annotation):
+        value = getattr(annotation, each.name)
+        if isinstance(value, Span):
+            plain = {"start": value.start, "end": value.end, "words": example.words_of(value)}
+            values |= plain if each.name == "span" else {each.name: plain}
+    return {**values, "score": annotation.score}

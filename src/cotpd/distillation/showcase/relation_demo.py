@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cotpd.inference.relation_extractor import MarkedText, RelationExtraction, RelationExtractor
+from cotpd.inference.marked_text import MarkedText
+from cotpd.inference.relation_extractor import RelationExtraction, RelationExtractor
 from cotpd.student.student import Student
 
 _TEXTS = (

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cotpd.core.config import Task
 from cotpd.core.errors import UsageError
 from cotpd.core.overlap import similar_texts
-from cotpd.core.records import NO_RELATION, Example
+from cotpd.core.records import Example
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
 from cotpd.corpus.corpus import Corpus
 
@@ -35,13 +34,6 @@ def read_unlabelled(
             yield replace(post, id=f"{name}/{post.id}")
 
 
-def without_labels(post: Example, task: Task) -> Example:
-    """A post whose labels for a task are forgotten: its entities, or what its relations are; its pairs stay marked."""
-    if task == "entities":
-        return replace(post, entities=(), relations=())
-    return replace(post, relations=tuple(replace(relation, label=NO_RELATION) for relation in post.relations))
-
-
 def apart_from_held_out(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
     """The posts that are no near-duplicate of a dev or test post of the corpus; how many are left out is logged."""
     leaks = {overlap.second for overlap in similar_texts((*corpus.dev, *corpus.test), posts)}
@@ -53,7 +45,7 @@ def apart_from_held_out(posts: Sequence[Example], corpus: Corpus) -> tuple[Examp
 def split_alike(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
     """The posts split into words as a corpus's own are; what has entities or pairs stays, for they count words."""
     rule = best_rule(corpus.train if posts else ())
-    return tuple(post if post.entities or post.relations else _resplit(post, rule) for post in posts)
+    return tuple(post if post.annotations else _resplit(post, rule) for post in posts)
 
 
 def _resplit(post: Example, rule: Rule) -> Example:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cotpd.core.errors import DataError
-from cotpd.inference.relation_extractor import MarkedText, Place
+from cotpd.inference.marked_text import MarkedText, Place
 from cotpd.inference.rows.text_rows import TextRow
 
 

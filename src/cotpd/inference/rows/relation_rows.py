@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from cotpd.core.errors import DataError
 from cotpd.inference.extractor import Extractor
-from cotpd.inference.relation_extractor import MarkedText, RelationExtraction, RelationExtractor
+from cotpd.inference.marked_text import MarkedText
+from cotpd.inference.relation_extractor import RelationExtraction, RelationExtractor
 from cotpd.inference.rows.marked_rows import marked_text
 from cotpd.inference.rows.row_answers import RowAnswer, RowOptions, answer_until_error
 from cotpd.inference.rows.text_rows import TextRow
@@ -55,12 +56,12 @@ def _answer_marked(
     extractions = extractor.stream(item.marked for item in to_read)
     for extraction, (row, marked) in zip(extractions, to_answer, strict=False):
         is_single_pair = bool(marked.pairs)
-        if is_single_pair and extraction.num_left_out:
+        if is_single_pair and extraction.num_omitted:
             raise DataError("the words from head to tail are more than the encoder takes", where=row.where)
         _warn_of_distant_pairs(extraction, row)
         yield row, extraction.to_dict(unrelated=options.unrelated or is_single_pair)
 
 
 def _warn_of_distant_pairs(extraction: RelationExtraction, row: TextRow) -> None:
-    if extraction.num_left_out:
-        logger.warning("%s: skipped %d pairs of entities that are too far apart", row.where, extraction.num_left_out)
+    if extraction.num_omitted:
+        logger.warning("%s: skipped %d pairs of entities that are too far apart", row.where, extraction.num_omitted)
