@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cotpd.core.config import ExperimentConfig, Task
+from cotpd.core.methods import Method
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.progress import Listener
 from cotpd.distillation.recipe import distill
@@ -126,18 +128,17 @@ _TASKS: dict[Task, _DemoTask] = {
     "relations": _DemoTask(epochs=5, prefix="relations-", extract=extract_relations),
 }
 _DIRECTORIES = {"baseline": "text", "student": "cotpd"}
-_OBJECTIVES: dict[str, dict[str, Any]] = {
-    "baseline": {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"},
-    "student": {},
-}
+_METHODS: dict[str, Method] = {"baseline": "text-only", "student": "cotpd"}
 
 
 def _config(name: str, task: Task, encoder: str, epochs: int | None) -> ExperimentConfig:
-    changes = [f"optimisation.epochs={epochs or _TASKS[task].epochs}", f"task={task}"]
-    values = ExperimentConfig.read(sample_path() / "demo.toml", changes).model_dump()
-    values["student"]["encoder"] = encoder
-    values["objective"].update(_OBJECTIVES[name])
-    return ExperimentConfig.of(values)
+    changes = [
+        f"task={task}",
+        f"method={_METHODS[name]}",
+        f"student.encoder={json.dumps(encoder)}",
+        f"optimisation.epochs={epochs or _TASKS[task].epochs}",
+    ]
+    return ExperimentConfig.read(sample_path() / "demo.toml", changes)
 
 
 def _is_trained(run: Path) -> bool:

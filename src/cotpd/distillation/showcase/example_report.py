@@ -12,7 +12,7 @@ from cotpd.core.errors import UsageError
 from cotpd.core.records import Annotation, Example, Prediction, Span
 from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.run_evaluation import read_run_corpus
+from cotpd.distillation.run_evaluation import read_scored_corpus
 from cotpd.inference.example_views import ReadableView, piece_views, readable_kinds, word_views
 from cotpd.inference.predictor import TrainedStudent
 
@@ -91,7 +91,7 @@ class _FoundExample(NamedTuple):
 def _read(path: Path, run: str | Path | TrainedStudent | None) -> Corpus:
     if run is None or isinstance(run, TrainedStudent):
         return Corpus.from_path(path)
-    return read_run_corpus(Path(run), path)
+    return read_scored_corpus(Path(run), path)
 
 
 def _find_example(corpus: Corpus, example_id: str) -> _FoundExample:

@@ -11,7 +11,7 @@ from cotpd.core.errors import UsageError
 from cotpd.core.overlap import similar_texts
 from cotpd.core.records import Example
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
-from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.corpus import Corpus, embedded
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ def read_unlabelled(
     """
     by_name: dict[str, Path] = {}
     for path in paths:
-        if (name := path.resolve().name) in by_name:
-            raise UsageError(f"data.unlabelled: {path} and {by_name[name]} have one name; rename a directory")
+        if (name := embedded(path).resolve().name) in by_name:
+            raise UsageError(f"training_set.unlabelled: {path} and {by_name[name]} have one name; rename a directory")
         by_name[name] = path
         corpus = Corpus.from_path(path, captioner=captioner, knowledge_model=knowledge_model)
         for post in (*corpus.train, *corpus.unsplit):

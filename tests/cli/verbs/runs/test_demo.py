@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ Cotpd = Callable[..., Any]
 def _few_examples(monkeypatch: pytest.MonkeyPatch, sample: Corpus) -> None:
     """Let the demonstration read a few examples of the sample, all with entities and relations."""
     train, dev, test = ([each for each in split if each.relations] for split in (sample.train, sample.dev, sample.test))
-    few = Corpus(train=tuple(train[:24]), dev=tuple(dev[:8]), test=tuple(test[:8]))
+    few = replace(sample, train=tuple(train[:24]), dev=tuple(dev[:8]), test=tuple(test[:8]))
     monkeypatch.setattr(Corpus, "sample", lambda: few)
 
 

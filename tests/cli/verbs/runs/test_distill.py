@@ -29,8 +29,8 @@ def config(tiny_encoder: Path, tmp_path: Path) -> Path:
     (tmp_path / "captions.jsonl").write_text('{"image_id": "a", "text": "a woman"}\n', encoding="utf-8")
     path = tmp_path / "c.toml"
     path.write_text(
-        f'data.path = "{tmp_path}"\nstudent.encoder = "{tiny_encoder}"\nprompt = {{heads = 2, length = 2}}\n'
-        'optimisation = {epochs = 1, batch_size = 1, precision = "float32", checkpoint_steps = 1}\n',
+        f'corpus.path = "{tmp_path}"\nstudent.encoder = "{tiny_encoder}"\nprompt.length = 2\n'
+        'optimisation = {epochs = 1, batch_size = 1, precision = "float32"}\n',
         encoding="utf-8",
     )
     return path
@@ -39,7 +39,7 @@ def config(tiny_encoder: Path, tmp_path: Path) -> Path:
 def test_the_suggested_command_fits_the_task_and_works(config: Path, tmp_path: Path, cotpd: Cotpd) -> None:
     for task in ("entities", "relations"):
         run = tmp_path / f"of {task}"
-        outcome = cotpd("distill", config, "--set", f"task={task}", "--set", "data.repair=drop", "--out", run)
+        outcome = cotpd("distill", config, "--set", f"task={task}", "--set", "corpus.repair=drop", "--out", run)
         assert outcome.code == 0, outcome.err
         assert "(micro, strict)" in outcome.out
         suggested = shlex.split(outcome.out.partition("try: cotpd ")[2])
@@ -70,6 +70,7 @@ def test_an_interrupted_run_resumes_from_its_checkpoint(
     config: Path, tmp_path: Path, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     update = Trainer._update
+    monkeypatch.setattr("cotpd.distillation.trainer.CHECKPOINT_STEPS", 1)
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
 
         def interrupted(self: Trainer, step: int, number: signal.Signals = number) -> Any:

@@ -26,27 +26,26 @@ def distill(
 
     Examples:
 
-        cotpd distill configs/twitter2017.toml --set data.path=data/twitter2017
+        cotpd distill configs/twitter2017.toml --set corpus.path=data/twitter2017
 
         cotpd distill configs/twitter2017.toml --set seed=2 --set optimisation.epochs=3 --resume
     """
     from cotpd.core.config import ExperimentConfig
-    from cotpd.distillation.corpora import read_corpus
+    from cotpd.distillation.corpora import corpus_config, read_corpus
     from cotpd.distillation.distributed import processes
     from cotpd.distillation.recipe import distill as train
 
     experiment = ExperimentConfig.read(config, change or [])
+    path = corpus_config(experiment).path
     run = out or Path("runs") / f"{config.stem}-seed{experiment.seed}"
     is_main_process = processes().is_main_process
     with TrainingBar(shown=is_main_process) as bar:
-        train(read_corpus(experiment.data), config=experiment, out=run, resume=resume, listener=bar.show)
+        train(read_corpus(experiment), config=experiment, out=run, resume=resume, listener=bar.show)
     if is_main_process:
-        hint = DISPLAYS[experiment.task].command_after_training(run, experiment.data.path)
+        hint = DISPLAYS[experiment.task].command_after_training(run, path)
         typer.echo(f"{run}: {_score(run)}\ntry: {shlex.join(hint)}")
 
 
 def _score(run: Path) -> str:
-    from cotpd.distillation.run_evaluation import run_corpus_config, scoring_mode
-
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    return f"dev F1 {100 * summary['best_f1']:.2f} (micro, {scoring_mode(run_corpus_config(run))})"
+    return f"dev F1 {100 * summary['best_f1']:.2f} (micro, {summary['score_mode']})"
