@@ -18,10 +18,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cotpd.cli.app import main
+from cotpd.core.config import Task
+from cotpd.core.records import NO_RELATION
 from cotpd.corpus.corpus import Corpus
 from cotpd.testing.fake_server import FakeServer
 
 ROOT = Path(__file__).resolve().parent.parent
+RUN_LABELS: dict[Task, tuple[str, ...]] = {
+    "entities": ("LOC", "ORG", "PER"),
+    "relations": (NO_RELATION, "/loc/loc/contain", "/per/misc/present_in"),
+}
 
 settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
@@ -88,11 +94,10 @@ def sample_path() -> Path:
 def make_finished_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Save the run of a tiny random student, whose head is loud enough to predict every label."""
 
-    def make(task: str = "entities", view: str = "prompt") -> Path:
+    def make(task: Task = "entities", view: str = "prompt") -> Path:
         import torch
 
         from cotpd.core.config import ExperimentConfig, ViewConfig
-        from cotpd.core.records import NO_RELATION
         from cotpd.student import checkpoint
         from cotpd.student.design import Design, PromptDesign
         from cotpd.student.encoder import TextEncoder
@@ -100,13 +105,14 @@ def make_finished_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFacto
         from cotpd.views.view import ViewKind
 
         path = tmp_path_factory.mktemp(f"{task}-{view}")
-        labels = {
-            "entities": ("LOC", "ORG", "PER"),
-            "relations": (NO_RELATION, "/loc/loc/contain", "/per/misc/present_in"),
-        }
-        prompt = PromptDesign(heads=2, length=3) if view == "prompt" else None
-        design = Design(task, labels[task], ViewKind(view), prompt, ViewConfig(knowledge_pieces=24))
         encoder, tokenizer = TextEncoder.from_pretrained(str(tiny_encoder))
+        design = Design(
+            task,
+            RUN_LABELS[task],
+            ViewKind(view),
+            PromptDesign(heads=2, length=3) if view == "prompt" else None,
+            ViewConfig(knowledge_pieces=24),
+        )
         with torch.random.fork_rng():
             torch.manual_seed(1)
             student = Student(encoder, tokenizer, design)

@@ -20,7 +20,7 @@ class ReadableView:
     Attributes:
         windows: The words or pieces of each part that is encoded on its own.
         num_cut: The number of knowledge pieces that did not fit.
-        unit: What one part is: ``"window"``, some words of a long text, or ``"pair"``, the text with one marked pair.
+        unit: What one part is, see `TaskDecoder`: some words of a long text, or the text with one marked pair.
     """
 
     windows: list[list[str]]
@@ -31,9 +31,9 @@ class ReadableView:
 def word_views(example: Example) -> dict[str, ReadableView]:
     """Return the views of an example in words, under the default settings and without an encoder's limit."""
     task = task_of([example])
-    annotations, markers = ANNOTATIONS[task].of(example), ANNOTATIONS[task].markers
-    texts = [_with_markers(example, each.spans, markers) for each in annotations] if markers else [list(example.words)]
-    unit = DECODERS[task].unit
+    markers, unit = ANNOTATIONS[task].markers, DECODERS[task].unit
+    marked = [each.spans for each in ANNOTATIONS[task].of(example)] if markers else [()]
+    texts = [_with_markers(example, spans, markers) for spans in marked]
     return {
         kind: ReadableView([[*words, "[SEP]", *extra] for words in texts], unit=unit)
         for kind, extra in (
@@ -62,7 +62,7 @@ def _knowledge_words(example: Example) -> list[str]:
 
 
 def _with_markers(example: Example, marked: Sequence[Span], markers: Sequence[str]) -> list[str]:
-    """Return the words with the markers before and behind each marked span."""
+    """Return the words with the markers before and behind the marked spans."""
     before = markers_before(marked)
     words: list[str] = []
     for place, word in enumerate([*example.words, ""]):
@@ -81,7 +81,7 @@ def _piece_view(student: Student, example: Example, kind: ViewKind) -> ReadableV
 def _piece_names(student: Student, view: View) -> list[str]:
     tokenizer = student.reader.pieces.tokenizer
     names = [str(tokenizer.id_to_token(piece)) for piece in view.ids]
-    for marker, place in zip(ANNOTATIONS[student.design.task].markers, view.markers, strict=False):
+    for marker, place in zip(ANNOTATIONS[student.design.task].markers, view.markers, strict=True):
         names[place] = marker
     return names
 

@@ -15,6 +15,7 @@ class RelationAnnotations:
     """A unit is one ordered pair, whose head and tail are marked; `NO_RELATION` is the first label."""
 
     key: ClassVar[str] = "relations"
+    span_names: ClassVar[tuple[str, ...]] = ("head", "tail")
     markers: ClassVar[tuple[str, ...]] = ("[h]", "[/h]", "[t]", "[/t]")
 
     def of(self, record: Example | Prediction) -> tuple[Relation, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Annotation, Example, Prediction, Span
 from cotpd.core.tasks import ANNOTATIONS
+from cotpd.core.tasks.annotations import TaskAnnotations
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.run_evaluation import read_scored_corpus
 from cotpd.inference.example_views import ReadableView, piece_views, readable_kinds, word_views
@@ -116,15 +117,20 @@ def _examples(corpus: Corpus) -> list[_FoundExample]:
 
 
 def _plain_annotations(record: Example | Prediction, example: Example) -> dict[str, list[dict[str, Any]]]:
-    return {task.key: [_plain(each, example) for each in task.of(record)] for task in ANNOTATIONS.values()}
+    return {
+        annotations.key: [
+            {"label": each.label, **_plain_spans(annotations, each, example), "score": each.score}
+            for each in annotations.of(record)
+        ]
+        for annotations in ANNOTATIONS.values()
+    }
 
 
-def _plain(annotation: Annotation, example: Example) -> dict[str, Any]:
-    """Return label, spans and score. A field ``span`` stands for its ``start``, ``end`` and ``words``."""
-    values: dict[str, Any] = {"label": annotation.label}
-    for each in fields(annotation):
-        value = getattr(annotation, each.name)
-        if isinstance(value, Span):
-            plain = {"start": value.start, "end": value.end, "words": example.words_of(value)}
-            values |= plain if each.name == "span" else {each.name: plain}
-    return {**values, "score": annotation.score}
+def _plain_spans(annotations: TaskAnnotations[Any], annotation: Annotation, example: Example) -> dict[str, Any]:
+    """Return a single span as its own fields, and several spans by their names."""
+    spans = [_plain_span(span, example) for span in annotation.spans]
+    return dict(zip(annotations.span_names, spans, strict=True)) if len(spans) > 1 else spans[0]
+
+
+def _plain_span(span: Span, example: Example) -> dict[str, Any]:
+    return {"start": span.start, "end": span.end, "words": example.words_of(span)}
