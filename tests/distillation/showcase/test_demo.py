@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from cotpd.core.config import Task
+from cotpd.core.errors import UsageError
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.showcase.demo import (
+    DEMO_TASKS,
     DemoCorpus,
     DemoExtractions,
     DemoRun,
@@ -51,5 +51,11 @@ def test_both_runs_are_trained_once_compared_and_used(tiny_encoder: Path, tmp_pa
 
 
 def test_every_task_has_runs_of_its_own(tmp_path: Path) -> None:
-    runs = {demo_run(tmp_path, name, task) for task in get_args(Task) for name in ("baseline", "student")}
-    assert len(runs) == 2 * len(get_args(Task))
+    runs = {demo_run(tmp_path, name, task) for task in DEMO_TASKS for name in ("baseline", "student")}
+    assert len(runs) == 2 * len(DEMO_TASKS)
+
+
+def test_a_task_without_labels_in_the_sample_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(DEMO_TASKS, "relations")
+    with pytest.raises(UsageError, match="no labels for relations; choose entities"):
+        next(run_demo(tmp_path, task="relations"))

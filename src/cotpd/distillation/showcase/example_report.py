@@ -64,7 +64,7 @@ def show_example(
         print(report.views["knowledge"].windows, report.predictions["prompt"].entities)
 
     Args:
-        corpus: A corpus, or the path of one. A path is read with the settings of ``run``, if it is a path, too.
+        corpus: A corpus, or the path of one. If ``run`` is a path, too, the corpus is read with the run's settings.
         example_id: The id of the example, or of its image.
         run: A run directory, a model directory, a model of the Hugging Face hub, or a loaded extractor. Without it
             the views are in words, and there are no predictions.

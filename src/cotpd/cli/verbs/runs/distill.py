@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cotpd.cli.display.tasks import DISPLAYS
 from cotpd.cli.display.training_bar import TrainingBar
+
+if TYPE_CHECKING:
+    from cotpd.core.config import Task
 
 
 def distill(
@@ -43,9 +46,14 @@ def distill(
         train(read_corpus(experiment), config=experiment, out=run, resume=resume, listener=bar.show)
     if is_main_process:
         hint = DISPLAYS[experiment.task].command_after_training(run, path)
-        typer.echo(f"{run}: {_score(run)}\ntry: {shlex.join(hint)}")
+        typer.echo(f"{run}: {_dev_score(run, experiment.task)}\ntry: {shlex.join(hint)}")
 
 
-def _score(run: Path) -> str:
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    return f"dev F1 {100 * summary['best_f1']:.2f} (micro, {summary['score_mode']})"
+def _dev_score(run: Path, task: Task) -> str:
+    """Return the score that selected the weights, such as ``dev F1 81.20 (micro, conlleval)``."""
+    from cotpd.evaluation.tasks import SCORING
+
+    summary, scoring = json.loads((run / "summary.json").read_text(encoding="utf-8")), SCORING[task]
+    average = scoring.dev_metric.removesuffix("_f1")
+    mode = f", {summary['score_mode']}" if scoring.has_modes else ""
+    return f"dev F1 {100 * summary['best_f1']:.2f} ({average}{mode})"
