@@ -55,7 +55,7 @@ def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unp
         split: ``"train"``, ``"dev"`` or ``"test"``; by default the only split of the corpus, otherwise ``"test"``.
         view: ``"text"``, ``"prompt"`` or ``"knowledge"``; by default the deployed view of the run.
         mode: ``"conlleval"`` counts gold entities that begin with an ``I-`` tag, ``"strict"`` does not. By default
-            ``"strict"`` if the run drops such entities in training.
+            the mode in which the run was scored in training, see `CorpusConfig.score_mode`.
         against: Another run of the same task to compare with. It is scored in its deployed view.
         entities_from: For relations: classify all ordered pairs of the entities that this run finds.
         all_pairs: For relations: classify all ordered pairs of the gold entities.
