@@ -71,30 +71,35 @@ def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unp
     run, against = Path(run), options.get("against")
     if against:
         _require_same_task(run, Path(against))
-    source, split = Path(data) if data else _own_corpus(run), options.get("split")
-    loaded = _LoadedRun.of(run, source, options.get("view"), split)
+    split = options.get("split")
+    loaded = _LoadedRun.of(run, Path(data) if data else None, options.get("view"), split)
     mode = options.get("mode") or _default_mode(run)
     report = _evaluate(loaded, mode, options)
     if not against:
         return report
-    other = _evaluate(_LoadedRun.of(Path(against), source, None, split), mode, options)
+    other = _evaluate(_LoadedRun.of(Path(against), loaded.data, None, split), mode, options)
     return replace(report, against=other.facts, comparison=compare(report.scores, other.scores))
 
 
-def read_scored_corpus(run: Path, data: Path, *, reads_knowledge: bool = True) -> Corpus:
+def read_scored_corpus(run: Path, data: Path | None = None, *, reads_knowledge: bool = True) -> Corpus:
     """Read a corpus with the settings of a run, and with gold labels as every evaluation reads them.
 
     A model outside of a run, or of a run on a corpus in memory, reads the corpus with the default settings.
 
     Args:
         run: A run directory, or a model directory.
-        data: A corpus directory or file.
+        data: A corpus directory or file; by default the corpus that the run was trained on.
         reads_knowledge: Whether captions and knowledge are needed.
+
+    Raises:
+        UsageError: There is no ``data``, and the run does not name its corpus.
     """
     config = _config_of(run)
-    if config is None or config.corpus is None:
-        return Corpus.from_path(data)
-    return RunCorpora().scored(config, data, reads_knowledge=reads_knowledge)
+    if config and config.corpus:
+        return RunCorpora().scored(config, data, reads_knowledge=reads_knowledge)
+    if data is None:
+        raise UsageError(f"{run}: the run does not name its corpus; give the corpus to score on")
+    return Corpus.from_path(data)
 
 
 class _LoadedRun(NamedTuple):
@@ -103,25 +108,27 @@ class _LoadedRun(NamedTuple):
     path: Path
     student: Student
     view: ViewKind
-    data: str
+    data: Path
+    split: str
     examples: EvaluationSet
 
     @classmethod
-    def of(cls, run: Path, data: Path, view: str | None, split: SplitName | None) -> _LoadedRun:
+    def of(cls, run: Path, data: Path | None, view: str | None, split: SplitName | None) -> _LoadedRun:
         student = checkpoint.load(_model_directory(run))
         kind = _view_kind(view, student)
         corpus = read_scored_corpus(run, data, reads_knowledge=kind is ViewKind.KNOWLEDGE)
-        name, examples = _choose_split(corpus, data, split)
+        where = data or (corpus.source.path if corpus.source else Path())
+        name, examples = _choose_split(corpus, where, split)
         if kind is ViewKind.KNOWLEDGE:
-            _require_knowledge(examples, data, student.design.views.parts)
+            _require_knowledge(examples, where, student.design.views.parts)
             _log_cut_knowledge(student, examples)
         _warn_of_gold(student, examples)
         train = () if name == "train" else corpus.train
-        return cls(run, student, kind, f"{data} ({name})", EvaluationSet.as_stated(examples, train=train))
+        return cls(run, student, kind, where, name, EvaluationSet.as_stated(examples, train=train))
 
 
 def _evaluate(run: _LoadedRun, mode: Mode, options: EvaluationOptions) -> Report:
-    facts = {"run": str(run.path), "data": run.data, "view": run.view.value}
+    facts = {"run": str(run.path), "data": f"{run.data} ({run.split})", "view": run.view.value}
     examples, finder = run.examples, options.get("entities_from")
     if finder or options.get("all_pairs"):
         found_by = checkpoint.load(_model_directory(Path(finder))) if finder else None
@@ -144,13 +151,6 @@ def _config_of(run: Path) -> ExperimentConfig | None:
     directories = (run, model.parent) if model.name == "model" else (run,)
     found = [directory for directory in directories if (directory / "config.toml").is_file()]
     return ExperimentConfig.of_run(found[0]) if found else None
-
-
-def _own_corpus(run: Path) -> Path:
-    config = _config_of(run)
-    if config is None or config.corpus is None:
-        raise UsageError(f"{run}: the run names no corpus; give the corpus to score on")
-    return config.corpus.path
 
 
 def _default_mode(run: Path) -> Mode:
