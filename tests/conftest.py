@@ -119,7 +119,7 @@ def make_finished_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFacto
             student = Student(encoder, tokenizer, design)
             torch.nn.init.normal_(student.head.project.weight, std=0.8)
         checkpoint.save(student.eval(), path / "model")
-        config = ExperimentConfig.of({"data": {"path": "nowhere", "label_map": {"MISC": "ORG"}}, "task": task})
+        config = ExperimentConfig.of({"corpus": {"path": "nowhere", "label_map": {"MISC": "ORG"}}, "task": task})
         (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         return path
 

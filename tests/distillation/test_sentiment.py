@@ -18,6 +18,7 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.recipe import build_student, distill
 from cotpd.distillation.targets import record_targets
 from cotpd.distillation.training_batches import TrainingBatches
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.evaluation import evaluate
 from cotpd.inference.extractors import load_extractor
 from cotpd.inference.sentiment_extractor import SentimentExtractor
@@ -42,12 +43,11 @@ def _post(name: str, words: tuple[str, ...]) -> Example:
 
 @pytest.fixture
 def config(configure: Callable[..., ExperimentConfig]) -> ExperimentConfig:
-    values = configure(objective={"student": "prompt", "target": "text"}).model_dump()
-    return ExperimentConfig.of(values | {"task": "sentiment"})
+    return configure(task="sentiment", objective={"target": "text"})
 
 
 def test_every_target_is_a_unit_with_its_label(targets: Corpus, config: ExperimentConfig) -> None:
-    student = build_student(targets.train, targets, config)
+    student = build_student(TrainingSet.of(targets, config), targets, config)
     batches = TrainingBatches(student, targets.train, config)
     assert student.design.labels == SENTIMENTS
     assert [unit.id for unit in batches.examples][:2] == ["0#0", "0#1"]
@@ -61,13 +61,13 @@ def test_every_target_is_a_unit_with_its_label(targets: Corpus, config: Experime
 def test_targets_that_cannot_be_learnt_or_scored_are_named(
     targets: Corpus, config: ExperimentConfig, tmp_path: Path
 ) -> None:
-    student = build_student(targets.train, targets, config)
+    student = build_student(TrainingSet.of(targets, config), targets, config)
     outside = Example("bad", ("a",), sentiments=(TargetSentiment(Span(0, 2), "neutral"),))
     unknown = Example("bad", ("a",), sentiments=(TargetSentiment(Span(0, 1), "mixed"),))
     for example, message in ((outside, "an example of 1 words"), (unknown, "unknown label 'mixed'")):
         with pytest.raises(DataError, match=f"^bad: .*{message}"):
             TrainingBatches(student, [example], config)
-    with pytest.raises(DataError, match="no dev post has sentiment"):
+    with pytest.raises(DataError, match="no dev .* has sentiment"):
         distill(replace(targets, dev=(Example("1", ("a",)),)), config=config, out=tmp_path / "run")
 
 
@@ -76,7 +76,7 @@ def test_a_run_learns_is_saved_and_loaded_as_its_extractor(
     targets: Corpus, config: ExperimentConfig, tmp_path: Path
 ) -> None:
     extractor = distill(targets, config=config, out=tmp_path / "run")
-    untrained = build_student(targets.train, targets, config)
+    untrained = build_student(TrainingSet.of(targets, config), targets, config)
     assert not torch.equal(untrained.markers, extractor.student.markers)
     scores = evaluate(extractor, targets.dev)
     assert scores.total.predicted == scores.total.support == 12

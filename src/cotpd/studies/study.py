@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cotpd.core.files import write_atomic
+from cotpd.distillation.corpora import RunCorpora
 from cotpd.distillation.distributed import processes
 from cotpd.studies.execution.eta import StudyListener, StudyProgress
-from cotpd.studies.execution.predictions import Corpora
 from cotpd.studies.execution.runner import make_runs
 from cotpd.studies.plan.expansion import planned_runs
 from cotpd.studies.plan.plan import Plan
@@ -40,7 +40,7 @@ def study(
     `UsageError` for a plan that cannot be carried out.
     """
     runs = planned_runs(plan, out)
-    outcomes = make_runs(plan, runs, Corpora(), listener, only_report=only_report)
+    outcomes = make_runs(plan, runs, RunCorpora(), listener, only_report=only_report)
     results = gather(plan, [outcomes[run.id] for run in runs], name=out.resolve().name, command=command)
     return _written(results, out) if processes().is_main_process else results
 

@@ -20,7 +20,7 @@ from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import distill
 from cotpd.distillation.run_directory import RunDirectory
-from cotpd.distillation.training_set.selection import Material
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.studies.execution.eta import Forecast, StudyListener, StudyProgress
 from cotpd.studies.execution.predictions import Cell, Corpora, Scored, scored
 from cotpd.studies.plan.expansion import PlannedRun
@@ -170,11 +170,11 @@ class _Work:
             _refuse(run, "its config.toml cannot be read")
         if state is RunState.CHANGED:
             _refuse(run, f"made with other settings ({', '.join(changed_keys(run))})")
-        corpus = self._corpora.of(config.data)
+        corpus = self._corpora.training(config)
         if state is RunState.FINISHED:
             directory = RunDirectory(run.path)
             directory.finish()  # a kill may have come before
-            if directory.data not in (None, Material.of(corpus, config).fingerprint(config)):
+            if directory.data not in (None, TrainingSet.of(corpus, config).fingerprint(config)):
                 _refuse(run, "made from other posts, captions, knowledge or targets")
             return
         if state is RunState.BEGUN and processes().is_main_process:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cotpd.core.config import ExperimentConfig, read_toml
+from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.core.toml import read_toml
 from cotpd.studies.plan.plan import Plan, RunPlan, merged
 from cotpd.studies.plan.validation import check_comparisons
 
@@ -56,7 +57,7 @@ def _runs_of(plan: Plan, name: str, seed: int, out: Path) -> Iterator[PlannedRun
     for fold in range(1, planned.folds + 1) if planned.folds else [None]:
         values = merged(_values(plan, name, ()), {"seed": seed})
         if fold:
-            values = merged(values, {"data.left_out": f"{fold}/{planned.folds}"})
+            values = merged(values, {"training_set.fold": f"{fold}/{planned.folds}"})
         targets = [found for name in _target_names(values) for found in _targets(plan, name, seed)]
         needs = tuple(target for target in targets if _is_planned(plan, target))
         if targets:

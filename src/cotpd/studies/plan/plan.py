@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from cotpd.core.config import LABEL_TABLES, Part, Section, apply_changes, checked, read_toml
+from cotpd.core.config import Part
 from cotpd.core.errors import UsageError
+from cotpd.core.toml import LABEL_TABLES, Section, apply_changes, read_toml, validate
 from cotpd.evaluation.matching import Mode
 
 _VIEW = re.compile(r"(text|prompt|knowledge)(?: without ((?:caption|noun|sentence|multimodality)(?:, ?\w+)*))?")
@@ -174,15 +175,15 @@ class Plan(Section):
 
     @classmethod
     def read(cls, path: Path, changes: Sequence[str] = ()) -> Plan:
-        """Read a plan; ``changes`` such as ``data.path=DATA`` change every run of it.
+        """Read a plan; ``changes`` such as ``corpus.path=PATH`` change every run of it.
 
         Raises `UsageError` for a file that cannot be read, an unknown key (with a suggestion) or a wrong value.
         """
-        plan = checked(cls, read_toml(path), where=str(path))
+        plan = validate(cls, read_toml(path), where=str(path))
         shared: dict[str, Any] = {}
         apply_changes(shared, changes)
         if "seed" in shared:
-            plan = checked(cls, {**read_toml(path), "seeds": [shared.pop("seed")]}, where=f"{path} with --set seed")
+            plan = validate(cls, {**read_toml(path), "seeds": [shared.pop("seed")]}, where=f"{path} with --set seed")
             alone = {name: run.model_copy(update={"seeds": None}) for name, run in plan.runs.items()}
             plan = plan.model_copy(update={"runs": alone})
         runs = {name: _with_base(run, path) for name, run in plan.runs.items()}

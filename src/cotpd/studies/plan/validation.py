@@ -101,7 +101,7 @@ def _check_place(place: Place, plan: Plan, shipped: Mapping[str, str]) -> None:
 
 
 def _check_posts(side: Sequence[Place], plan: Plan, configs: Mapping[str, ExperimentConfig]) -> None:
-    sets = [(plan.scores[p.score].data or configs[p.run].data.path, plan.scores[p.score].split) for p in side]
+    sets = [(plan.scores[p.score].data or configs[p.run].corpus.path, plan.scores[p.score].split) for p in side]
     seen = set[tuple[Path, str]]()
     for data, split in sets:
         if (data.resolve(), split) in seen:
