@@ -226,7 +226,7 @@ def test_a_last_line_of_something_else_is_not_taken_for_a_torn_one(
     before: str, said: str, folder: ImageFolder, out: Path
 ) -> None:
     out.write_text(before + said, encoding="utf-8")
-    with pytest.raises(DataError, match=r"captions.jsonl:\d: not a JSON object|expected, found list"):
+    with pytest.raises(DataError, match=r"captions.jsonl:\d: not a JSON object|expected a JSON object, got list"):
         caption(["a"], folder, Script(), out=out)
     assert out.read_text("utf-8").rstrip("\n") == before + said
 

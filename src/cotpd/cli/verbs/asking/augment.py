@@ -64,7 +64,7 @@ def augment(
     """
     from cotpd.cli.display.live_display import LiveDisplay
     from cotpd.corpus.corpus import Corpus
-    from cotpd.corpus.splits import AUGMENTED, companion
+    from cotpd.corpus.splits import AUGMENTED, sidecar_path
     from cotpd.knowledge.augmentation.augment import augment as vary
     from cotpd.knowledge.augmentation.drafts import AugmentationSettings
     from cotpd.knowledge.elicitation import Asking
@@ -78,7 +78,7 @@ def augment(
     train, held_out = posts()
     kinds = tuple(dict.fromkeys(kind or VariantKind))
     settings = AugmentationSettings(kinds, share, per_post, cap, names_from, images, seed)
-    policy, target = asking.policy(is_patient=llm.is_file), out or companion(data, AUGMENTED)
+    policy, target = asking.policy(is_patient=llm.is_file), out or sidecar_path(data, AUGMENTED)
     _refuse_others(target)
     with llm.open(asking.timeout) as model, asking.open_store(target, only_look=dry_run) as store:
         if asking.wait:

@@ -78,10 +78,10 @@ def caption(
     """
     from cotpd.captions.blip2 import Blip2Options
     from cotpd.captions.image_folder import ImageFolder
-    from cotpd.corpus.splits import CAPTIONS, companion
+    from cotpd.corpus.splits import CAPTIONS, sidecar_path
     from cotpd.llm.models.chat_model import ChatModel
 
-    target = out or companion(data, CAPTIONS)
+    target = out or sidecar_path(data, CAPTIONS)
     job = _Job(_image_ids(data, split)[:limit], ImageFolder(images), target, dry_run, asking.ask_again)
     if base_url is None:
         _refuse_unused(asking, AskingOptions(), "is for an endpoint: name one with --base-url")

@@ -73,12 +73,12 @@ def elicit(
         cotpd elicit posts.jsonl --model models/qwen2.5-1.5b.gguf --grain noun --limit 20 --dry-run
     """
     from cotpd.corpus.corpus import Corpus
-    from cotpd.corpus.splits import companion
+    from cotpd.corpus.splits import sidecar_path
     from cotpd.knowledge.elicitation import refuse_shared_ids
 
     if to_batch:
         _refuse_beside_batch(asking, from_batch)
-    policy, target = asking.policy(is_patient=llm.is_file), out or companion(data, _file_name(wording))
+    policy, target = asking.policy(is_patient=llm.is_file), out or sidecar_path(data, _file_name(wording))
     choice = {"grains": tuple(dict.fromkeys(grain or Grain)), "wording": wording}
 
     def posts() -> tuple[Example, ...]:
