@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cotpd.core.config import DataConfig
+from cotpd.core.config import DataConfig, ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.core.labels import Repair
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, companion
@@ -59,3 +60,33 @@ def _sources(posts: Sequence[Example], key: str) -> Iterator[str]:
             yield from (answer.model for answer in post.knowledge)
         elif post.caption:
             yield post.caption.captioner
+
+
+class RunCorpora:
+    """The corpora of runs, each read once for every combination of reading settings."""
+
+    def __init__(self) -> None:
+        self._corpora: dict[str, Corpus] = {}
+
+    def as_trained(self, config: ExperimentConfig) -> Corpus:
+        """Return the training corpus of a run, including its unlabelled corpora."""
+        return self._read(config.data)
+
+    def as_scored(self, config: ExperimentConfig, path: Path | None = None, *, reads_knowledge: bool = True) -> Corpus:
+        """Return a corpus with the gold labels on which a run is scored: entities that begin with an I- tag stay.
+
+        Args:
+            config: The configuration of the run.
+            path: The corpus; by default the training corpus of the run.
+            reads_knowledge: Whether the scored view reads captions and knowledge. Otherwise a corpus that lacks those
+                of the configured captioner or language model is read all the same.
+        """
+        data = config.data.model_copy(update={"repair": Repair.CONLLEVAL, "unlabelled": ()})
+        return self._read(foreign(data, path, reads_knowledge=reads_knowledge) if path else data)
+
+    def _read(self, data: DataConfig) -> Corpus:
+        read_by = {"path", "captioner", "knowledge_model", "label_map", "repair", "normalise_words", "unlabelled"}
+        key = data.model_dump_json(include=read_by)
+        if key not in self._corpora:
+            self._corpora[key] = read_corpus(data)
+        return self._corpora[key]
