@@ -163,12 +163,12 @@ def gold_indices(student: Student, example: Example) -> np.ndarray:
 
 def _gold_probability(student: Student, targets: Targets, examples: Sequence[Example]) -> float:
     """Return the mean probability of the gold label over all decisions that have one."""
-    found = []
+    parts = []
     for example in examples:
         gold = gold_indices(student, example)
-        probabilities = np.exp(targets[example.id].astype(np.float64))[np.arange(len(gold)), gold]
-        found.append(probabilities[gold > 0])
-    probabilities = np.concatenate(found) if found else np.zeros(0)
+        of_gold = np.exp(targets[example.id].astype(np.float64))[np.arange(len(gold)), gold]
+        parts.append(of_gold[gold > 0])
+    probabilities = np.concatenate(parts) if parts else np.zeros(0)
     return float(probabilities.mean()) if len(probabilities) else 0.0
 
 

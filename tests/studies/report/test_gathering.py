@@ -99,7 +99,7 @@ def test_a_ceiling_with_fewer_seeds_or_none_does_not_change_the_lead(resolve: Re
     assert whole.gap_closed.share == pytest.approx((2 / 3 - 0.4) / (1 - 0.4))
     assert (whole.num_seeds, whole.gap_num_seeds) == (2, 2)
     assert (fewer.lead, fewer.num_seeds, fewer.gap_num_seeds) == (whole.lead, 2, 1)
-    assert any("only the 1 seeds" in remark for remark in remarks(fewer))
+    assert any("uses 1 of 2 seeds" in remark for remark in remarks(fewer))
     assert (without.lead, without.ceiling, without.gap_closed) == (whole.lead, "known", None)
     assert any("known has no scores of these examples" in remark for remark in remarks(without))
 

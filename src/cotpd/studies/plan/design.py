@@ -105,6 +105,11 @@ class PlannedComparison:
         """The sets of examples that are pooled."""
         return tuple(dict.fromkeys(place.score for place in self.run.places))
 
+    @property
+    def run_names(self) -> frozenset[str]:
+        """The names of the runs on all sides."""
+        return frozenset(place.run for side in self.sides for place in side.places)
+
 
 @dataclass(frozen=True, slots=True)
 class StudyDesign:
@@ -125,3 +130,8 @@ class StudyDesign:
     comparisons: tuple[PlannedComparison, ...]
     notes: Mapping[str, str]
     controls: tuple[str, ...]
+
+    @property
+    def num_tested(self) -> int:
+        """The number of comparisons that are not descriptive."""
+        return sum(not comparison.is_descriptive for comparison in self.comparisons)

@@ -34,27 +34,24 @@ def gather(design: StudyDesign, outcomes: Sequence[RunOutcome], *, name: str, co
     """
     scores = [score for outcome in outcomes for score in outcome.scores]
     failures = {outcome.run.id: outcome.problem for outcome in outcomes if outcome.problem}
-    pending = [outcome for outcome in outcomes if outcome.state.is_pending]
-    unfinished = {outcome.run.id: outcome.state.value for outcome in pending}
+    unfinished = {outcome.run.id: outcome.state.value for outcome in outcomes if outcome.state.is_pending}
     curves = tuple(_curves(outcomes, failures))
+    pending = {outcome.run.name for outcome in outcomes if outcome.state.is_pending}
     compared: list[ComparisonResult] = []
     for planned in design.comparisons:
         try:
             compared.append(compare_sides(planned, scores))
         except CotpdError as error:
-            needed = {place.run for side in planned.sides for place in side.places}
-            is_pending = any(outcome.run.name in needed for outcome in pending)
-            if is_pending and isinstance(error, MissingScoresError):
+            if isinstance(error, MissingScoresError) and pending & planned.run_names:
                 unfinished[f"comparison {planned.name}"] = "needs runs that are not finished"
             else:
                 failures[f"comparison {planned.name}"] = str(error)
-    num_planned = sum(not planned.is_descriptive for planned in design.comparisons)
     return Results(
         name=name,
         question=design.question,
         command=command,
         rows=tuple(_rows(design, scores, command)),
-        compared=tuple(correct(compared, num_planned=num_planned)),
+        compared=tuple(correct(compared, num_planned=design.num_tested)),
         curves=curves,
         failures=failures,
         unfinished=unfinished,
@@ -92,9 +89,9 @@ def _row(view: ScoredView, seeds: Sequence[RunScore], command: str) -> ScoreRow:
         run=run.name,
         score=seeds[0].planned.name,
         view=str(view),
-        values={seed.run.seed: found.micro_f1 for seed, found in zip(seeds, scores, strict=True)},
+        values={seed.run.seed: one.micro_f1 for seed, one in zip(seeds, scores, strict=True)},
         mean=estimate.mean,
-        deviation=mean_and_deviation([found.micro_f1 for found in scores]).deviation,
+        deviation=mean_and_deviation([one.micro_f1 for one in scores]).deviation,
         interval=estimate.interval,
         strict_mean=mean_and_deviation([seed.scores["strict"].micro_f1 for seed in seeds]).mean,
         by_training=_by_training([seed.by_training.by_type for seed in seeds if seed.by_training]),

@@ -50,43 +50,45 @@ _BASELINE_IS_CONTROL = {
 
 
 def _control_remarks(one: ComparisonResult) -> list[str]:
-    found = []
+    notes = []
     if is_alarm(one):
-        found.append("a control leads: the gain does not come from what it lacks")
+        notes.append("a control leads: the gain does not come from what it lacks")
     if one.run_is_control and _spans_zero(one) and one.num_seeds >= 2:
-        found.append(f"a control: no significant gain, and a gain above {100 * one.interval.high:+.2f} is ruled out")
+        notes.append(f"a control: no significant gain, and a gain above {100 * one.interval.high:+.2f} is ruled out")
     if one.baseline_is_control:
-        found.append(f"the baseline is a control: {_BASELINE_IS_CONTROL[verdict_of(one)]}")
-    return found
+        notes.append(f"the baseline is a control: {_BASELINE_IS_CONTROL[verdict_of(one)]}")
+    return notes
 
 
 def _size_remarks(one: ComparisonResult) -> list[str]:
-    found = []
+    notes = []
     if verdict_of(one) is ComparisonVerdict.AHEAD and one.at_least > 0:
         size = "less than" if one.lead < one.at_least else "at least"
-        found.append(f"{size} the {100 * one.at_least:g} points that the plan asks for")
+        notes.append(f"{size} the lead of {100 * one.at_least:g} F1 that the plan asks for")
     if one.p_holm is not None and one.p_holm > 1 - LEVEL and not _spans_zero(one):
-        found.append("its interval excludes 0, but it is not significant after Holm's correction")
-    return found
+        notes.append("its interval excludes 0, but it is not significant after Holm's correction")
+    return notes
 
 
 def _seed_remarks(one: ComparisonResult) -> list[str]:
-    found = []
+    notes = []
     if one.num_seeds == 1:
-        found.append("a single seed: the interval does not include the variation between seeds")
+        notes.append("a single seed: the interval does not include the variation between seeds")
     elif one.num_seeds == 2:
-        found.append("two seeds are too few to decide, and make the interval very wide")
+        notes.append("two seeds are too few to decide, and make the interval very wide")
     if one.missing_seeds:
         seeds = f"seed {one.missing_seeds[0]}" if len(one.missing_seeds) == 1 else f"seeds {_list(one.missing_seeds)}"
-        found.append(f"without {seeds}, because one side has no finished run")
-    return found
+        notes.append(f"without {seeds}, because one side has no finished run")
+    return notes
 
 
 def _gap_remarks(one: ComparisonResult) -> list[str]:
     if one.ceiling and not one.gap_closed:
         return [f"the gap closed is unknown, because {one.ceiling} has no scores of these examples"]
     if one.gap_closed and one.gap_num_seeds != one.num_seeds:
-        return [f"the gap closed uses only the {one.gap_num_seeds} seeds that all three sides have"]
+        return [
+            f"the gap closed uses {one.gap_num_seeds} of {one.num_seeds} seeds, because {one.ceiling} lacks the others"
+        ]
     return []
 
 
