@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cotpd.distillation.recipe import distill
     from cotpd.evaluation import compare, evaluate
     from cotpd.inference.extractor import Extractor
-    from cotpd.inference.relation_extractor import MarkedText, RelationExtractor
+    from cotpd.inference.marked_text import MarkedText
+    from cotpd.inference.relation_extractor import RelationExtractor
     from cotpd.knowledge.elicitation import elicit
     from cotpd.llm.models.chat_model import ChatModel
     from cotpd.llm.models.local_model import LocalModel
@@ -61,7 +62,7 @@ _HOMES = {
     "Grain": _RECORDS,
     "Knowledge": _RECORDS,
     "LocalModel": "cotpd.llm.models.local_model",
-    "MarkedText": "cotpd.inference.relation_extractor",
+    "MarkedText": "cotpd.inference.marked_text",
     "Prediction": _RECORDS,
     "Relation": _RECORDS,
     "RelationExtractor": "cotpd.inference.relation_extractor",

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from cotpd.core.config import ExperimentConfig, PromptConfig, StudentConfig, ViewConfig
-from cotpd.core.labels import LabelSet
+from cotpd.core.config import ExperimentConfig, ViewConfig
 from cotpd.core.records import NO_RELATION
-from cotpd.core.splitting import Rule
 from cotpd.student import checkpoint
+from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
-from cotpd.student.student import Design, Student
+from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
 
@@ -25,9 +24,8 @@ def finished_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -
     """It ships the prompt-enhanced view; its head is loud enough to find entities in any text."""
     path = tmp_path_factory.mktemp("finished_run")
     encoder, tokenizer = TextEncoder.from_pretrained(str(tiny_encoder))
-    labels, prompt = LabelSet.of(["LOC", "ORG", "PER"]), PromptConfig(heads=2, length=3)
-    reads = ViewConfig(knowledge_pieces=24)
-    design = Design(labels, StudentConfig(encoder="tiny"), prompt, reads, ViewKind.PROMPT, Rule.FINE)
+    prompt, views = PromptDesign(heads=2, length=3), ViewConfig(knowledge_pieces=24)
+    design = Design("entities", ("LOC", "ORG", "PER"), ViewKind.PROMPT, prompt, views)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         student = Student(encoder, tokenizer, design)
@@ -43,17 +41,9 @@ def relation_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -
     """Of relations: as `finished_run`, and loud enough to tell all of its labels."""
     path = tmp_path_factory.mktemp("relation_run")
     encoder, tokenizer = TextEncoder.from_pretrained(str(tiny_encoder))
-    labels, prompt = LabelSet.of(["LOC", "ORG", "PER"]), PromptConfig(heads=2, length=3)
-    design = Design(
-        labels,
-        StudentConfig(encoder="tiny"),
-        prompt,
-        ViewConfig(knowledge_pieces=24),
-        ViewKind.PROMPT,
-        Rule.FINE,
-        task="relations",
-        relations=(NO_RELATION, "/loc/loc/contain", "/per/misc/present_in"),
-    )
+    prompt, views = PromptDesign(heads=2, length=3), ViewConfig(knowledge_pieces=24)
+    labels = (NO_RELATION, "/loc/loc/contain", "/per/misc/present_in")
+    design = Design("relations", labels, ViewKind.PROMPT, prompt, views)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         student = Student(encoder, tokenizer, design)

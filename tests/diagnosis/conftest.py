@@ -15,12 +15,10 @@ from cotpd.studies.plan.plan import Plan
 from cotpd.studies.study import study
 
 BASE = """
-[data]
+[corpus]
 path = "{data}"
 [student]
 encoder = "{encoder}"
-[prompt]
-heads = 2
 [optimisation]
 epochs = 1
 batch_size = 8

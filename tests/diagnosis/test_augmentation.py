@@ -20,7 +20,7 @@ Answer = Callable[[Any, Example], Any]
 
 
 def make_student() -> Any:
-    return SimpleNamespace(design=SimpleNamespace(task="entities", ships="text"))
+    return SimpleNamespace(design=SimpleNamespace(task="entities", deployed_view="text"))
 
 
 def variant(parent: Example, kind: VariantKind, words: Iterable[str] = ()) -> Example:

@@ -87,7 +87,7 @@ def test_a_knowledge_view_worse_than_that_of_a_specialised_run_is_found(
     """The specialised run is made perfect, and the examined one predicts nothing."""
 
     def decode(student: Student, examples: Any, *, kind: Any) -> Any:
-        is_perfect = student.design.ships == "knowledge"
+        is_perfect = student.design.deployed_view == "knowledge"
         return [Prediction(one.id, one.words, one.entities if is_perfect else ()) for one in examples]
 
     monkeypatch.setattr(examined_run, "decode", decode)
@@ -144,9 +144,11 @@ def test_a_run_taught_by_unlabelled_corpora_is_examined_without_them(
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished / "taught-seed1", run)
-    saved = ExperimentConfig.read(run / "config.toml")
+    saved = ExperimentConfig.of_run(run)
+    assert saved.corpus
     changes = {
-        "data": saved.data.model_copy(update={"unlabelled": (tmp_path / "gone",), "captioner": "author"}),
+        "corpus": saved.corpus.model_copy(update={"captioner": "author"}),
+        "training_set": saved.training_set.model_copy(update={"unlabelled": (str(tmp_path / "gone"),)}),
         "objective": saved.objective.model_copy(update={"aligned": "unlabelled"}),
     }
     (run / "config.toml").write_text(saved.model_copy(update=changes).to_toml(), encoding="utf-8")
@@ -160,10 +162,14 @@ def test_a_run_taught_by_unlabelled_corpora_is_examined_without_them(
 def test_a_run_with_variants_is_compared_with_one_without(finished: Path, data: Path, tmp_path: Path) -> None:
     run, corpus = tmp_path / "with-variants", Path(str(files("cotpd") / "sample"))
     shutil.copytree(finished / "knowledge-seed1", run)
-    saved = ExperimentConfig.read(run / "config.toml")
-    augmentation = saved.data.augmentation.model_copy(update={"kinds": (VariantKind.STYLE,)})
-    changed = saved.data.model_copy(update={"path": corpus, "augmentation": augmentation})
-    (run / "config.toml").write_text(saved.model_copy(update={"data": changed}).to_toml(), encoding="utf-8")
+    saved = ExperimentConfig.of_run(run)
+    assert saved.corpus
+    augmentation = saved.training_set.augmentation.model_copy(update={"kinds": (VariantKind.STYLE,)})
+    changes = {
+        "corpus": saved.corpus.model_copy(update={"path": corpus}),
+        "training_set": saved.training_set.model_copy(update={"augmentation": augmentation}),
+    }
+    (run / "config.toml").write_text(saved.model_copy(update=changes).to_toml(), encoding="utf-8")
     found = {one.failure: one for one in diagnose(run, data, against=[finished / "knowledge-seed1"])}
     figures = dict(found[HARMFUL_AUGMENTATION].figures)
     assert figures["difference to a run without variants"].startswith("+0.00")
@@ -173,4 +179,4 @@ def test_a_run_that_is_not_finished_is_reported(finished: Path, tmp_path: Path, 
     shutil.copy(finished / "both-seed1" / "config.toml", tmp_path / "config.toml")
     ended = cotpd("diagnose", tmp_path)
     assert ended.code == 1
-    assert "this run is not finished; go on with" in ended.err
+    assert "this run is not finished; resume it with" in ended.err

@@ -12,10 +12,10 @@ from cotpd.student.student import Student
 
 @pytest.mark.slow
 def test_prompts_that_are_the_same_for_every_post_have_collapsed(student: Student, sample: Any) -> None:
-    examples, generator = sample.dev[:12], student.generator
+    examples, generator = sample.dev, student.generator
     assert generator is not None
     with torch.random.fork_rng():
-        torch.manual_seed(1)
+        torch.manual_seed(2)
         torch.nn.init.normal_(generator.project_prompt.weight, std=10.0)
     with torch.no_grad():
         generator.decoder.layers[0].multihead_attn.in_proj_weight.mul_(100)
@@ -28,7 +28,7 @@ def test_prompts_that_are_the_same_for_every_post_have_collapsed(student: Studen
     constant = measure_prompts(student, examples)
     assert (constant.variance, constant.swapped) == (pytest.approx(0.0, abs=1e-9), 0.0)
     assert prompt_finding(student, examples).verdict is FindingVerdict.FOUND
-    generator.looks_at = "nothing"
+    generator.source = "nothing"
     assert prompt_finding(student, examples).verdict is FindingVerdict.UNKNOWN, "a control without inputs"
     assert not generator._forward_hooks, "the student is unchanged"
 

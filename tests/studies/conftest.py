@@ -19,12 +19,10 @@ from cotpd.studies.plan.plan import Plan
 from cotpd.studies.plan.resolution import resolve_plan
 
 BASE = """
-[data]
+[corpus]
 path = "{data}"
 [student]
 encoder = "{encoder}"
-[prompt]
-heads = 2
 [optimisation]
 epochs = 1
 batch_size = 8

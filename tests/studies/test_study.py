@@ -73,10 +73,12 @@ def test_a_study_is_trained_once_and_its_commands_reproduce_its_figures(
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
+from cotpd.distillation import trainer
 from cotpd.distillation.trainer import Trainer
 from cotpd.studies.plan.plan import Plan
 from cotpd.studies.study import study
 
+trainer.CHECKPOINT_STEPS = 1
 real = Trainer._update
 def update(self, step):
     if self._run.path.name == "both-seed1" and self._state.step == 2:
@@ -92,8 +94,6 @@ def test_a_killed_study_resumes_at_the_interrupted_update(
     write_plan: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = write_plan(f"{TEXT}\n[runs.both]"), tmp_path / "out"
-    base = path.with_name("base.toml")
-    base.write_text(base.read_text(encoding="utf-8") + "checkpoint_steps = 1\n", encoding="utf-8")
     killed = subprocess.run([sys.executable, "-c", _KILLED, str(path), str(out)], capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     model = out / "text-seed1" / "model"
@@ -181,7 +181,7 @@ def test_the_command_prints_states_reports_and_failures(
     before = cotpd("study", path, "--out", out, "--dry-run")
     assert (before.code, before.out.splitlines()[-1]) == (0, "2 runs: 2 to do")
     assert not out.exists()
-    for change in ("data.path=nowhere", 'data.unlabelled=["nowhere"]'):
+    for change in ("corpus.path=nowhere", 'training_set.unlabelled=["nowhere"]'):
         missing = cotpd("study", path, "--out", out, "--dry-run", "--set", change)
         assert "not found: nowhere; " in missing.out
     ended = cotpd("study", path, "--out", out)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
+from cotpd.core.units import split_units
 
 _Post = tuple[tuple[str, ...], str | None]
 
@@ -33,21 +34,12 @@ def num_pairs(example: Example) -> int:
 
 
 def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
-    """Each pair of each post as an example with that relation alone and an id of its own."""
-    posts = tuple(examples)
-    taken = {post.id for post in posts}
-    for post in posts:
-        yield from each_alone(post, pairs(post), taken=taken)
-
-
-def each_alone(example: Example, found: Sequence[Relation], *, taken: Collection[str] = ()) -> Iterator[Example]:
-    """The same of these pairs of one post: of ``x`` they are ``x#0``, ``x#1`` …, or ``x##0`` … where one is taken."""
-    mark = "#"
-    while any(f"{example.id}{mark}{number}" in taken for number in range(len(found))):
-        mark += "#"
-    for number, relation in enumerate(found):
-        own_id = example.id if len(found) == 1 else f"{example.id}{mark}{number}"
-        yield replace(example, id=own_id, relations=(relation,), part_of=example.post_id)
+    """Yield each pair of each example as an example of its own with that single relation."""
+    every = tuple(examples)
+    taken = {example.id for example in every}
+    for example in every:
+        parts = (replace(example, relations=(pair,)) for pair in pairs(example))
+        yield from split_units(example, parts, taken=taken)
 
 
 def grouped(examples: Iterable[Example]) -> tuple[Example, ...]:

@@ -6,7 +6,7 @@ gives `Prediction`s. All are frozen; offsets of a `Span` count words and the end
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 NO_RELATION = "None"
@@ -32,6 +32,14 @@ class Span:
         if not 0 <= self.start < self.end:
             raise ValueError(f"a span needs 0 <= start < end, not [{self.start}, {self.end})")
 
+    def contains(self, other: Span) -> bool:
+        """Return True if the other span lies wholly inside this one."""
+        return self.start <= other.start and other.end <= self.end
+
+    def shifted(self, by: int) -> Span:
+        """Return the span moved by a number of words, negative to the left."""
+        return Span(self.start + by, self.end + by)
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -47,6 +55,15 @@ class Entity:
     orphan: bool = field(default=False, compare=False)
     score: float | None = field(default=None, compare=False)
 
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The span, as every `Annotation` gives its spans."""
+        return (self.span,)
+
+    def shifted(self, by: int) -> Entity:
+        """Return the entity with its span moved by a number of words."""
+        return replace(self, span=self.span.shifted(by))
+
 
 @dataclass(frozen=True, slots=True)
 class Relation:
@@ -56,6 +73,19 @@ class Relation:
     tail: Span
     label: str
     score: float | None = field(default=None, compare=False)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The head and the tail."""
+        return (self.head, self.tail)
+
+    def shifted(self, by: int) -> Relation:
+        """Return the relation with both spans moved by a number of words."""
+        return replace(self, head=self.head.shifted(by), tail=self.tail.shifted(by))
+
+
+Annotation = Entity | Relation
+"""What a task labels in an example: every one has ``spans``, a ``label`` and, when predicted, a ``score``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +162,11 @@ class Example:
     part_of: str | None = field(default=None, repr=False, compare=False)
 
     @property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """The gold annotations of every task."""
+        return (*self.entities, *self.relations)
+
+    @property
     def text(self) -> str:
         """The words joined by single spaces."""
         return " ".join(self.words)
@@ -159,6 +194,11 @@ class Prediction:
     words: tuple[str, ...]
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
+
+    @property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """The predicted annotations of every task."""
+        return (*self.entities, *self.relations)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
+from cotpd.core.config import CorpusConfig
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.labels import LabelSet, Repair
 from cotpd.core.records import Caption, Example, Knowledge
@@ -35,6 +36,14 @@ from cotpd.corpus.splits import (
 )
 from cotpd.corpus.statistics import Statistics, count
 
+SAMPLE = "sample"
+"""The name of the embedded sample corpus, wherever a path to a corpus is expected."""
+
+
+def embedded(path: Path) -> Path:
+    """Return the directory of the embedded corpus for the name `SAMPLE`, unless a local path has that name."""
+    return Path(str(files("cotpd") / "sample")) if str(path) == SAMPLE and not path.exists() else path
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -57,6 +66,8 @@ class Corpus:
     knowledge: Companion[Knowledge] | None = field(default=None, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    source: CorpusConfig | None = field(default=None, repr=False, compare=False)
+    unlabelled_paths: tuple[Path, ...] = field(default=(), repr=False, compare=False)
     defects: tuple[Defect, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
@@ -77,12 +88,27 @@ class Corpus:
         ``normalise_words`` writes ``# tag`` and ``@ name`` as one word (`cotpd.corpus.normalisation`). Raises
         `DataError` with file:line for the first error, and `UsageError` for a captioner or model without rows.
         """
+        return cls.of_config(
+            CorpusConfig(
+                path=Path(path),
+                captioner=captioner,
+                knowledge_model=knowledge_model,
+                label_map=dict(label_map or {}),
+                repair=repair,
+                normalise_words=normalise_words,
+            )
+        )
+
+    @classmethod
+    def of_config(cls, source: CorpusConfig) -> Corpus:
+        """Read a corpus as a configuration says; see `from_path`."""
         strict = Strict()
-        reading = Reading(strict, repair, label_map or {})
-        corpus = cls.read(Path(path), reading, captioner=captioner, knowledge_model=knowledge_model)
-        if normalise_words:
+        reading = Reading(strict, source.repair, source.label_map)
+        path = embedded(source.path)
+        corpus = cls.read(path, reading, captioner=source.captioner, knowledge_model=source.knowledge_model)
+        if source.normalise_words:
             corpus = corpus._changed(lambda posts: tuple(normalise(post) for post in posts))
-        return replace(corpus, defects=tuple(strict.warnings))
+        return replace(corpus, source=source, defects=tuple(strict.warnings))
 
     @classmethod
     def read(
@@ -120,7 +146,7 @@ class Corpus:
     @classmethod
     def sample(cls) -> Corpus:
         """The small corpus that is part of this package."""
-        return cls.from_path(Path(str(files("cotpd") / "sample")))
+        return cls.from_path(SAMPLE)
 
     @property
     def splits(self) -> dict[str, tuple[Example, ...]]:
@@ -151,6 +177,10 @@ class Corpus:
         """This corpus with these answers attached by example id or image id, before any that it has."""
         found = index_knowledge(rows)
         return self._changed(lambda posts: add_knowledge(posts, found))
+
+    def without_unlabelled(self) -> Corpus:
+        """Return this corpus without the examples of unlabelled corpora."""
+        return replace(self, unlabelled=(), unlabelled_paths=())
 
     def with_companions(
         self, path: Path, reading: Reading, captioner: str | None = None, knowledge_model: str | None = None

@@ -11,6 +11,7 @@ import numpy as np
 from cotpd.core.records import NO_RELATION, Example
 from cotpd.diagnosis.finding import Finding, FindingVerdict, format_course, format_difference
 from cotpd.distillation.targets import Targets
+from cotpd.distillation.tasks import LEARNING
 from cotpd.evaluation import Comparison
 from cotpd.evaluation.matching import surfaces_of
 from cotpd.evaluation.table import percent
@@ -150,22 +151,11 @@ def memory_finding(
     )
 
 
-def gold_indices(student: Student, example: Example) -> np.ndarray:
-    """Return the index of the gold label of each decision."""
-    if student.design.task == "relations":
-        labels = student.design.relations
-        return np.array(
-            [labels.index(relation.label) if relation.label in labels else 0 for relation in example.relations]
-        )
-    known = tuple(entity for entity in example.entities if entity.label in student.label_set.types)
-    return np.asarray(student.label_set.encode(known, len(example.words)))
-
-
 def _gold_probability(student: Student, targets: Targets, examples: Sequence[Example]) -> float:
     """Return the mean probability of the gold label over all decisions that have one."""
     parts = []
     for example in examples:
-        gold = gold_indices(student, example)
+        gold = LEARNING[student.design.task].gold(example, student.design)
         of_gold = np.exp(targets[example.id].astype(np.float64))[np.arange(len(gold)), gold]
         parts.append(of_gold[gold > 0])
     probabilities = np.concatenate(parts) if parts else np.zeros(0)

@@ -9,8 +9,8 @@ from cotpd.core.records import Example, VariantKind
 from cotpd.diagnosis.finding import Finding, FindingVerdict, format_difference, unmeasured
 from cotpd.evaluation import Comparison
 from cotpd.evaluation.evaluator import evaluate
-from cotpd.evaluation.matching import exact_rule
 from cotpd.evaluation.table import percent
+from cotpd.evaluation.tasks import exact_rule
 from cotpd.inference.decoding import decode
 from cotpd.student.student import Student
 
@@ -129,7 +129,7 @@ def _by_post(examples: Sequence[Example]) -> dict[str, list[Example]]:
 
 
 def _f1(student: Student, examples: Sequence[Example]) -> float:
-    predictions = decode(student, examples, kind=student.design.ships)
+    predictions = decode(student, examples, kind=student.design.deployed_view)
     return evaluate(predictions, examples, rule=exact_rule(student.design.task), resamples=0).micro_f1
 
 

@@ -69,7 +69,7 @@ def diagnose(
 
 def _differs_by_variants(other: ExaminedRun, examined: ExaminedRun) -> bool:
     """Return whether only the examined run has variants, and both have the same deployed view."""
-    has_variants, other_has = (bool(run.config.data.augmentation.kinds) for run in (examined, other))
+    has_variants, other_has = (bool(run.config.training_set.augmentation.kinds) for run in (examined, other))
     return has_variants and not other_has and other.deployed_view == examined.deployed_view
 
 
@@ -84,13 +84,13 @@ def _knowledge(run: ExaminedRun) -> Finding:
     readers = [reader for reader in readers if teaching_view(reader.path) is ViewKind.KNOWLEDGE]
     if not readers:
         return unmeasured(UNUSED_KNOWLEDGE, "neither this run nor its target reads knowledge")
-    reader, data = readers[0], run.config.data
+    reader, training_set = readers[0], run.config.training_set
     if reader.lacks_knowledge:
         return unmeasured(UNUSED_KNOWLEDGE, _NO_KNOWLEDGE)
-    shuffle = data.model_copy(update={"corruption": "shuffled", "corruption_share": 1.0})
+    shuffle = training_set.model_copy(update={"corruption": "shuffled", "corruption_share": 1.0})
     shuffled = reader.with_examples(corrupted(run.examples, shuffle, seed=0))
     comparison = compare(reader.scores(ViewKind.KNOWLEDGE), shuffled.scores(ViewKind.KNOWLEDGE))
-    return knowledge_finding(comparison, data.corruption)
+    return knowledge_finding(comparison, training_set.corruption)
 
 
 def _alignment(run: ExaminedRun) -> list[Finding]:

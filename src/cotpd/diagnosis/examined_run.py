@@ -11,19 +11,19 @@ from typing import Literal
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import CotpdError, DataError
 from cotpd.core.files import read_jsonl
-from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import Example
-from cotpd.distillation.corpora import RunCorpora
+from cotpd.core.tasks import ANNOTATIONS
+from cotpd.distillation.corpora import RunCorpora, corpus_config
 from cotpd.distillation.run_directory import RunDirectory
 from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
-from cotpd.distillation.training_set.selection import Material, training_posts
+from cotpd.distillation.training_set.selection import TrainingSet, labelled_examples
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.matching import exact_rule
 from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.tasks import exact_rule
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
-from cotpd.views.view import ViewKind, num_untold
+from cotpd.views.view import ViewKind, num_without_knowledge
 
 logger = logging.getLogger(__name__)
 
@@ -63,22 +63,23 @@ class ExaminedRun:
             CheckpointError: If the run is not finished.
             DataError: If the split has no examples.
         """
-        student, saved = checkpoint.load(run / "model"), ExperimentConfig.read(run / "config.toml")
+        student, saved = checkpoint.load(run / "model"), ExperimentConfig.of_run(run)
         config = _with_present_paths(saved, run, corpus)
-        training_corpus = corpora.as_scored(config, config.data.path)
-        if config.data.path != saved.data.path and _has_changed(config, run, corpora):
+        training_path, saved_path = corpus_config(config).path, corpus_config(saved).path
+        training_corpus = corpora.scored(config, training_path)
+        if training_path != saved_path and _has_changed(config, run, corpora):
             message = "%s: its training corpus %s was not found, and %s has other examples, captions or knowledge"
-            logger.warning(message, run, saved.data.path, corpus)
-        path = corpus or config.data.path
-        examples = _readable(student, corpora.as_scored(config, path).splits.get(split, ()))
+            logger.warning(message, run, saved_path, corpus)
+        path = corpus or training_path
+        examples = _readable(student, corpora.scored(config, path).splits.get(split, ()))
         if not examples:
             raise DataError(f"no {split} examples to examine", where=str(path))
-        return cls(run, config, student, examples, _readable(student, training_posts(training_corpus, config)))
+        return cls(run, config, student, examples, _readable(student, labelled_examples(training_corpus, config)))
 
     @property
     def deployed_view(self) -> ViewKind:
         """The view that inference uses."""
-        return self.student.design.ships
+        return self.student.design.deployed_view
 
     @property
     def train_sample(self) -> tuple[Example, ...]:
@@ -128,7 +129,7 @@ class ExaminedRun:
 
 def have_no_knowledge(examples: Sequence[Example], parts: Sequence[Part]) -> bool:
     """Return True if no example has any of ``parts``. Always False for empty ``parts``."""
-    return bool(parts) and num_untold(examples, parts) == len(examples)
+    return bool(parts) and num_without_knowledge(examples, parts) == len(examples)
 
 
 def _with_present_paths(config: ExperimentConfig, run: Path, corpus: Path | None) -> ExperimentConfig:
@@ -137,10 +138,11 @@ def _with_present_paths(config: ExperimentConfig, run: Path, corpus: Path | None
         moved if not target.exists() and (moved := run.parent / target.name).exists() else target
         for target in config.objective.target_runs
     )
-    path = config.data.path if config.data.path.exists() or not corpus else corpus
+    source = corpus_config(config)
+    path = source.path if source.path.exists() or not corpus else corpus
     return config.model_copy(
         update={
-            "data": config.data.model_copy(update={"path": path}),
+            "corpus": source.model_copy(update={"path": path}),
             "objective": config.objective.model_copy(update={"target_runs": target_runs}),
         }
     )
@@ -149,8 +151,8 @@ def _with_present_paths(config: ExperimentConfig, run: Path, corpus: Path | None
 def _has_changed(config: ExperimentConfig, run: Path, corpora: RunCorpora) -> bool:
     """Return whether the run was trained on other examples; False if anything else that it read is missing."""
     try:
-        material = Material.of(corpora.as_trained(config), config)
-        return RunDirectory(run).data not in (None, material.fingerprint(config))
+        training_set = TrainingSet.of(corpora.training(config), config)
+        return RunDirectory(run).data not in (None, training_set.fingerprint(config))
     except CotpdError:
         return False
 
@@ -159,4 +161,4 @@ def _readable(student: Student, examples: Sequence[Example]) -> tuple[Example, .
     """Return the examples that fit into the encoder; for relations, one for each pair."""
     max_pieces = student.reader.max_text_pieces - 4
     fitting = (each for each in examples if sum(map(len, student.reader.pieces.of(each.words))) <= max_pieces)
-    return tuple(one_pair_each(fitting)) if student.design.task == "relations" else tuple(fitting)
+    return tuple(ANNOTATIONS[student.design.task].units(fitting))

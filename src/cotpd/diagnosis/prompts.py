@@ -45,7 +45,7 @@ def prompt_finding(student: Student, examples: Sequence[Example]) -> Finding:
     """Judge whether the prompts of a student differ between examples and change predictions."""
     if student.generator is None:
         return unmeasured(COLLAPSED_PROMPTS, "this student has no prompts")
-    if student.generator.looks_at == "nothing":
+    if student.generator.source == "nothing":
         return unmeasured(
             COLLAPSED_PROMPTS, "these prompts attend to nothing, so they are the same for every post by design"
         )

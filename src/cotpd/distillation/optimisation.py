@@ -9,14 +9,23 @@ from torch.optim import AdamW, Optimizer
 from cotpd.core.config import OptimisationConfig
 from cotpd.student.student import Student
 
+HEAD_LEARNING_RATE = 1e-3
+"""The peak learning rate of the head, the CRF and the markers."""
+GENERATOR_LEARNING_RATE = 3e-4
+"""The peak learning rate of the prompt generator."""
+WEIGHT_DECAY = 0.01
+WARMUP_SHARE = 0.1
+"""The share of all updates over which the learning rates grow; then they fall linearly to zero."""
+MAX_GRADIENT_NORM = 1.0
+
 
 def build_optimizer(student: Student, config: OptimisationConfig) -> AdamW:
     """AdamW over all weights that learn, with the rate of their part; biases and norms do not decay."""
     rates = {
         "encoder": config.learning_rate,
-        "markers": config.head_learning_rate,
-        "head": config.head_learning_rate,
-        "generator": config.generator_learning_rate,
+        "markers": HEAD_LEARNING_RATE,
+        "head": HEAD_LEARNING_RATE,
+        "generator": GENERATOR_LEARNING_RATE,
     }
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, weight in student.named_parameters():
@@ -26,7 +35,7 @@ def build_optimizer(student: Student, config: OptimisationConfig) -> AdamW:
         [
             {
                 "params": weights,
-                "weight_decay": config.weight_decay if decays else 0.0,
+                "weight_decay": WEIGHT_DECAY if decays else 0.0,
                 "lr": rates[part],
                 "peak": rates[part],
             }
@@ -36,9 +45,9 @@ def build_optimizer(student: Student, config: OptimisationConfig) -> AdamW:
     )
 
 
-def set_learning_rates(optimizer: Optimizer, config: OptimisationConfig, *, step: int, num_steps: int) -> None:
+def set_learning_rates(optimizer: Optimizer, *, step: int, num_steps: int) -> None:
     """Give each group its rate for update ``step`` of ``num_steps``, counted from 0."""
-    warmup = int(config.warmup * num_steps)
+    warmup = int(WARMUP_SHARE * num_steps)
     share = (step + 1) / warmup if step < warmup else (num_steps - step) / max(1, num_steps - warmup)
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * share

@@ -58,7 +58,7 @@ class RunDirectory:
                 raise UsageError(f"{path}: this run is finished; choose another directory with --out")
             if not resume:
                 raise UsageError(f"{path}: a run was begun here; go on with --resume, or choose another --out")
-            if ExperimentConfig.read(config_path) != config:
+            if not ExperimentConfig.read(config_path).trains_like(config):
                 raise UsageError(f"{path}: begun with another configuration (see config.toml); choose another --out")
             if run.data not in (None, data):
                 raise UsageError(f"{path}: begun with other posts, captions or knowledge; choose another --out")

@@ -19,7 +19,7 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.corpora import read_corpus
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import _check_reading, build_student, distill
-from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.distillation.training_set.selection import Material, training_posts, unlabelled_posts
 from cotpd.distillation.training_set.unlabelled import read_unlabelled
 
@@ -69,7 +69,7 @@ def test_the_task_loss_is_that_of_the_labelled_posts(
 ) -> None:
     config = configure()
     student = build_student(corpus.train, corpus, config)
-    feed = Feed(student, corpus.train, config, unlabelled=others)
+    feed = TrainingBatches(student, corpus.train, config, unlabelled=others)
     labelled = list(range(4))
     mixed = feed.read([*labelled, len(corpus.train), len(corpus.train) + 1], epoch=0)
     assert mixed.labelled.tolist() == [True] * 4 + [False] * 2
@@ -87,7 +87,7 @@ def test_the_alignment_may_be_that_of_the_unlabelled_posts(
 ) -> None:
     config = configure(objective={**ONLY, "alignment": alignment}, data={"unlabelled": ["elsewhere"]})
     student = build_student(corpus.train, corpus, config)
-    feed = Feed(student, corpus.train, config, unlabelled=others)
+    feed = TrainingBatches(student, corpus.train, config, unlabelled=others)
     objective = Objective(student.eval(), config.objective)
     first = len(corpus.train)
     mixed, alone = feed.read([0, 1, first, first + 1], epoch=0), feed.read([first, first + 1], epoch=0)

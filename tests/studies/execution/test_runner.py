@@ -14,7 +14,7 @@ import pytest
 
 from cotpd.core.errors import TrainingError, UsageError
 from cotpd.core.files import new_directory
-from cotpd.distillation.training_set.selection import Material
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.studies.execution import runner
 from cotpd.studies.execution.run_state import exclusive, state_of
 from cotpd.studies.execution.runner import RunOutcome, make_runs
@@ -53,7 +53,7 @@ class FakeTraining:
 
     def write(self, corpus: Any, config: Any, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
-        environment = {"data": Material.of(corpus, config).fingerprint(config)}
+        environment = {"data": TrainingSet.of(corpus, config).fingerprint(config)}
         (out / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
         (out / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         with new_directory(out / "model"):
@@ -157,7 +157,7 @@ def test_a_finished_run_with_other_settings_or_examples_is_rejected(
     training.trained.clear()
     changed = resolve(TEXT + '"optimisation.learning_rate" = 1e-3')
     assert "settings differ (optimisation.learning_rate)" in problems(make(changed))["text-seed1"]
-    moved = resolve_plan(Plan.read(write_plan(TEXT), [f"data.path={other_data}"]), tmp_path / "out")
+    moved = resolve_plan(Plan.read(write_plan(TEXT), [f"corpus.path={other_data}"]), tmp_path / "out")
     assert not problems(make(moved)), "the same examples in another place are the same"
     lines = (other_data / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     (other_data / "train.jsonl").write_text("".join(lines[1:]), encoding="utf-8")
@@ -173,7 +173,7 @@ def test_a_started_run_resumes_with_the_present_paths(
     (before.path / "config.toml").write_text(before.config.to_toml(), encoding="utf-8")
     moved_data = tmp_path / "moved-data"
     moved_data.symlink_to(data)
-    moved = resolve_plan(Plan.read(write_plan(TEXT), [f"data.path={moved_data}"]), tmp_path / "out")
+    moved = resolve_plan(Plan.read(write_plan(TEXT), [f"corpus.path={moved_data}"]), tmp_path / "out")
     training.errors["text-seed1"] = TrainingError("stopped before it writes its files")
     make(moved)
     assert str(moved_data) in (before.path / "config.toml").read_text(encoding="utf-8")
@@ -188,7 +188,7 @@ def test_damaged_files_of_a_run_are_named(resolve: Resolve, training: FakeTraini
     (path["both"] / "environment.json").write_text("[]", encoding="utf-8")
     training.trained.clear()
     found = problems(make(design))
-    assert "target-seed1 away and make it again" in found["taught-seed1"]
+    assert "target-seed1 away and train it again" in found["taught-seed1"]
     assert "config.toml cannot be read; move it away" in found["text-seed1"]
     assert "environment.json: damaged" in found["both-seed1"]
     assert training.trained == [], "a damaged run is never trained again"

@@ -53,8 +53,9 @@ def score(run: PlannedRun, *planned: PlannedScore) -> RunScores:
     return score_run(replace(run, scores=planned), RunCorpora())
 
 
-def with_data(run: PlannedRun, **changes: Any) -> PlannedRun:
-    return replace(run, config=run.config.model_copy(update={"data": run.config.data.model_copy(update=changes)}))
+def with_settings(run: PlannedRun, table: str, **changes: Any) -> PlannedRun:
+    changed = getattr(run.config, table).model_copy(update=changes)
+    return replace(run, config=run.config.model_copy(update={table: changed}))
 
 
 def test_a_view_omits_what_it_does_not_read() -> None:
@@ -75,11 +76,11 @@ def test_scores_count_entities_by_their_occurrence_in_training(run: PlannedRun, 
         return {group: counts.support for group, counts in one.by_training.by_type.items() if counts.support}
 
     assert supports(score(run, train)) == {"labelled": num_entities}
-    half = supports(score(with_data(run, train_share=0.5), train))
+    half = supports(score(with_settings(run, "training_set", share=0.5), train))
     assert half.keys() == {"labelled", "other"}
     assert sum(half.values()) == num_entities
     unseen = supports(score(run, DEV))["unseen"]
-    assert unseen == supports(score(with_data(run, train_share=0.5), DEV))["unseen"] > 0
+    assert unseen == supports(score(with_settings(run, "training_set", share=0.5), DEV))["unseen"] > 0
 
 
 def test_examples_that_cannot_be_scored_do_not_affect_others(run: PlannedRun) -> None:
@@ -102,7 +103,7 @@ def test_a_corpus_from_another_captioner_or_model_cannot_be_scored_in_the_knowle
         (other_data / file).write_text(
             "".join(json.dumps({**row, maker: "another"}) + "\n" for row in rows), encoding="utf-8"
         )
-        chosen = with_data(run, **{key: rows[0][maker]})
+        chosen = with_settings(run, "corpus", **{key: rows[0][maker]})
         found = score(chosen, *other)
         assert {one.planned.view for one in found.scores} == {TEXT, PROMPT}, key
         assert "nothing is by" in "".join(found.problems), key
@@ -129,7 +130,11 @@ def test_a_run_with_unlabelled_corpora_is_scored_on_a_corpus_from_another_model(
         json.loads(line) | {"model": "another"} for line in (data / "knowledge.jsonl").read_text("utf-8").splitlines()
     ]
     (other_data / "knowledge.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    found = score(with_data(run, unlabelled=(unlabelled,)), DEV, replace(DEV, name="other", corpus=other_data))
+    found = score(
+        with_settings(run, "training_set", unlabelled=(str(unlabelled),)),
+        DEV,
+        replace(DEV, name="other", corpus=other_data),
+    )
     assert ([one.planned.name for one in found.scores], found.problems) == (["dev", "other"], ())
 
 

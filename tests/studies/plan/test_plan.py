@@ -139,7 +139,7 @@ def test_targets_are_runs_of_the_same_seed(read_plan: ReadPlan) -> None:
     assert named["student-seed2"].needs == ("target-seed1",)
     folded = by_id(read_plan(text + "folds = 2"))
     assert folded["student-seed2"].needs == ("target-fold1-seed2", "target-fold2-seed2")
-    assert folded["target-fold2-seed1"].config.data.left_out == "2/2"
+    assert folded["target-fold2-seed1"].config.training_set.fold == "2/2"
     assert not folded["target-fold2-seed1"].scores
 
 
@@ -195,7 +195,7 @@ WRONG_PLANS = [
         "twice, which would overstate certainty",
     ),
     (
-        f"[runs.a]\n[runs.b]\n'data.path' = 'x'\n[scores.x]\n[scores.y]\ndata = '{Path('x').resolve()}'\n"
+        f"[runs.a]\n[runs.b]\n'corpus.path' = 'x'\n[scores.x]\n[scores.y]\ndata = '{Path('x').resolve()}'\n"
         "[[comparisons]]\non = ['x', 'y']\nrun = 'b'\nbaseline = 'a'",
         "twice, which would overstate certainty",
     ),
@@ -260,7 +260,7 @@ def test_settings_are_merged() -> None:
         ({"a": {"b": 1, "c": 2}}, {"a.b": 3}, {"a": {"b": 3, "c": 2}}),
         ({"a": 1}, {"a": {"b": 2}}, {"a": {"b": 2}}),
         ({}, {"a.b.c": 1, "a.b.d": 2}, {"a": {"b": {"c": 1, "d": 2}}}),
-        ({}, {"data.label_map": {"PER.NAM": "PER"}}, {"data": {"label_map": {"PER.NAM": "PER"}}}),
+        ({}, {"corpus.label_map": {"PER.NAM": "PER"}}, {"corpus": {"label_map": {"PER.NAM": "PER"}}}),
         ({"label_map": {"A": "B"}}, {"label_map.PER.NAM": "PER"}, {"label_map": {"A": "B", "PER.NAM": "PER"}}),
         ({"label_map": {"A": "B"}}, {"label_map": {}}, {"label_map": {}}),
     ]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cotpd.core.errors import DataError
 
 if TYPE_CHECKING:
-    from cotpd.inference.relation_extractor import MarkedText, Place
+    from cotpd.inference.marked_text import MarkedText, Place
 
 Row = dict[str, Any]
 
@@ -30,7 +30,7 @@ def marked_text(row: Row, where: str) -> MarkedText:
     A place is ``{start, end}``, the end exclusive, in code points of ``text`` or in words of ``words``. Raises
     `DataError` for a row without marks, places that cannot be, and a ``word`` that is not what stands at its place.
     """
-    from cotpd.inference.relation_extractor import MarkedText
+    from cotpd.inference.marked_text import MarkedText
 
     text, marks = text_of(row, where), _marks(row, where)
     if isinstance(row.get("words"), list) and row.get("text") is not None and not all(p.word for p in marks.places):

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cotpd.core.config import DataConfig
+    from cotpd.core.config import CorpusConfig
 
 
-def data_settings(run: Path) -> DataConfig | None:
+def data_settings(run: Path) -> CorpusConfig | None:
     """Those of a run, also where its ``model`` is given; None for a model that lies elsewhere."""
     from cotpd.core.config import ExperimentConfig
 
     model = run.resolve()
     directories = (run, model.parent) if model.name == "model" else (run,)
     configs = [path for directory in directories if (path := directory / "config.toml").is_file()]
-    return ExperimentConfig.read(configs[0]).data if configs else None
+    return ExperimentConfig.of_run(configs[0].parent).corpus if configs else None

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from cotpd.core.config import DataConfig
+from cotpd.core.config import TrainingSetConfig
 from cotpd.core.records import Example
 
 _Change = Callable[[list[str]], list[str]]
 
 
-def corrupted(train: Sequence[Example], config: DataConfig, *, seed: int) -> tuple[Example, ...]:
+def corrupted(train: Sequence[Example], config: TrainingSetConfig, *, seed: int) -> tuple[Example, ...]:
     """The training posts with captions and knowledge damaged as ``data.corruption`` says; a function of the seed.
 
     Draw it before a share or a fold is taken, so that a post is damaged in the same way in all of them.

@@ -26,7 +26,7 @@ def with_reversed_pairs(
     if not labels:
         return tuple(train)
     if unknown := sorted({*labels, *labels.values()} - set(known)):
-        raise UsageError(f"data.reversed_pairs: no post has {', '.join(unknown)}; there are {', '.join(known)}")
+        raise UsageError(f"training_set.reversed_pairs: no post has {', '.join(unknown)}; there are {', '.join(known)}")
     stated: defaultdict[tuple[str, ...], set[_Pair]] = defaultdict(set)
     for post in train:
         stated[post.words].update((relation.head, relation.tail) for relation in post.relations)

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cotpd.core.config import Task
 from cotpd.core.errors import UsageError
 from cotpd.core.overlap import similar_texts
-from cotpd.core.records import NO_RELATION, Example
+from cotpd.core.records import Example
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
-from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.corpus import Corpus, embedded
 
 logger = logging.getLogger(__name__)
 
@@ -27,19 +26,12 @@ def read_unlabelled(
     """
     by_name: dict[str, Path] = {}
     for path in paths:
-        if (name := path.resolve().name) in by_name:
-            raise UsageError(f"data.unlabelled: {path} and {by_name[name]} have one name; rename a directory")
+        if (name := embedded(path).resolve().name) in by_name:
+            raise UsageError(f"training_set.unlabelled: {path} and {by_name[name]} have one name; rename a directory")
         by_name[name] = path
         corpus = Corpus.from_path(path, captioner=captioner, knowledge_model=knowledge_model)
         for post in (*corpus.train, *corpus.unsplit):
             yield replace(post, id=f"{name}/{post.id}")
-
-
-def without_labels(post: Example, task: Task) -> Example:
-    """A post whose labels for a task are forgotten: its entities, or what its relations are; its pairs stay marked."""
-    if task == "entities":
-        return replace(post, entities=(), relations=())
-    return replace(post, relations=tuple(replace(relation, label=NO_RELATION) for relation in post.relations))
 
 
 def apart_from_held_out(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
@@ -53,7 +45,7 @@ def apart_from_held_out(posts: Sequence[Example], corpus: Corpus) -> tuple[Examp
 def split_alike(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
     """The posts split into words as a corpus's own are; what has entities or pairs stays, for they count words."""
     rule = best_rule(corpus.train if posts else ())
-    return tuple(post if post.entities or post.relations else _resplit(post, rule) for post in posts)
+    return tuple(post if post.annotations else _resplit(post, rule) for post in posts)
 
 
 def _resplit(post: Example, rule: Rule) -> Example:

@@ -32,7 +32,7 @@ def variants_for(train: Sequence[Example], corpus: Corpus, config: AugmentationC
     drawn = sorted(usable, key=lambda post: hash_text(str(seed), post.id))
     chosen: list[Example] = []
     for kind in config.kinds:
-        chosen += [post for post in drawn if post.origin and post.origin.kind is kind][: config.cap]
+        chosen += [post for post in drawn if post.origin and post.origin.kind is kind]
     most = round(config.share * len(train))
     kept = {post.id for post in sorted(chosen, key=lambda post: hash_text(str(seed), post.id))[:most]}
     return [_informed(post, parents) for post in usable if post.id in kept]

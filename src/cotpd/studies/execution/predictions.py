@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import MANIFEST, hash_file, hash_text, read_jsonl, write_jsonl
-from cotpd.core.records import Entity, Example, Prediction, Relation, Span
+from cotpd.core.records import Example, Prediction
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -58,14 +58,10 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
 
     for where, row in read_jsonl(path, on_defect=fail):
         try:
-            yield Prediction(row["id"], tuple(row["words"]), _entities(row["entities"]), _relations(row["relations"]))
+            prediction = Prediction(row["id"], tuple(row["words"]))
+            for task in ANNOTATIONS.values():
+                annotations = [task.from_row(values) for values in row.get(task.key, ())]
+                prediction = task.replaced(prediction, annotations)
+            yield prediction
         except (KeyError, TypeError, ValueError) as error:
             fail(DataError(f"not a prediction ({error})", where=where))
-
-
-def _entities(rows: Iterable[dict[str, Any]]) -> tuple[Entity, ...]:
-    return tuple(Entity(Span(**row["span"]), row["label"], score=row["score"]) for row in rows)
-
-
-def _relations(rows: Iterable[dict[str, Any]]) -> tuple[Relation, ...]:
-    return tuple(Relation(Span(**row["head"]), Span(**row["tail"]), row["label"], row["score"]) for row in rows)

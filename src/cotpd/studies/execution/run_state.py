@@ -14,8 +14,8 @@ from cotpd.core.errors import UsageError
 from cotpd.distillation.run_directory import RunDirectory
 from cotpd.studies.plan.design import PlannedRun
 
-_IGNORED_KEYS = {"data.path", "data.unlabelled", "objective.target_runs", "optimisation.checkpoint_steps"}
-"""Settings that do not change a result: checkpoint intervals, and paths, whose contents are compared by hash."""
+_IGNORED_KEYS = {"method", "corpus.path", "training_set.unlabelled", "objective.target_runs"}
+"""Settings that do not change a result: presets of other settings, and paths, whose contents are compared by hash."""
 
 
 class RunState(StrEnum):
@@ -52,7 +52,7 @@ def state_of(run: PlannedRun) -> RunState:
 
 def changed_keys(run: PlannedRun) -> list[str]:
     """Return the keys in which an existing run differs from the planned one, without the locations of files."""
-    existing = ExperimentConfig.read(run.path / "config.toml")
+    existing = ExperimentConfig.of_run(run.path)
     before, planned = (dict(_flatten(config.model_dump(mode="json"))) for config in (existing, run.config))
     keys = (before.keys() | planned.keys()) - _IGNORED_KEYS
     return sorted(key for key in keys if before.get(key) != planned.get(key))

@@ -16,7 +16,7 @@ from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import distill
 from cotpd.distillation.run_directory import RunDirectory
-from cotpd.distillation.training_set.selection import Material
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.studies.execution.progress import Forecast, StudyListener, StudyProgress
 from cotpd.studies.execution.run_state import RunState, changed_keys, exclusive, state_of
 from cotpd.studies.execution.scoring import RunScore, RunScores, score_run
@@ -124,11 +124,11 @@ class _Execution:
             _reject(run, "its config.toml cannot be read")
         if state is RunState.CHANGED:
             _reject(run, f"its settings differ ({', '.join(changed_keys(run))})")
-        corpus = self._corpora.as_trained(run.config)
+        corpus = self._corpora.training(run.config)
         if state is RunState.FINISHED:
             directory = RunDirectory(run.path)
             directory.finish()  # remove what a killed process may have left
-            if directory.data not in (None, Material.of(corpus, run.config).fingerprint(run.config)):
+            if directory.data not in (None, TrainingSet.of(corpus, run.config).fingerprint(run.config)):
                 _reject(run, "its examples, captions, knowledge or targets differ")
             return
         if state is RunState.STARTED and processes().is_main_process:

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from cotpd.core.errors import CotpdError, DataError
-from cotpd.distillation.corpora import RunCorpora
-from cotpd.distillation.training_set.selection import training_posts
+from cotpd.distillation.corpora import RunCorpora, corpus_config
+from cotpd.distillation.training_set.selection import labelled_examples
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.matching import Mode, SeenEntities, exact_rule, surfaces_of
+from cotpd.evaluation.matching import Mode, SeenEntities, surfaces_of
 from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.tasks import exact_rule
 from cotpd.studies.execution.predictions import StoredPredictions
 from cotpd.studies.plan.design import PlannedRun, PlannedScore
 from cotpd.views.view import ViewKind
@@ -31,7 +32,7 @@ class RunScore:
         scores: The scores in both modes.
         by_training: The scores of entities in the default mode, by their occurrence in the training set: ``LABELLED``
             entities occur in labelled training examples of the run, ``OTHER`` entities only in other training examples
-            of the corpus, ``UNSEEN`` entities in none. None for relations.
+            of the corpus, ``UNSEEN`` entities in none. None for other tasks.
     """
 
     run: PlannedRun
@@ -66,8 +67,8 @@ def score_run(run: PlannedRun, corpora: RunCorpora) -> RunScores:
 
 def _score(run: PlannedRun, planned: PlannedScore, corpora: RunCorpora, stored: StoredPredictions) -> RunScore | None:
     is_knowledge = planned.view.kind == "knowledge"
-    corpus = corpora.as_scored(run.config, planned.corpus, reads_knowledge=is_knowledge)
-    path = planned.corpus or run.config.data.path
+    corpus = corpora.scored(run.config, planned.corpus, reads_knowledge=is_knowledge)
+    path = planned.corpus or corpus_config(run.config).path
     examples = corpus.splits.get(planned.split)
     if not examples:
         raise DataError(f"no {planned.split} examples to score", where=str(path))
@@ -84,9 +85,9 @@ def _score(run: PlannedRun, planned: PlannedScore, corpora: RunCorpora, stored: 
 
 
 def _training_entities(run: PlannedRun, corpora: RunCorpora) -> SeenEntities | None:
-    """Return the rule that groups entities by their occurrence in the training set; None for relations."""
-    if run.config.task == "relations":
+    """Return the rule that groups entities by their occurrence in the training set; None for other tasks."""
+    if run.config.task != SeenEntities.task:
         return None
-    corpus = corpora.as_trained(run.config)
-    labelled = surfaces_of(training_posts(corpus, run.config))
+    corpus = corpora.training(run.config)
+    labelled = surfaces_of(labelled_examples(corpus, run.config))
     return SeenEntities({LABELLED: labelled, OTHER: surfaces_of(corpus.train)})

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.distillation.corpora import corpus_config
 from cotpd.studies.plan.design import ComparedSide, PlannedComparison, ScorePlace
 from cotpd.studies.plan.plan import ComparisonPlan, Plan, SidePlan
 from cotpd.studies.plan.scored_view import ScoredView
@@ -130,7 +131,7 @@ def _check_examples(comparison: PlannedComparison, plan: Plan, configs: Mapping[
         pooled = set[tuple[Path, str]]()
         for place in side.places:
             score = plan.scores[place.score]
-            data = score.data or configs[place.run].data.path
+            data = score.data or corpus_config(configs[place.run]).path
             if (data.resolve(), score.split) in pooled:
                 raise UsageError(
                     f"comparison {comparison.name}: {side.title} pools the {score.split} examples of {data} twice, "

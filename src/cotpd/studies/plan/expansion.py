@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cotpd.core.config import ExperimentConfig, read_toml
+from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.core.toml import read_toml
 from cotpd.studies.plan.design import PlannedRun
 from cotpd.studies.plan.plan import Plan
 from cotpd.studies.plan.settings import merge_settings
 
-_FOLD_KEY = "data.left_out"
+_FOLD_KEY = "training_set.fold"
 _TARGETS_KEY = "objective.target_runs"
 
 _RunIds = Mapping[tuple[str, int], Sequence[str]]

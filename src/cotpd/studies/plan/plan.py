@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from cotpd.core.config import Section, apply_changes, checked, read_toml
 from cotpd.core.errors import UsageError
+from cotpd.core.toml import Section, apply_changes, read_toml, validate
 from cotpd.studies.plan.scored_view import ScoredView
 from cotpd.studies.plan.settings import merge_settings
 
@@ -145,7 +145,7 @@ class Plan(Section):
 
         Args:
             path: The TOML file.
-            changes: Settings such as ``data.path=DATA`` to change in every run. ``seed=7`` replaces all seeds.
+            changes: Settings such as ``corpus.path=PATH`` to change in every run. ``seed=7`` replaces all seeds.
 
         Raises:
             UsageError: If the file cannot be read, or a key is unknown (with a suggestion) or has a wrong value.
@@ -154,7 +154,7 @@ class Plan(Section):
         apply_changes(overrides, changes)
         if "seed" in overrides:
             values, where = {**values, "seeds": [overrides.pop("seed")]}, f"{path} with --set seed"
-        plan = checked(cls, values, where=where)
+        plan = validate(cls, values, where=where)
         runs = {
             name: run.model_copy(
                 update={

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cotpd.core.config import LABEL_TABLES
+from cotpd.core.toml import LABEL_TABLES
 
 
 def merge_settings(settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from cotpd.core.config import ExperimentConfig, PromptConfig, StudentConfig, ViewConfig
-from cotpd.core.labels import LabelSet
-from cotpd.core.splitting import Rule
+from cotpd.core.config import ExperimentConfig, ViewConfig
 from cotpd.corpus.corpus import Corpus
 from cotpd.evaluation import evaluate
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
+from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
-from cotpd.student.student import Design, Student
+from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
 Cotpd = Callable[..., Any]
@@ -37,9 +36,8 @@ def runs(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _student(encoder_path: Path, ships: ViewKind) -> Student:
     encoder, tokenizer = TextEncoder.from_pretrained(str(encoder_path))
-    prompt = PromptConfig(heads=2, length=3) if ships is ViewKind.PROMPT else None
-    labels, reads = LabelSet.of(["LOC", "ORG", "PER"]), ViewConfig(knowledge_pieces=24)
-    design = Design(labels, StudentConfig(encoder="tiny"), prompt, reads, ships, Rule.FINE)
+    prompt = PromptDesign(heads=2, length=3) if ships is ViewKind.PROMPT else None
+    design = Design("entities", ("LOC", "ORG", "PER"), ships, prompt, ViewConfig(knowledge_pieces=24))
     with torch.random.fork_rng():
         torch.manual_seed(len(ships))
         student = Student(encoder, tokenizer, design)

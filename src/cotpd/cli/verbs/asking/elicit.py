@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cotpd.llm.store.request_store import RequestStore
 
 Split = Literal["train", "dev", "test"]
-Wording = Literal["v1", "v2", "direct-v1"]
+Wording = Literal["v1", "v2", "direct-v1", "paper-v0"]
 
 
 @with_groups
@@ -35,7 +35,10 @@ def elicit(
     *,
     grain: Annotated[list[Grain] | None, typer.Option(help="Ask at this grain only; may be repeated.")] = None,
     wording: Annotated[
-        Wording, typer.Option(help="Two that ask for reasoning in steps, and a direct control without.")
+        Wording,
+        typer.Option(
+            help="Question set: v1 and v2 ask for reasoning in steps, direct-v1 does not, paper-v0 is zero-shot."
+        ),
     ] = "v1",
     split: Annotated[Split | None, typer.Option(help="Ask about this split only.")] = None,
     captioner: Annotated[str | None, typer.Option(help="Show the model the captions of this captioner.")] = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +18,12 @@ from cotpd.cli.display.terminal import printable
 from cotpd.cli.options.run_settings import data_settings
 from cotpd.core.errors import UsageError
 from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Relation, Span
+from cotpd.core.tasks import ANNOTATIONS, task_of
 
 if TYPE_CHECKING:
     from cotpd.corpus.corpus import Corpus
-    from cotpd.inference.extractor import Extractor
-    from cotpd.views.view import View, ViewKind, ViewReader
+    from cotpd.inference.predictor import TrainedStudent
+    from cotpd.views.view import ViewKind
 
 
 def show(
@@ -143,34 +144,35 @@ def _without_run(found: _Found) -> _Page:
     from cotpd.views.view import texts_of
 
     example = found.example
-    is_pair = bool(example.relations) and not example.entities
-    readings = [_with_markers(example, pair) for pair in example.relations] if is_pair else [list(example.words)]
+    annotations = ANNOTATIONS[task_of([example])]
+    readings = [_with_markers(example, each.spans, annotations.markers) for each in annotations.of(example)]
+    readings = readings if annotations.markers else [list(example.words)]
     texts = [text for part in ViewConfig().parts for text in texts_of(example, part)]
     knowledge = [piece for text in texts for piece in (*text.split(), "[SEP]")]
     behind = {"text": [], "prompt": ["[soft prompts]"], "knowledge": knowledge}
-    unit = "pair" if is_pair else "window"
+    unit = "reading" if annotations.markers else "window"
     views = {
         name: _Reading([[*words, "[SEP]", *more] for words in readings], unit=unit) for name, more in behind.items()
     }
     return _Page(found, views, {"gold": example})
 
 
-def _with_markers(example: Example, pair: Relation) -> list[str]:
-    """The words of a post of MNRE's kind, which states pairs and no entities, as a run of relations reads them."""
-    from cotpd.views.view import MARKERS, markers_before
+def _with_markers(example: Example, marked: tuple[Span, ...], markers: tuple[str, ...]) -> list[str]:
+    """The words of a post with its marked spans, as a run reads them."""
+    from cotpd.views.view import markers_before
 
-    before = markers_before(pair)
+    before = markers_before(marked)
     words: list[str] = []
     for place, word in enumerate([*example.words, ""]):
-        words += [*(MARKERS[slot] for slot in before.get(place, ())), word]
+        words += [*(markers[slot] for slot in before.get(place, ())), word]
     return words[:-1]
 
 
 def _with_run(found: _Found, run: str) -> _Page:
     """The views in pieces, and what is predicted from each; the one that ships comes first."""
-    from cotpd.inference.extractor import Extractor
+    from cotpd.inference.extractors import load_extractor
 
-    extractor = Extractor.from_pretrained(run)
+    extractor = load_extractor(run)
     views: dict[str, _Reading] = {}
     labelled: dict[str, Example | Prediction] = {"gold": found.example}
     for kind in _kinds(extractor):
@@ -179,47 +181,32 @@ def _with_run(found: _Found, run: str) -> _Page:
     return _Page(found, views, labelled)
 
 
-def _kinds(extractor: Extractor) -> list[ViewKind]:
+def _kinds(extractor: TrainedStudent) -> list[ViewKind]:
     from cotpd.views.view import ViewKind
 
     design = extractor.student.design
     can_be_read = [kind for kind in ViewKind if design.prompt or kind is not ViewKind.PROMPT]
-    return sorted(can_be_read, key=lambda kind: kind is not design.ships)
+    return sorted(can_be_read, key=lambda kind: kind is not design.deployed_view)
 
 
-def _reading(extractor: Extractor, example: Example, kind: ViewKind) -> _Reading:
+def _reading(extractor: TrainedStudent, example: Example, kind: ViewKind) -> _Reading:
     """The pieces of a view by name; a post longer than the encoder takes has several windows, a pair is read alone."""
-    from cotpd.views.view import MARKERS, ViewKind, excerpt
+    from cotpd.inference.tasks import DECODERS
+    from cotpd.views.view import ViewKind
 
     student = extractor.student
-    reader, tokenizer = student.reader, student.reader.pieces.tokenizer
-    if student.design.task == "relations":
-        unit, views = "pair", _views_of_pairs(reader, example, kind)
-    else:
-        unit = "window"
-        spans = reader.windows(example.words, whole=[entity.span for entity in example.entities])
-        views = [reader.read(excerpt(example, span), kind) for span in spans]
-    length = student.design.prompt.length if student.design.prompt and kind is ViewKind.PROMPT else 0
+    design, tokenizer = student.design, student.reader.pieces.tokenizer
+    decoder, markers = DECODERS[design.task], ANNOTATIONS[design.task].markers
+    views = [window.view for window in decoder.windows(student, 0, example, kind)]
+    length = design.prompt.length if design.prompt and kind is ViewKind.PROMPT else 0
     prompts = [f"[P{number}]" for number in range(1, length + 1)]
     windows = []
     for view in views:
         names = [str(tokenizer.id_to_token(piece)) for piece in view.ids]
-        for name, place in zip(MARKERS, view.markers, strict=False):
+        for name, place in zip(markers, view.markers, strict=False):
             names[place] = name
         windows.append([*names, *prompts])
-    return _Reading(windows, sum(view.num_cut for view in views), unit)
-
-
-def _views_of_pairs(reader: ViewReader, example: Example, kind: ViewKind) -> list[View]:
-    """Of the pairs that the post states; where it states none, of the first that is read."""
-    from cotpd.inference.candidates import readable_pairs
-    from cotpd.views.view import narrowed
-
-    alone = [
-        replace(example, relations=(pair,)) for pair in example.relations or readable_pairs(reader, [example])[0][:1]
-    ]
-    marked = [narrowed(reader, one) for one in alone]
-    return [reader.read(one, kind, pair=one.relations[0]) for one in marked]
+    return _Reading(windows, sum(view.num_cut for view in views), decoder.unit)
 
 
 def _labels(record: Example | Prediction, example: Example) -> dict[str, Any]:

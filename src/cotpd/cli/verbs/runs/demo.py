@@ -89,18 +89,18 @@ class _Plan(NamedTuple):
         """Where a run lies; those of relations beside those of entities."""
         return self.out / (name if self.task == "entities" else f"{self.task}-{name}")
 
-    def trained(self, name: str, title: str, objective: dict[str, Any]) -> Extractor:
+    def trained(self, name: str, title: str, objective: dict[str, Any]) -> Any:
         """The extractor of a run: trained now, gone on with, or, when it is finished, loaded."""
         from cotpd.cli.verbs.runs.distill import ProgressBar
         from cotpd.core.config import ExperimentConfig
         from cotpd.distillation.recipe import distill
-        from cotpd.inference.extractor import Extractor
+        from cotpd.inference.extractors import load_extractor
 
         run = self.run(name)
         typer.echo(f"\n{title} → {run}")
         if (run / "model").is_dir():
             typer.echo("   trained already")
-            return Extractor.from_pretrained(run)
+            return load_extractor(run)
         changes = [f"optimisation.epochs={self.epochs}", f"task={self.task}"]
         values = ExperimentConfig.read(_sample_path() / "demo.toml", changes).model_dump()
         values["student"]["encoder"] = self.encoder
@@ -135,7 +135,7 @@ def _compare(baseline: Extractor, student: Extractor, test: tuple[Example, ...])
 
 def _scores(extractor: Extractor, kind: Any, test: tuple[Example, ...]) -> Scores:
     from cotpd.evaluation import evaluate
-    from cotpd.evaluation.matching import exact_rule
+    from cotpd.evaluation.tasks import exact_rule
 
     return evaluate(extractor.predict(test, kind=kind), test, rule=exact_rule(extractor.task))
 
@@ -147,15 +147,15 @@ def _extract(student: Extractor) -> None:
         typer.echo(f"  {extraction.text}\n    {', '.join(found) or '–'}")
 
 
-def _extract_relations(student: Extractor) -> None:
-    from cotpd.inference.relation_extractor import MarkedText, RelationExtractor
+def _extract_relations(student: Any) -> None:
+    from cotpd.inference.marked_text import MarkedText
 
     typer.echo("\nFive posts that nobody labelled, all pairs of their entities read from text alone:")
     marked = [
         MarkedText(text, entities=tuple((text.index(name), text.index(name) + len(name)) for name in names))
         for text, names in _MARKED
     ]
-    for extraction in RelationExtractor(student.student)(marked):
+    for extraction in student(marked):
         typer.echo(f"  {extraction.text}")
         for pair in extraction.relations:
             typer.echo(f"    {pair.head.word} → {pair.tail.word}  {pair.label} {pair.score:.2f}")

@@ -16,7 +16,7 @@ from cotpd.cli.options.run_settings import data_settings
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import write_atomic
 from cotpd.core.pairs import grouped
-from cotpd.core.records import NO_RELATION
+from cotpd.core.tasks import ANNOTATIONS
 
 if TYPE_CHECKING:
     from cotpd.core.config import Part, Task
@@ -117,7 +117,7 @@ def _predict(run: Path, view: View | None, asked: _Asked) -> _Predicted:
     from cotpd.student import checkpoint
 
     student = checkpoint.load(_model_directory(run))
-    kind: View = view or student.design.ships.value
+    kind: View = view or student.design.deployed_view.value
     corpus = _read(asked.data, run, kind)
     name, examples = _chosen(corpus, asked.data, asked.split)
     if kind == "knowledge":
@@ -161,7 +161,7 @@ def _found_spans(finder: Path, examples: tuple[Example, ...]) -> Iterator[list[S
     student = checkpoint.load(_model_directory(finder))
     if student.design.task != "entities":
         raise UsageError(f"{finder} was trained on relations and finds no entities")
-    for prediction in _decoded(student, examples, student.design.ships.value):
+    for prediction in _decoded(student, examples, student.design.deployed_view.value):
         yield [entity.span for entity in prediction.entities]
 
 
@@ -203,9 +203,9 @@ def _chosen(corpus: Corpus, data: Path, split: Split | None) -> tuple[str, tuple
 
 def _require_knowledge(examples: tuple[Example, ...], data: Path, parts: tuple[Part, ...]) -> None:
     """Refuse posts of which none has any of the parts that the student reads; warn of some."""
-    from cotpd.views.view import num_untold
+    from cotpd.views.view import num_without_knowledge
 
-    read, untold = ", ".join(parts), num_untold(examples, parts) if parts else 0
+    read, untold = ", ".join(parts), num_without_knowledge(examples, parts) if parts else 0
     if untold and untold == len(examples):
         message = "the knowledge view needs captions.jsonl or knowledge.jsonl beside the corpus, and in them"
         raise DataError(f"{message}, of these posts, any of {read}", where=str(data))
@@ -214,10 +214,11 @@ def _require_knowledge(examples: tuple[Example, ...], data: Path, parts: tuple[P
 
 
 def _note_cuts(student: Student, examples: tuple[Example, ...]) -> None:
-    from cotpd.inference.decoding import windows
+    from cotpd.inference.tasks import DECODERS
     from cotpd.views.view import ViewKind
 
-    read = (windows(student, number, post, kind=ViewKind.KNOWLEDGE) for number, post in enumerate(examples))
+    windows = DECODERS[student.design.task].windows
+    read = (windows(student, number, post, ViewKind.KNOWLEDGE) for number, post in enumerate(examples))
     if num_cut := sum(any(window.view.num_cut for window in post) for post in read):
         pieces = student.design.views.knowledge_pieces
         logger.info("knowledge is cut to %d pieces at most in %d of %d posts", pieces, num_cut, len(examples))
@@ -225,13 +226,12 @@ def _note_cuts(student: Student, examples: tuple[Example, ...]) -> None:
 
 def _note_gold(student: Student, examples: tuple[Example, ...]) -> None:
     task = student.design.task
-    if not any(getattr(example, task) for example in examples):
+    annotations = ANNOTATIONS[task]
+    if not any(map(annotations.of, examples)):
         logger.warning("these posts have no gold %s", task)
-    known = student.label_set.types if task == "entities" else student.design.relations
-    unknown = {gold.label for example in examples for gold in getattr(example, task)}.difference(known, {NO_RELATION})
+    unknown = set(annotations.labels(examples)).difference(student.design.labels)
     if unknown:
-        what = "types" if task == "entities" else "relations"
-        logger.warning("%s in gold that the student never learnt: %s", what, ", ".join(sorted(unknown)))
+        logger.warning("labels in gold that the student did not learn: %s", ", ".join(sorted(unknown)))
 
 
 def _decoded(student: Student, examples: tuple[Example, ...], kind: View) -> Iterator[Prediction]:
@@ -248,16 +248,13 @@ def _decoded(student: Student, examples: tuple[Example, ...], kind: View) -> Ite
 
 def _report(scored: _Predicted, other: _Predicted | None, mode: Mode) -> Report:
     from cotpd.evaluation import compare
-    from cotpd.evaluation.cooccurrence import co_occurrence
     from cotpd.evaluation.report import Report, secondary_scores
+    from cotpd.evaluation.tasks import SCORING
 
     scores = _scores(scored, mode)
-    secondary: tuple[Scores, ...] = ()
-    pairs = None
-    if scored.task == "relations":
-        pairs = co_occurrence(scored.predictions, scored.examples)
-    else:
-        secondary = secondary_scores(scored.predictions, scored.examples, mode=mode, train=scored.train)
+    predictions, examples, task = scored.predictions, scored.examples, scored.task
+    secondary = secondary_scores(predictions, examples, task=task, mode=mode, train=scored.train)
+    pairs = SCORING[task].co_occurrence(predictions, examples)
     report = Report(scores, secondary, scored.facts, co_occurrence=pairs)
     if other is None:
         return report
@@ -266,10 +263,8 @@ def _report(scored: _Predicted, other: _Predicted | None, mode: Mode) -> Report:
 
 def _scores(predicted: _Predicted, mode: Mode) -> Scores:
     from cotpd.evaluation import evaluate as score
-    from cotpd.evaluation.cooccurrence import judged
-    from cotpd.evaluation.matching import exact_rule
+    from cotpd.evaluation.tasks import SCORING
 
-    predictions = predicted.predictions
-    if predicted.task == "relations":
-        predictions = judged(predictions, predicted.examples)
-    return score(predictions, predicted.examples, mode=mode, rule=exact_rule(predicted.task))
+    scoring = SCORING[predicted.task]
+    predictions = scoring.scorable(predicted.predictions, predicted.examples)
+    return score(predictions, predicted.examples, mode=mode, rule=scoring.rule)

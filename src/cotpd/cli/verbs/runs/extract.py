@@ -23,7 +23,8 @@ from cotpd.core.files import decoded_lines, json_line, read_jsonl, read_lines
 if TYPE_CHECKING:
     from cotpd.core.config import Task
     from cotpd.inference.extractor import Extractor
-    from cotpd.inference.relation_extractor import MarkedText, RelationExtraction, RelationExtractor
+    from cotpd.inference.marked_text import MarkedText
+    from cotpd.inference.relation_extractor import RelationExtraction, RelationExtractor
 
 logger = logging.getLogger(__name__)
 
@@ -156,15 +157,15 @@ def _relations_of_found(
 def _relations_of_marked(relations: RelationExtractor, source: _Source[_Marked], unrelated: bool) -> _Answers:
     rows, copies = tee(source)
     for extraction, (read, marked) in zip(relations.stream(row.text for row in rows), copies, strict=False):
-        if marked.pairs and extraction.num_left_out:
+        if marked.pairs and extraction.num_omitted:
             raise DataError("the words from head to tail are more than the encoder takes", where=read.where)
         _warn_of_left_out(extraction, read)
         yield read, extraction.to_dict(unrelated=unrelated or bool(marked.pairs))
 
 
 def _warn_of_left_out(extraction: RelationExtraction, read: _Read) -> None:
-    if extraction.num_left_out:
-        logger.warning("%s: %d pairs of entities too far apart are left out", read.where, extraction.num_left_out)
+    if extraction.num_omitted:
+        logger.warning("%s: %d pairs of entities too far apart are left out", read.where, extraction.num_omitted)
 
 
 def _rows(texts: list[str], file: Path | None) -> Iterator[_Read]:

@@ -47,11 +47,11 @@ def study(
 
     Examples:
 
-        cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --dry-run
+        cotpd study configs/studies/views.toml --set corpus.path=data/twitter2017 --dry-run
 
-        cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --out runs/views
+        cotpd study configs/studies/views.toml --set corpus.path=data/twitter2017 --out runs/views
 
-        cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --out runs/views --only-report
+        cotpd study configs/studies/views.toml --set corpus.path=data/twitter2017 --out runs/views --only-report
     """
     from cotpd.studies.plan.plan import Plan
 
@@ -89,6 +89,7 @@ def _print_report(results: Results, out: Path, *, as_json: bool) -> None:
 
 
 def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
+    from cotpd.distillation.corpora import corpus_config
     from cotpd.studies.execution.run_state import state_of
     from cotpd.studies.plan.resolution import resolve_plan
 
@@ -103,10 +104,11 @@ def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
         typer.echo(f"{name.ljust(width)}  {state.ljust(state_width)}  {needed}".rstrip())
     counts = Counter(state for state, _ in states.values())
     typer.echo(f"\n{len(states)} runs: " + ", ".join(f"{number} {state}" for state, number in counts.items()))
-    corpora = {path for run in runs for path in (run.config.data.path, *run.config.data.unlabelled)}
+    corpora = {corpus_config(run.config).path for run in runs}
+    corpora |= {path for run in runs for path in run.config.training_set.unlabelled_paths}
     corpora |= {score.corpus for run in runs for score in run.scores if score.corpus}
     for path in sorted(path for path in corpora if not path.exists()):
-        typer.echo(f"not found: {path}; change the plan or its base, or use --set data.path=PATH")
+        typer.echo(f"not found: {path}; change the plan or its base, or use --set corpus.path=PATH")
 
 
 class StudyBar:
