@@ -92,9 +92,10 @@ class ExaminedRun:
         return have_no_knowledge(self.examples, self.student.design.views.parts)
 
     def scores(self, view: ViewKind) -> Scores:
-        """Return the scores of a view on the examples."""
+        """Return the scores of a view on the examples, in the mode in which the run is evaluated."""
         predictions = decode(self.student, self.examples, kind=view)
-        return evaluate(predictions, self.examples, rule=exact_rule(self.config.task), resamples=0)
+        mode, rule = corpus_config(self.config).score_mode, exact_rule(self.config.task)
+        return evaluate(predictions, self.examples, mode=mode, rule=rule, resamples=0)
 
     def with_examples(self, examples: Sequence[Example]) -> ExaminedRun:
         """Return the run with other examples."""
