@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 
+from cotpd.core.errors import DataError
 from cotpd.core.records import Entity, Example, Knowledge, Prediction, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.corpora import RunCorpora
 from cotpd.student.student import Student
-from cotpd.studies.execution import predictions, scoring
+from cotpd.studies.execution import predictions
 from cotpd.studies.execution.predictions import StoredPredictions
 from cotpd.studies.execution.scoring import RunScores, score_run
 from cotpd.studies.plan.design import PlannedRun, PlannedScore
@@ -187,5 +188,5 @@ def test_predictions_are_stored_for_one_model(
 
     for path in stored:
         path.write_text("{\n", encoding="utf-8")
-    with pytest.raises(scoring.DataError, match="remove the file to predict again"):
+    with pytest.raises(DataError, match="remove the file to predict again"):
         StoredPredictions(tmp_path).predict([example], ViewKind.TEXT)
