@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from cotpd.core.records import Grain, Knowledge, Post
-from cotpd.knowledge.answers import read_answer
+from cotpd.knowledge.answers import parse_knowledge
 from cotpd.knowledge.template import WORDINGS, Template
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Message, Parameters, Request
@@ -37,7 +37,7 @@ def test_rehearsals_are_not_rejected(grain: Grain, wording: str) -> None:
     with FakeServer(keep=False) as server, ChatModel("any", base_url=server.url) as model:
         answer = model.answer(Request(messages, Parameters(90)))
         assert server.questions == []
-    outcome = read_answer(answer, POST, grain=grain, model="any", template=wording)
+    outcome = parse_knowledge(answer, POST, grain=grain, model="any", template=wording)
     assert isinstance(outcome, Knowledge)
     assert {line.partition(":")[0] for line in answer.text.splitlines()} == {"Jordan", "Oman", "Amman"}
 

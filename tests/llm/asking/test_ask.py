@@ -136,7 +136,7 @@ def test_only_validated_answers_are_served() -> None:
         assert run([strict], model, store=store)[1] == Failure("too dull", echo(strict.messages))
         assert run([request(1)], model, store=store) == {1: echo(strict.messages)}
         assert model.asked == []
-        [mishap] = store.mishaps()
+        [mishap] = store.failed_attempts()
         assert (mishap.reason, mishap.answer) == ("too dull", echo(strict.messages))
 
 
@@ -147,7 +147,7 @@ def test_a_rejected_answer_is_asked_for_again_on_request() -> None:
         model = Counting()
         run([strict], model, store=store, policy=replace(SWIFT, ask_again=True))
         assert len(model.asked) == 1
-        assert len(list(store.mishaps())) == 2
+        assert len(list(store.failed_attempts())) == 2
 
 
 def test_asked_again_the_same_question_is_still_one_call() -> None:
@@ -219,7 +219,7 @@ def test_what_fails_for_once_is_asked_again(faults: list[Fault]) -> None:
     model = Counting([CallError("not now", fault) for fault in faults])
     with RequestStore() as store:
         assert run([request(1)], model, store=store) == {1: echo(request(1).messages)}
-        assert [each.reason for each in store.mishaps()] == ["not now"] * len(faults)
+        assert [each.reason for each in store.failed_attempts()] == ["not now"] * len(faults)
     assert len(model.asked) == 1 + len(faults)
 
 
@@ -229,7 +229,7 @@ def test_an_attempt_that_fails_leaves_its_question_out_in_a_batch(
 ) -> None:
     """Else a second batch asks it as well; an answer ends it."""
     with RequestStore() as store:
-        store.send_out([request(1).key("script", "small")], "batch")
+        store.add_to_batch([request(1).key("script", "small")], "batch")
         run([request(1)], Counting([error] if error else []), store=store)
         assert store.batches() == batches
 
@@ -538,9 +538,9 @@ def test_a_recording_answers_and_never_asks() -> None:
         recorded = ReplayingModel(store, name="small", endpoint="script")
         assert recorded.answer(request(1)) == echo(request(1).messages)
         requests = [request(number) for number in range(300)]
-        store.send_out([requests[0].key("script", "small")], "batch")
+        store.add_to_batch([requests[0].key("script", "small")], "batch")
         ended = run(requests, recorded, store=store)
-        assert (list(store.mishaps()), store.batches()) == ([], {"batch": 1}), "nobody was asked"
+        assert (list(store.failed_attempts()), store.batches()) == ([], {"batch": 1}), "nobody was asked"
     assert [about for about, end in ended.items() if isinstance(end, Answer)] == [1]
     assert ended[0] == Failure("small was never asked this")
 

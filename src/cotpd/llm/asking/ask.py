@@ -21,7 +21,7 @@ from cotpd.llm.asking.progress import Progress, Tally
 from cotpd.llm.asking.workers import Call, Workers
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, LanguageModel, Request
-from cotpd.llm.store.request_store import Kept, Mishap, RequestStore
+from cotpd.llm.store.request_store import FailedAttempt, RequestStore, StoredAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,16 +199,16 @@ class _Run:
 
         What a recording does not hold is no mishap: nobody was asked, and the question may be out in a batch.
         """
-        kept: list[Kept] = []
-        mishaps: list[Mishap] = []
+        kept: list[StoredAnswer] = []
+        mishaps: list[FailedAttempt] = []
         for call in calls:
             job, outcome = call.ticket, call.outcome
             if isinstance(outcome, Answer):
                 rejected = job.requests[0].validate(outcome)
-                kept.append(Kept(job.key, self._model.endpoint, self._model.name, outcome, rejected))
-                mishaps += [Mishap(job.key, rejected, outcome)] if rejected else []
+                kept.append(StoredAnswer(job.key, self._model.endpoint, self._model.name, outcome, rejected))
+                mishaps += [FailedAttempt(job.key, rejected, outcome)] if rejected else []
             elif not (isinstance(outcome, CallError) and outcome.fault is Fault.UNKNOWN):
-                mishaps.append(Mishap(job.key, str(outcome)))
+                mishaps.append(FailedAttempt(job.key, str(outcome)))
         self._store.add(kept, mishaps)
         self._workers.forget(calls)
 
