@@ -375,4 +375,4 @@ def test_a_missing_split_is_an_error(data: Path, cotpd: Cotpd) -> None:
     (data / "dev.jsonl").unlink()
     ended = cotpd("elicit", data, "--model", "small", "--split", "dev")
     assert ended.code == 5
-    assert "no post of dev; there is train, test" in ended.err
+    assert "the corpus has no dev posts; it has train, test" in ended.err
