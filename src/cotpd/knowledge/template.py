@@ -17,6 +17,8 @@ from cotpd.llm.language_model import Message, Role
 NO_CAPTION = "(no picture)"
 WORDINGS = ("v1", "v2", "direct-v1")
 """v1 and v2 ask for reasoning in steps; direct-v1 is a control that asks for the answer only."""
+PAPER_WORDING = "paper-v0"
+"""Zero-shot questions of one line, like those of arXiv 2306.14122: no system message, no delimiters."""
 
 _PLACEHOLDERS = frozenset({"post", "caption", "mark"})
 _HEADING = re.compile(rf"^\[({'|'.join(get_args(Role))})\]\n", re.MULTILINE)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cotpd.llm.store.request_store import RequestStore
 
 Split = Literal["train", "dev", "test"]
-Wording = Literal["v1", "v2", "direct-v1"]
+Wording = Literal["v1", "v2", "direct-v1", "paper-v0"]
 
 
 @with_groups
@@ -36,7 +36,10 @@ def elicit(
     *,
     grain: Annotated[list[Grain] | None, typer.Option(help="Grain to ask at, repeatable. Default: all three.")] = None,
     wording: Annotated[
-        Wording, typer.Option(help="Question set: v1 and v2 ask for reasoning in steps, direct-v1 does not.")
+        Wording,
+        typer.Option(
+            help="Question set: v1 and v2 ask for reasoning in steps, direct-v1 does not, paper-v0 is zero-shot."
+        ),
     ] = "v1",
     split: Annotated[Split | None, typer.Option(help="Split to ask about. Default: all splits.")] = None,
     captioner: Annotated[
