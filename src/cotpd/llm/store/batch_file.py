@@ -17,7 +17,7 @@ from cotpd.core.files import hash_text, json_line, read_jsonl, writing
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.models.chat_request import Dialect, to_chat
-from cotpd.llm.models.completion import read_completion, told
+from cotpd.llm.models.completion import clean_server_text, read_completion
 from cotpd.llm.store.request_store import Kept, Mishap, RequestStore
 
 _TOGETHER = 1_000
@@ -96,7 +96,7 @@ def _learnt(asked: Mapping[str, Request], source: Source, store: RequestStore) -
     """What the complaints about these questions teach of their endpoint."""
     dialect = Dialect()
     for complaint, key in {each.reason: each.key for each in store.mishaps() if each.key in asked}.items():
-        dialect = dialect.after(complaint, to_chat(asked[key], model=source.model, dialect=dialect))
+        dialect = dialect.adapted_to(complaint, to_chat(asked[key], model=source.model, dialect=dialect))
     return dialect
 
 
@@ -163,5 +163,5 @@ def _answer(row: dict[str, Any], model: str) -> Answer:
     """The answer in a row. Raises `CallError` for one that expired, failed or holds no completion."""
     response = row.get("response")
     if not isinstance(response, dict) or row.get("error"):
-        raise CallError(f"the batch gave no answer: {told(str(row.get('error')))}", Fault.BROKEN)
+        raise CallError(f"the batch gave no answer: {clean_server_text(str(row.get('error')))}", Fault.TRANSIENT)
     return read_completion(response.get("body"), model=model)

@@ -21,5 +21,5 @@ class ReplayingModel:
         """What was answered. Raises `CallError` where nothing was."""
         kept = self._store.find(request.key(self.endpoint, self.name))
         if kept is None:
-            raise CallError(f"{self.name} was never asked this", Fault.UNKNOWN)
+            raise CallError(f"{self.name} was never asked this", Fault.NOT_RECORDED)
         return kept.answer
