@@ -12,7 +12,7 @@ from cotpd.core.records import Caption
 from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
 from cotpd.llm.asking.ask import ask
 from cotpd.llm.asking.policy import Policy
-from cotpd.llm.asking.progress import Progress
+from cotpd.llm.asking.progress import AskingProgress
 from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
 from cotpd.llm.store.request_store import RequestStore
 
@@ -32,7 +32,7 @@ class VisionCaptioner:
         name: str = "",
         store: RequestStore | None = None,
         policy: Policy | None = None,
-        listener: Callable[[Progress], None] | None = None,
+        listener: Callable[[AskingProgress], None] | None = None,
     ) -> None:
         self._model, self._store, self._policy, self._listener = model, store, policy, listener
         settings = f"vision {model.name} {model.endpoint} {TEMPLATE} tokens={MAX_TOKENS} side={LONGEST_SIDE}"

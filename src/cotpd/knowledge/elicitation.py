@@ -18,7 +18,7 @@ from cotpd.knowledge.quality import Quality, measure
 from cotpd.knowledge.template import WORDINGS, Template
 from cotpd.llm.asking.ask import Failure, ask
 from cotpd.llm.asking.policy import Policy
-from cotpd.llm.asking.progress import Progress
+from cotpd.llm.asking.progress import AskingProgress
 from cotpd.llm.language_model import Answer, LanguageModel, Message, Parameters, Request
 from cotpd.llm.store.request_store import RequestStore
 
@@ -73,7 +73,7 @@ class Asking:
 
     store: RequestStore | None = None
     policy: Policy = field(default_factory=Policy)
-    listener: Callable[[Progress, int], None] | None = None
+    listener: Callable[[AskingProgress, int], None] | None = None
     only_kept: bool = False
 
 
@@ -199,7 +199,7 @@ class _Run:
         self._asked, self._known, self._asking = asked, known, asking
         self._failures: list[str] = []
         self._answered_by: Counter[str] = Counter()
-        self._last = Progress()
+        self._last = AskingProgress()
 
     @property
     def answers(self) -> dict[str, Outcome]:
@@ -243,7 +243,7 @@ class _Run:
             quality=measure(knowledge, rejections, (example.post for example in examples)),
         )
 
-    def _listen(self, total: int, progress: Progress) -> None:
+    def _listen(self, total: int, progress: AskingProgress) -> None:
         self._last = progress
         if self._asking.listener:
             self._asking.listener(progress, total)

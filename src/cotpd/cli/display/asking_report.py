@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cotpd.knowledge.augmentation.augment import AugmentationReport
     from cotpd.knowledge.elicitation import ElicitationReport
-    from cotpd.llm.asking.progress import Progress
+    from cotpd.llm.asking.progress import AskingProgress
 
 
 def numbers(report: DataclassInstance) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def reasons(counts: Mapping[str, int]) -> str:
     return f" ({printable(listed)})" if listed else ""
 
 
-def spent(paid: ElicitationReport | AugmentationReport | Progress) -> str:
+def spent(paid: ElicitationReport | AugmentationReport | AskingProgress) -> str:
     """The tokens, and the money where prices are known."""
     cost = "" if paid.cost is None else f", cost {paid.cost:.4f}"
     return f"{paid.prompt_tokens:,} tokens read, {paid.completion_tokens:,} written{cost}"

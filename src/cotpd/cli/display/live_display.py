@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
-    from cotpd.llm.asking.progress import Progress
+    from cotpd.llm.asking.progress import AskingProgress
 
 
 class LiveDisplay:
@@ -35,12 +35,12 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, progress: Progress, total: int) -> None:
+    def show(self, progress: AskingProgress, total: int) -> None:
         """Show this moment of a run of ``total`` questions."""
         self._bar.update(self._task, completed=progress.done, total=total, state=state_of(progress, total))
 
 
-def state_of(progress: Progress, total: int) -> str:
+def state_of(progress: AskingProgress, total: int) -> str:
     """One line: rejections, rate, tokens, cost, how many are on their way, and the time left."""
     parts = [f"{progress.rejected:,} rejected"]
     if progress.failed:

@@ -21,7 +21,7 @@ from cotpd.knowledge.augmentation.reading import (
 from cotpd.knowledge.elicitation import Asking
 from cotpd.llm.asking.ask import ask
 from cotpd.llm.asking.budget import Spending
-from cotpd.llm.asking.progress import Progress
+from cotpd.llm.asking.progress import AskingProgress
 from cotpd.llm.language_model import Answer, LanguageModel, Request
 from cotpd.llm.store.request_store import RequestStore
 
@@ -114,7 +114,7 @@ class _Run:
         self._outcomes: dict[str, Example | VariantRejection] = {}
         self._failures: list[str] = []
         self._spending = Spending(asking.policy)
-        self._rounds: list[Progress] = []
+        self._rounds: list[AskingProgress] = []
 
     def answer(self) -> None:
         """Ask for what the model is to write; then, of every post with another name, whether it is possible."""
@@ -158,9 +158,9 @@ class _Run:
 
     def _ask(self, asked: Sequence[Request]) -> Iterator[tuple[Draft, Answer]]:
         """The usable answers, within what is left of the budget; the others are noted."""
-        self._rounds.append(Progress())
+        self._rounds.append(AskingProgress())
 
-        def listen(progress: Progress) -> None:
+        def listen(progress: AskingProgress) -> None:
             self._rounds[-1] = progress
             if self._asking.listener:
                 self._asking.listener(progress, len(asked))

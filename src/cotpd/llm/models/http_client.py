@@ -32,11 +32,11 @@ class BoundedClient(httpx2.Client):
             limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS),
             follow_redirects=False,
         )
-        self._timeout = timeout
+        self._max_seconds = timeout
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request and return the response with its body loaded and decompressed."""
-        deadline = monotonic() + self._timeout
+        deadline = monotonic() + self._max_seconds
         response = super().send(request, **options | {"stream": True, "follow_redirects": False})
         with closing(response):
             body = _decompress(_read(response, deadline), response)

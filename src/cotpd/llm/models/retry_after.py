@@ -11,8 +11,8 @@ from email.utils import parsedate_to_datetime
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds to wait; None if the header is missing or invalid.
 
-    The header holds seconds or an HTTP date. A date is compared with the ``Date`` header of the same response if there is
-    one, because the clocks of client and server may differ.
+    The header holds seconds or an HTTP date. A date is compared with the ``Date`` header of the same response if
+    possible, because the clocks of client and server may differ.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:

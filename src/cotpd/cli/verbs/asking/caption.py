@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cotpd.captions.captioner import Captioner, CaptionerId
     from cotpd.captions.captioning import CaptioningReport
     from cotpd.captions.image_folder import ImageFolder
-    from cotpd.llm.asking.progress import Progress
+    from cotpd.llm.asking.progress import AskingProgress
     from cotpd.llm.language_model import Request
     from cotpd.llm.models.chat_model import ChatModel
 
@@ -155,7 +155,7 @@ class _Ended:
     """What became of the images, and what an endpoint was paid."""
 
     report: CaptioningReport
-    paid: Progress
+    paid: AskingProgress
 
     def to_dict(self) -> dict[str, Any]:
         report, paid = self.report, self.paid
@@ -176,7 +176,7 @@ class _Ended:
 
 def _by_blip2(job: _Job, options: Blip2Options, choice: Blip2Choice) -> _Ended | None:
     from cotpd.captions.blip2 import Blip2Captioner
-    from cotpd.llm.asking.progress import Progress
+    from cotpd.llm.asking.progress import AskingProgress
 
     if job.is_rehearsal:
         job.plan(options.id)
@@ -187,19 +187,19 @@ def _by_blip2(job: _Job, options: Blip2Options, choice: Blip2Choice) -> _Ended |
         def show(report: CaptioningReport) -> None:
             bar.show(report.num_done, report.num_images, f"rejected {len(report.rejections):,}")
 
-        return _Ended(job.describe(captioner, show), Progress())
+        return _Ended(job.describe(captioner, show), AskingProgress())
 
 
 def _by_endpoint(job: _Job, model: ChatModel, name: str, asking: AskingOptions) -> _Ended | None:
     """By a vision model, whose answers are kept in the store beside the captions."""
     from cotpd.captions.vision_captioner import VisionCaptioner
     from cotpd.cli.display.dry_run import show_questions, tell_price
-    from cotpd.llm.asking.progress import Progress
+    from cotpd.llm.asking.progress import AskingProgress
 
-    policy, paid = asking.policy(), Progress()
+    policy, paid = asking.policy(), AskingProgress()
     with asking.open_store(job.target, only_look=job.is_rehearsal) as store:
 
-        def listen(progress: Progress) -> None:
+        def listen(progress: AskingProgress) -> None:
             nonlocal paid
             paid = progress
 
