@@ -1,4 +1,4 @@
-"""Each example runs as it stands, on a tiny encoder, and is short enough to be read at a glance."""
+"""Each example is short and runs unchanged, on a tiny encoder."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_it_is_short(path: Path) -> None:
+def test_an_example_has_at_most_40_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 40
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_it_runs(
+def test_an_example_runs_and_prints(
     path: Path,
     tiny_encoder: Path,
     tmp_path: Path,
