@@ -178,7 +178,7 @@ def chat_server() -> Iterator[FakeServer]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """Restore the default SIGINT handler, because a process in the background ignores SIGINT, and children inherit that."""
+    """Restore the default SIGINT handler, which child processes inherit; a background process ignores SIGINT."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -33,3 +33,12 @@ def test_an_example_runs_and_prints(
     monkeypatch.setattr(sys, "argv", [path.name, *([str(tiny_encoder)] if takes_encoder else [])])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out.strip()
+
+
+def test_the_output_in_the_docstring_of_ask_is_what_it_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    (path,) = (path for path in EXAMPLES if path.name == "ask.py")
+    module = runpy.run_path(str(path))
+    module["main"]()
+    shown = [line.strip() for line in module["__doc__"].splitlines() if line.startswith("    ")]
+    assert shown == capsys.readouterr().out.splitlines()[: len(shown)]
+    assert shown
