@@ -131,7 +131,7 @@ def test_people_read_a_line_for_each_pair(relation_run: Path, lines: Callable[..
         ({"text": TEXT, "head": ANNA, "tail": {"start": True, "end": 19}}, "tail.start: Input should be"),
         ({"text": TEXT, "entities": [ANNA, {**AJAX, "word": "Anna"}]}, "[15, 19) is 'Ajax', but `word` is 'Anna'"),
         ({"text": TEXT, "entities": ["gold"]}, "entities.0: Input should be"),
-        ({"words": ["a", "b"], "head": {"start": 0, "end": 1}, "tail": {"start": 1, "end": 3}}, "a range of the 2 words"),
+        ({"words": ["a", "b"], "head": {"start": 0, "end": 1}, "tail": {"start": 1, "end": 3}}, "of the 2 words"),
         ({"text": "a b", "words": ["a", "b"], "entities": [{"start": 0, "end": 1}]}, "both `text` and `words`"),
         ({"head": ANNA, "tail": AJAX}, "expected `text` (a string) or `words`"),
         (
