@@ -92,7 +92,7 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Learn from images and a language model's knowledge; extract entities and relations from text alone."""
+    """Train with images and the knowledge of a language model; extract entities and relations from text only."""
     _log_to_stderr(logging.DEBUG if debug else logging.INFO)
     if not debug:
         _silence_libraries()
