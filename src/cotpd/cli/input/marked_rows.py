@@ -1,4 +1,4 @@
-"""Read rows of JSON lines: their text and the entities that they mark in it."""
+"""Rows of JSON lines: their text, and the places that they mark in it."""
 
 from __future__ import annotations
 
@@ -15,48 +15,42 @@ Row = dict[str, Any]
 
 
 def text_of(row: Row, where: str) -> str:
-    """Return the ``text`` of a row, or its ``words`` joined by spaces. Raises `DataError` if it has neither."""
+    """The text of a row, or its ``words`` joined by spaces. Raises `DataError` where it has neither."""
     text, words = row.get("text"), row.get("words")
     if isinstance(text, str):
         return text
     if text is None and isinstance(words, list) and all(isinstance(word, str) for word in words):
         return " ".join(words)
-    raise DataError("expected `text` (a string) or `words` (a list of strings)", where=where)
+    raise DataError("`text`, a string, or `words`, a list of strings, was expected", where=where)
 
 
 def marked_text(row: Row, where: str) -> MarkedText:
-    """Return the text of a row with its marked pair (``head`` and ``tail``) or its marked ``entities``.
+    """The text of a row with its pair of ``head`` and ``tail``, or else with its ``entities``.
 
-    Each mark is an object ``{start, end}`` with an exclusive end. Offsets count code points of ``text``, or words of
-    ``words``.
-
-    Raises:
-        DataError: If the row has no marks, an offset is out of range, or the ``word`` of a mark is not the text at its
-            offsets.
+    A place is ``{start, end}``, the end exclusive, in code points of ``text`` or in words of ``words``. Raises
+    `DataError` for a row without marks, places that cannot be, and a ``word`` that is not what stands at its place.
     """
     from cotpd.inference.relation_extractor import MarkedText
 
     text, marks = text_of(row, where), _marks(row, where)
-    if isinstance(row.get("words"), list) and row.get("text") is not None and not all(mark.word for mark in marks.used):
+    if isinstance(row.get("words"), list) and row.get("text") is not None and not all(p.word for p in marks.places):
         message = (
-            "the row has both `text` and `words`, so its offsets are ambiguous; remove one of them, or add its `word` "
-            "to each mark"
+            "`text` and `words`: do offsets count characters or words? Leave one out, or give each place its `word`"
         )
         raise DataError(message, where=where)
     words = row["words"] if row.get("text") is None else None
     try:
-        places = tuple(_to_characters(mark, words) for mark in marks.used)
+        places = tuple(_characters(place, words) for place in marks.places)
         marked = MarkedText(text, pairs=((places[0], places[1]),)) if marks.head else MarkedText(text, entities=places)
     except DataError as error:
         raise DataError(str(error), where=where) from error
-    for mark, (start, end) in zip(marks.used, places, strict=True):
-        if mark.word is not None and mark.word != text[start:end]:
-            message = f"the text at [{mark.start}, {mark.end}) is {text[start:end]!r}, but `word` is {mark.word!r}"
-            raise DataError(message, where=where)
+    for place, (start, end) in zip(marks.places, places, strict=True):
+        if place.word is not None and place.word != text[start:end]:
+            raise DataError(f"[{place.start}, {place.end}) is {text[start:end]!r}, not {place.word!r}", where=where)
     return marked
 
 
-class _Mark(BaseModel):
+class _Place(BaseModel):
     model_config = ConfigDict(strict=True)
 
     start: int
@@ -67,36 +61,37 @@ class _Mark(BaseModel):
 class _Marks(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    head: _Mark | None = None
-    tail: _Mark | None = None
-    entities: list[_Mark] | None = None
+    head: _Place | None = None
+    tail: _Place | None = None
+    entities: list[_Place] | None = None
 
     @property
-    def used(self) -> list[_Mark]:
-        """The head and the tail, or the entities if there is no pair."""
+    def places(self) -> list[_Place]:
+        """Those that are used: of the pair, or else of the entities."""
         return [self.head, self.tail] if self.head and self.tail else self.entities or []
 
 
 def _marks(row: Row, where: str) -> _Marks:
-    hint = "mark a pair as `head` and `tail`, or mark `entities`, each as {start, end}"
+    hint = "mark a pair as `head` and `tail`, or `entities`, each place as {start, end}"
     try:
         marks = _Marks.model_validate(row)
     except ValidationError as error:
         detail = error.errors()[0]
-        field = ".".join(map(str, detail["loc"]))
-        raise DataError(f"{field}: {detail['msg']}; {hint}", where=where) from error
+        place = ".".join(map(str, detail["loc"]))
+        raise DataError(f"{place}: {detail['msg']}; {hint}", where=where) from error
     if (marks.head is None) != (marks.tail is None):
-        raise DataError(f"the row has only one of `head` and `tail`; {hint}", where=where)
+        raise DataError(f"only one of `head` and `tail`; {hint}", where=where)
     if marks.head is None and marks.entities is None:
-        raise DataError(f"the row has no marks; {hint}, or find the entities with --entities-from", where=where)
+        raise DataError(f"nothing is marked; {hint}, or have entities found with --entities-from", where=where)
     return marks
 
 
-def _to_characters(mark: _Mark, words: list[str] | None) -> Place:
-    """Return the character offsets of a mark, whose own offsets count ``words`` if they are given."""
+def _characters(place: _Place, words: list[str] | None) -> Place:
+    """A place among the characters of the text; among those of ``words`` joined by spaces where they are given."""
     if words is None:
-        return mark.start, mark.end
-    if not 0 <= mark.start < mark.end <= len(words):
-        raise DataError(f"[{mark.start}, {mark.end}) is not a range of the {len(words)} words (the end is exclusive)")
-    start = sum(len(word) + 1 for word in words[: mark.start])
-    return start, start + len(" ".join(words[mark.start : mark.end]))
+        return place.start, place.end
+    if not 0 <= place.start < place.end <= len(words):
+        size = f"a post of {len(words)} words (the end is exclusive)"
+        raise DataError(f"[{place.start}, {place.end}) does not lie in {size}")
+    start = sum(len(word) + 1 for word in words[: place.start])
+    return start, start + len(" ".join(words[place.start : place.end]))

@@ -1,4 +1,4 @@
-"""Find the corpus settings of a run."""
+"""The settings by which a run reads its corpus, found from the run or from its model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def data_settings(run: Path) -> DataConfig | None:
-    """Return the corpus settings of a run, given its directory or the ``model`` in it; None for any other model."""
+    """Those of a run, also where its ``model`` is given; None for a model that lies elsewhere."""
     from cotpd.core.config import ExperimentConfig
 
     model = run.resolve()

@@ -122,18 +122,18 @@ def test_people_read_a_line_for_each_pair(relation_run: Path, lines: Callable[..
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"text": TEXT}, "the row has no marks; mark a pair as `head` and `tail`"),
+        ({"text": TEXT}, "nothing is marked; mark a pair as `head` and `tail`"),
         ({"text": TEXT, "head": ANNA}, "only one of `head` and `tail`"),
         ({"text": TEXT, "head": ANNA, "tail": {"start": 15, "end": 20}}, "[15, 20] does not lie in a text of 19"),
         ({"text": TEXT, "head": ANNA, "tail": {"start": 7, "end": 19}}, "[4, 8] and [7, 19] overlap"),
         ({"text": TEXT, "head": ANNA, "tail": {"start": 8, "end": 9}}, "holds no word"),
         ({"text": TEXT, "head": ANNA, "tail": [15, 19]}, "tail: Input should be"),
         ({"text": TEXT, "head": ANNA, "tail": {"start": True, "end": 19}}, "tail.start: Input should be"),
-        ({"text": TEXT, "entities": [ANNA, {**AJAX, "word": "Anna"}]}, "[15, 19) is 'Ajax', but `word` is 'Anna'"),
+        ({"text": TEXT, "entities": [ANNA, {**AJAX, "word": "Anna"}]}, "[15, 19) is 'Ajax', not 'Anna'"),
         ({"text": TEXT, "entities": ["gold"]}, "entities.0: Input should be"),
-        ({"words": ["a", "b"], "head": {"start": 0, "end": 1}, "tail": {"start": 1, "end": 3}}, "of the 2 words"),
-        ({"text": "a b", "words": ["a", "b"], "entities": [{"start": 0, "end": 1}]}, "both `text` and `words`"),
-        ({"head": ANNA, "tail": AJAX}, "expected `text` (a string) or `words`"),
+        ({"words": ["a", "b"], "head": {"start": 0, "end": 1}, "tail": {"start": 1, "end": 3}}, "a post of 2 words"),
+        ({"text": "a b", "words": ["a", "b"], "entities": [{"start": 0, "end": 1}]}, "characters or words?"),
+        ({"head": ANNA, "tail": AJAX}, "`text`, a string, or `words`"),
         (
             {"text": "ab " * 400, "head": {"start": 0, "end": 2}, "tail": {"start": 1197, "end": 1199}},
             "more than the enc",

@@ -86,7 +86,7 @@ def convert(
         done = write(paths.source, paths.target, reading, to=to, draw=Draw(_sizes(posts or []), seed))
     text = json.dumps(_to_dict(done, strict.warnings), ensure_ascii=False, indent=2)
     text = text if as_json else "\n".join(_lines(done, strict.warnings))
-    typer.echo(paths.name_pipes(text), err=paths.to_stdout)
+    typer.echo(paths.shown(text), err=paths.to_stdout)
 
 
 def _renaming(pairs: list[str]) -> dict[str, str]:
