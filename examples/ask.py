@@ -27,7 +27,7 @@ def reply(messages: Sequence[Message]) -> str:
 
 def main() -> None:
     report = elicit(POSTS, ScriptedModel(reply))
-    for knowledge in report.knowledge:
+    for knowledge in report.results:
         print(f"{knowledge.example_id} {knowledge.grain}: {knowledge.text}")
     for rejection in report.rejections:
         print(f"{rejection.example_id} {rejection.grain}: rejected, {rejection.reason}")

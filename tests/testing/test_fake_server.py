@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from cotpd.core.records import Grain, Knowledge, Post
-from cotpd.knowledge.answers import read_answer
+from cotpd.knowledge.answers import parse_knowledge
 from cotpd.knowledge.template import WORDINGS, Template
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Message, Parameters, Request
@@ -37,7 +37,7 @@ def test_answers_to_every_template_are_accepted_as_knowledge() -> None:
         for grain in Grain:
             for wording in WORDINGS:
                 answer = model.answer(Request(Template.of(grain, wording).render(POST), Parameters(90)))
-                outcome = read_answer(answer, POST, grain=grain, model="any", template=wording)
+                outcome = parse_knowledge(answer, POST, grain=grain, model="any", template=wording)
                 assert isinstance(outcome, Knowledge), (grain, wording)
                 assert {line.partition(":")[0] for line in answer.text.splitlines()} == {"Jordan", "Oman", "Amman"}
         assert server.questions == []

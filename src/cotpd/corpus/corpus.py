@@ -15,7 +15,7 @@ from cotpd.corpus.formats import jsonl, read_rows
 from cotpd.corpus.formats.parsing.reading import Reading, Row
 from cotpd.corpus.normalisation import normalise
 from cotpd.corpus.sidecars import (
-    Companion,
+    Sidecar,
     add_captions,
     add_knowledge,
     index_knowledge,
@@ -53,8 +53,8 @@ class Corpus:
     unsplit: tuple[Example, ...] = ()
     augmented: tuple[Example, ...] = field(default=(), repr=False)
     unlabelled: tuple[Example, ...] = field(default=(), repr=False)
-    captions: Companion[Caption] | None = field(default=None, repr=False)
-    knowledge: Companion[Knowledge] | None = field(default=None, repr=False)
+    captions: Sidecar[Caption] | None = field(default=None, repr=False)
+    knowledge: Sidecar[Knowledge] | None = field(default=None, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     defects: tuple[Defect, ...] = field(default=(), repr=False, compare=False)
@@ -160,10 +160,10 @@ class Corpus:
         captions, knowledge = companion(path, CAPTIONS), companion(path, KNOWLEDGE)
         if _is_wanted(captions, captioner):
             said = read_captions(captions, captioner, reading)
-            corpus = replace(corpus._changed(lambda posts: add_captions(posts, said.found)), captions=said)
+            corpus = replace(corpus._changed(lambda posts: add_captions(posts, said.values)), captions=said)
         if _is_wanted(knowledge, knowledge_model):
             known = read_knowledge(knowledge, knowledge_model, reading)
-            corpus = replace(corpus._changed(lambda posts: add_knowledge(posts, known.found)), knowledge=known)
+            corpus = replace(corpus._changed(lambda posts: add_knowledge(posts, known.values)), knowledge=known)
         return corpus
 
     def _changed(self, change: Callable[[tuple[Example, ...]], tuple[Example, ...]]) -> Corpus:

@@ -171,7 +171,7 @@ def _companions(corpus: Corpus) -> Iterator[Defect]:
         if what is None:
             continue
         where = str(what.path)
-        if unmatched := what.unmatched((*corpus.examples, *corpus.augmented)):
+        if unmatched := what.num_unmatched((*corpus.examples, *corpus.augmented)):
             yield Defect("unmatched-row", where, f"{unmatched} of its rows belong to no post of this corpus")
         for name, rows in what.rows.items():
             if name != what.chosen:

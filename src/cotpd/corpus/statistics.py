@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cotpd.core.records import Caption, Example, Grain, Knowledge
-from cotpd.corpus.sidecars import Companion
+from cotpd.corpus.sidecars import Sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Statistics:
 
 def count(
     splits: Mapping[str, Sequence[Example]],
-    captions: Companion[Caption] | None = None,
-    knowledge: Companion[Knowledge] | None = None,
+    captions: Sidecar[Caption] | None = None,
+    knowledge: Sidecar[Knowledge] | None = None,
     *,
     variants: Iterable[Example] = (),
 ) -> Statistics:
@@ -94,9 +94,9 @@ def _of_split(posts: Sequence[Example]) -> SplitStatistics:
 
 
 def _of_companion(
-    companion: Companion[Caption] | Companion[Knowledge], examples: Sequence[Example]
+    companion: Sidecar[Caption] | Sidecar[Knowledge], examples: Sequence[Example]
 ) -> CompanionStatistics:
-    unmatched = companion.unmatched(examples)
+    unmatched = companion.num_unmatched(examples)
     return CompanionStatistics(dict(companion.rows), companion.chosen, companion.blank, companion.repeated, unmatched)
 
 

@@ -13,7 +13,7 @@ from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.jsonl import write
-from cotpd.corpus.formats.parsing.example_row import to_row
+from cotpd.core.example_row import to_row
 from cotpd.corpus.inspection import check
 from cotpd.distillation.training_set.variants import variants_for
 

@@ -126,8 +126,8 @@ def test_stored_answers_are_validated_again() -> None:
         assert run([strict], model, store=store)[1] == Failure("too dull", echo(strict.messages))
         assert run([request(1)], model, store=store) == {1: echo(strict.messages)}
         assert model.requests == []
-        [mishap] = store.mishaps()
-        assert (mishap.reason, mishap.answer) == ("too dull", echo(strict.messages))
+        [attempt] = store.failed_attempts()
+        assert (attempt.reason, attempt.answer) == ("too dull", echo(strict.messages))
 
 
 def test_ask_again_repeats_rejected_questions_once() -> None:
@@ -138,7 +138,7 @@ def test_ask_again_repeats_rejected_questions_once() -> None:
         model = RecordingModel()
         results = run(duplicates, model, store=store, policy=replace(FAST, ask_again=True))
         assert (len(model.requests), len(results)) == (1, 5)
-        assert len(list(store.mishaps())) == 2
+        assert len(list(store.failed_attempts())) == 2
 
 
 def test_requests_are_consumed_as_they_are_needed() -> None:
@@ -201,7 +201,7 @@ def test_a_temporary_failure_is_retried_and_recorded(faults: list[Fault]) -> Non
     model = RecordingModel([CallError("not now", fault) for fault in faults])
     with RequestStore() as store:
         assert run([request(1)], model, store=store) == {1: echo(request(1).messages)}
-        assert [each.reason for each in store.mishaps()] == ["not now"] * len(faults)
+        assert [each.reason for each in store.failed_attempts()] == ["not now"] * len(faults)
     assert len(model.requests) == 1 + len(faults)
 
 
@@ -209,7 +209,7 @@ def test_a_temporary_failure_is_retried_and_recorded(faults: list[Fault]) -> Non
 def test_only_an_answer_removes_a_question_from_its_batch(error: CallError | None, batches: dict[str, int]) -> None:
     """After a failed attempt the batch may still bring the answer, so a second batch must not contain the question."""
     with RequestStore() as store:
-        store.send_out([request(1).key("script", "small")], "batch")
+        store.add_to_batch([request(1).key("script", "small")], "batch")
         run([request(1)], RecordingModel([error] if error else []), store=store)
         assert store.batches() == batches
 
@@ -401,9 +401,9 @@ def test_a_recording_answers_and_counts_missing_questions_as_failures() -> None:
         recorded = ReplayingModel(store, name="small", endpoint="script")
         assert recorded.answer(request(1)) == echo(request(1).messages)
         requests = [request(number) for number in range(300)]
-        store.send_out([requests[0].key("script", "small")], "batch")
+        store.add_to_batch([requests[0].key("script", "small")], "batch")
         results = run(requests, recorded, store=store)
-        assert (list(store.mishaps()), store.batches()) == ([], {"batch": 1}), "no model was called"
+        assert (list(store.failed_attempts()), store.batches()) == ([], {"batch": 1}), "no model was called"
     assert [about for about, result in results.items() if isinstance(result, Answer)] == [1]
     assert isinstance(results[0], Failure)
     assert not results[0].is_rejection

@@ -14,7 +14,7 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line
 from cotpd.llm.language_model import Answer, Message, Parameters, Request
 from cotpd.llm.store.batch_file import BatchReport, Source, read_batch, write_batch
-from cotpd.llm.store.request_store import Kept, RequestStore
+from cotpd.llm.store.request_store import StoredAnswer, RequestStore
 
 SOURCE = Source("small", "http://somewhere/v1/")
 REQUESTS = [
@@ -45,7 +45,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_a_batch_has_a_line_for_each_open_question(tmp_path: Path, store: RequestStore) -> None:
-    store.add([Kept(KEYS[0], SOURCE.endpoint, SOURCE.model, Answer("known"))])
+    store.add([StoredAnswer(KEYS[0], SOURCE.endpoint, SOURCE.model, Answer("known"))])
     assert write_batch([*REQUESTS, REQUESTS[1]], tmp_path / "b.jsonl", source=SOURCE, store=store) == 5
     assert [row["custom_id"] for row in lines(tmp_path / "b.jsonl")] == KEYS[1:]
     assert lines(tmp_path / "b.jsonl")[0] == {
@@ -83,7 +83,7 @@ def test_no_question_stands_in_two_batches(tmp_path: Path, store: RequestStore) 
     assert write_batch(REQUESTS[:3], tmp_path / "one.jsonl", source=SOURCE, store=store) == 3
     assert write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store) == 3
     assert store.batches() == {str(tmp_path / "one.jsonl"): 3, str(tmp_path / "two.jsonl"): 3}
-    assert store.call_back(str(tmp_path / "one.jsonl")) == 3
+    assert store.forget_batch(str(tmp_path / "one.jsonl")) == 3
     assert write_batch(REQUESTS, tmp_path / "three.jsonl", source=SOURCE, store=store) == 3
 
 
@@ -111,7 +111,7 @@ def test_where_nothing_is_left_no_file_is_made(tmp_path: Path, store: RequestSto
 def test_batches_of_one_name_in_two_places_are_two(tmp_path: Path, store: RequestStore) -> None:
     for place, requests in (("one", REQUESTS[:2]), ("two", REQUESTS[2:])):
         write_batch(requests, tmp_path / place / "batch.jsonl", source=SOURCE, store=store)
-    assert store.call_back(str(tmp_path / "one" / "batch.jsonl")) == 2
+    assert store.forget_batch(str(tmp_path / "one" / "batch.jsonl")) == 2
     assert store.batches() == {str(tmp_path / "two" / "batch.jsonl"): 4}
 
 
@@ -143,7 +143,7 @@ def test_results_may_be_unordered_partial_repeated_expired_and_of_others(tmp_pat
     assert report == BatchReport(answered=2, rejected=1, failed=2, repeated=1, unknown=1, missing=1)
     found = [kept.answer.text if (kept := store.find(key)) else None for key in KEYS]
     assert found == ["nought", "", None, None, "four", None]
-    assert [word for each in store.mishaps() for word in ("too late", "slow down", "empty") if word in each.reason] == [
+    assert [word for each in store.failed_attempts() for word in ("too late", "slow down", "empty") if word in each.reason] == [
         "too late",
         "slow down",
         "empty",
@@ -178,7 +178,7 @@ def test_half_a_character_in_a_failure_spoils_no_batch(
     back = results(tmp_path / "back.jsonl", [result(KEYS[0], **change), result(KEYS[1])])
     report = read_batch(REQUESTS, [back], source=SOURCE, store=store)
     assert report == BatchReport(answered=1, failed=1)
-    assert ["half \N{REPLACEMENT CHARACTER}" in each.reason for each in store.mishaps()] == [True]
+    assert ["half \N{REPLACEMENT CHARACTER}" in each.reason for each in store.failed_attempts()] == [True]
 
 
 def test_a_file_that_holds_no_results_is_named(tmp_path: Path, store: RequestStore) -> None:

@@ -11,11 +11,11 @@ from cotpd.core.errors import DataError
 from cotpd.core.files import json_line
 from cotpd.llm.language_model import Answer
 from cotpd.llm.store.exchange import export_answers, import_answers
-from cotpd.llm.store.request_store import Kept, RequestStore
+from cotpd.llm.store.request_store import StoredAnswer, RequestStore
 
 ANSWERS = [
-    Kept("a", "http://here/v1/", "small", Answer("One 🎈 \u2028 line", "stop", 3, 4, "small-7")),
-    Kept("b", "http://here/v1/", "small", Answer(""), "empty"),
+    StoredAnswer("a", "http://here/v1/", "small", Answer("One 🎈 \u2028 line", "stop", 3, 4, "small-7")),
+    StoredAnswer("b", "http://here/v1/", "small", Answer(""), "empty"),
 ]
 
 

@@ -18,14 +18,14 @@ import pytest
 from cotpd.core.errors import StoreError
 from cotpd.llm.language_model import Answer
 from cotpd.llm.store import sqlite_file as store_file
-from cotpd.llm.store.request_store import Kept, Mishap, RequestStore, StoreStatistics
+from cotpd.llm.store.request_store import FailedAttempt, RequestStore, StoredAnswer, StoreStatistics
 
 NUM_ANSWERS = 400
 
 
-def kept(number: int, rejected: str | None = None) -> Kept:
+def kept(number: int, rejected: str | None = None) -> StoredAnswer:
     answer = Answer(f"Answer {number} is about {'something ' * 20}", "stop", 100, 10, "small-2026")
-    return Kept(f"key-{number:04}", "http://somewhere/v1/", "small", answer, rejected)
+    return StoredAnswer(f"key-{number:04}", "http://somewhere/v1/", "small", answer, rejected)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 def full(path: Path) -> Path:
     """A store with many answers."""
     with RequestStore(path) as store:
-        store.add([kept(number) for number in range(NUM_ANSWERS)], [Mishap("key-0001", "slow down")])
+        store.add([kept(number) for number in range(NUM_ANSWERS)], [FailedAttempt("key-0001", "slow down")])
     return path
 
 
@@ -50,12 +50,12 @@ def found(store: RequestStore) -> int:
 
 def test_what_is_kept_is_found_by_the_next_process(path: Path) -> None:
     with RequestStore(path) as store:
-        store.add([kept(1), kept(2, rejected="empty")], [Mishap("key-0002", "empty", kept(2).answer)])
+        store.add([kept(1), kept(2, rejected="empty")], [FailedAttempt("key-0002", "empty", kept(2).answer)])
     with RequestStore(path) as store:
         assert [store.find("key-0001"), store.find("key-0002")] == [kept(1), kept(2, rejected="empty")]
         assert store.find("key-0003") is None
         assert list(store) == [kept(1), kept(2, rejected="empty")]
-        assert list(store.mishaps()) == [Mishap("key-0002", "empty", kept(2).answer)]
+        assert list(store.failed_attempts()) == [FailedAttempt("key-0002", "empty", kept(2).answer)]
         assert store.statistics() == [StoreStatistics("http://somewhere/v1/", "small", 2, 1, 200, 20)]
         assert store.salvaged is None
 
@@ -79,8 +79,8 @@ def test_a_second_process_may_wait(full: Path) -> None:
 
 def test_a_process_that_dies_holds_nothing(path: Path) -> None:
     program = "import os, sys; from pathlib import Path; from cotpd.llm.store.request_store import RequestStore\n"
-    program += "from cotpd.llm.store.request_store import Kept, Answer\n"
-    program += "store = RequestStore(Path(sys.argv[1])); store.add([Kept('key', '', 'm', Answer('x'))])\n"
+    program += "from cotpd.llm.store.request_store import StoredAnswer, Answer\n"
+    program += "store = RequestStore(Path(sys.argv[1])); store.add([StoredAnswer('key', '', 'm', Answer('x'))])\n"
     program += "os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", program, path])
     with RequestStore(path) as store:
@@ -157,10 +157,10 @@ def test_a_flipped_letter_in_an_answer_is_never_served(flipped: bytes, full: Pat
 @pytest.mark.parametrize("flipped", [b'z"text": "dull"', b'{"tuxt": "dull"'])
 def test_a_flipped_letter_in_what_was_rejected_is_counted(flipped: bytes, path: Path) -> None:
     with RequestStore(path) as store:
-        store.add([], [Mishap("key", "dull", Answer("dull"))])
+        store.add([], [FailedAttempt("key", "dull", Answer("dull"))])
     path.write_bytes(path.read_bytes().replace(b'{"text": "dull"', flipped))
     with RequestStore(path) as store:
-        assert (list(store.mishaps()), store.num_damaged) == ([Mishap("key", "dull")], 1)
+        assert (list(store.failed_attempts()), store.num_damaged) == ([FailedAttempt("key", "dull")], 1)
 
 
 def test_a_damaged_page_is_told_by_who_only_looks(full: Path) -> None:
@@ -329,7 +329,7 @@ def test_no_store_where_none_can_be_made_is_named(path: Path) -> None:
 
 
 def test_letters_that_no_file_holds_are_kept(path: Path) -> None:
-    odd = Kept("key", "", "m", Answer("half \ud83d, NUL \x00, \u2028 and 👩\u200d🚀"))
+    odd = StoredAnswer("key", "", "m", Answer("half \ud83d, NUL \x00, \u2028 and 👩\u200d🚀"))
     with RequestStore(path) as store:
         store.add([odd])
         assert store.find("key") == odd

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, VariantKind
 from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.parsing.example_row import to_row
 from cotpd.corpus.formats.parsing.offsets import split, words_touched
 from cotpd.corpus.formats.parsing.reading import Id, Reading, Row, distinct_ids
 

@@ -22,7 +22,7 @@ from cotpd.llm.asking.progress import AskingProgress, ProgressCounter
 from cotpd.llm.asking.workers import Call, Workers
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, LanguageModel, Request
-from cotpd.llm.store.request_store import Kept, Mishap, RequestStore
+from cotpd.llm.store.request_store import FailedAttempt, RequestStore, StoredAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,17 +233,17 @@ class _AskingRun:
         A question that is missing from a recording is no failed attempt: no model was called, and the question may be
         part of a batch.
         """
-        answers: list[Kept] = []
-        mishaps: list[Mishap] = []
+        answers: list[StoredAnswer] = []
+        failed_attempts: list[FailedAttempt] = []
         for call in calls:
             question, outcome = call.ticket, call.outcome
             if isinstance(outcome, Answer):
                 rejected = question.requests[0].validate(outcome)
-                answers.append(Kept(question.key, self._model.endpoint, self._model.name, outcome, rejected))
-                mishaps += [Mishap(question.key, rejected, outcome)] if rejected else []
+                answers.append(StoredAnswer(question.key, self._model.endpoint, self._model.name, outcome, rejected))
+                failed_attempts += [FailedAttempt(question.key, rejected, outcome)] if rejected else []
             elif not (isinstance(outcome, CallError) and outcome.fault is Fault.NOT_RECORDED):
-                mishaps.append(Mishap(question.key, str(outcome)))
-        self._store.add(answers, mishaps)
+                failed_attempts.append(FailedAttempt(question.key, str(outcome)))
+        self._store.add(answers, failed_attempts)
         self._workers.forget(calls)
 
     def _process_answer(self, question: _OpenQuestion, answer: Answer) -> list[Result]:

@@ -72,7 +72,7 @@ def test_a_wrong_call_is_one_line(cotpd: Run, arguments: tuple[str, ...], code: 
 def test_an_unknown_captioner_is_named(cotpd: Run, sample: Corpus) -> None:
     done = cotpd("check", sample.files["train"].parent, "--captioner", "nobody")
     assert done.code == 2
-    assert "nothing is by 'nobody'; there is author" in done.err
+    assert "no rows by 'nobody'; available: author" in done.err
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An example as a row of our own JSONL format, which `cotpd.corpus.formats.jsonl` reads."""
+"""The row of an example in our own JSONL format, which `cotpd.corpus.formats.jsonl` reads."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from cotpd.core.records import Entity, Example
 
 
 def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
-    """``{id, words, entities, relations, image, split, origin, caption}``; offsets count words.
+    """Return ``{id, words, entities, relations, image, split, origin, caption}``; offsets count words.
 
-    Knowledge lives in a file beside it, and so do captions that are not the row's own: give posts without them.
+    Knowledge is stored in a sidecar file and is not part of the row. A caption is written into the row, so pass
+    examples without captions if these are stored in a sidecar file as well.
     """
     row: dict[str, Any] = {
         "id": example.id,
         "words": list(example.words),
-        "entities": [_to_entity(entity) for entity in example.entities],
+        "entities": [_entity_row(entity) for entity in example.entities],
         "relations": [
             {"head": [r.head.start, r.head.end], "tail": [r.tail.start, r.tail.end], "label": r.label}
             for r in example.relations
@@ -31,6 +32,6 @@ def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value is not None}
 
 
-def _to_entity(entity: Entity) -> dict[str, Any]:
+def _entity_row(entity: Entity) -> dict[str, Any]:
     row: dict[str, Any] = {"start": entity.span.start, "end": entity.span.end, "label": entity.label}
     return {**row, "orphan": True} if entity.orphan else row
