@@ -51,9 +51,9 @@ class Template:
         return cls.load(f"{grain}.{wording}")
 
     @classmethod
-    def load(cls, name: str, placeholders: Set[str] = _PLACEHOLDERS) -> Template:
-        """Load a template of this package. Raises `DataError` if there is none with this name."""
-        file = resources.files("cotpd.knowledge") / "templates" / f"{name}.txt"
+    def load(cls, name: str, placeholders: Set[str] = _PLACEHOLDERS, *, package: str = "cotpd.knowledge") -> Template:
+        """Load a template from the ``templates`` of a package. Raises `DataError` if it has none with this name."""
+        file = resources.files(package) / "templates" / f"{name}.txt"
         if not file.is_file():
             raise DataError("no such template", where=name)
         return cls.parse(name, file.read_text("utf-8"), placeholders)
