@@ -24,7 +24,7 @@ from cotpd import Corpus, ExperimentConfig
 from cotpd.core.files import write_atomic
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import build_student
-from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.student import checkpoint
 
 SIZES = {"views": {"knowledge_pieces": 96}, "optimisation": {"batch_size": 32}}
@@ -44,7 +44,7 @@ class Variant:
 
     def __init__(self, corpus: Corpus, config: ExperimentConfig) -> None:
         self.student = build_student(corpus.train, corpus, config).train()
-        self.feed = Feed(self.student, corpus.train, config)
+        self.feed = TrainingBatches(self.student, corpus.train, config)
         self._objective = Objective(self.student, config.objective)
 
     def seconds(self, indices: list[int]) -> float:

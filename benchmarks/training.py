@@ -21,7 +21,7 @@ from torch import Tensor
 from cotpd import Corpus, ExperimentConfig
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import build_student
-from cotpd.distillation.training_batches import Feed, Step
+from cotpd.distillation.training_batches import TrainingBatches, Step
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 
@@ -33,7 +33,7 @@ def main() -> None:
     corpus = Corpus.from_path(options.data) if options.data else Corpus.sample()
     config = ExperimentConfig.of({"data": {"path": "."}, "student": {"encoder": options.encoder}})
     student = build_student(corpus.train, corpus, config).train()
-    objective, feed = Objective(student, config.objective), Feed(student, corpus.train, config)
+    objective, feed = Objective(student, config.objective), TrainingBatches(student, corpus.train, config)
     steps = [feed.read(indices, epoch=0) for indices in feed.batches(0)[: options.steps + 1]]
     ratios = []
     for number, step in enumerate(steps):

@@ -9,6 +9,7 @@ import string
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cotpd.cli.app import main
+from cotpd.core.config import Task
+from cotpd.core.records import NO_RELATION
 from cotpd.corpus.corpus import Corpus
 from cotpd.testing.fake_server import FakeServer
 
 ROOT = Path(__file__).resolve().parent.parent
+RUN_LABELS: dict[Task, tuple[str, ...]] = {
+    "entities": ("LOC", "ORG", "PER"),
+    "relations": (NO_RELATION, "/loc/loc/contain", "/per/misc/present_in"),
+}
 
 settings.register_profile("no deadline", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no deadline")
@@ -75,6 +82,65 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(1)
         BertModel(config).save_pretrained(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def sample_path() -> Path:
+    """The directory of the embedded sample."""
+    return Path(str(files("cotpd") / "sample"))
+
+
+@pytest.fixture(scope="session")
+def make_finished_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Save the run of a tiny random student, whose head is loud enough to predict every label."""
+
+    def make(task: Task = "entities", view: str = "prompt") -> Path:
+        import torch
+
+        from cotpd.core.config import ExperimentConfig, ViewConfig
+        from cotpd.student import checkpoint
+        from cotpd.student.design import Design, PromptDesign
+        from cotpd.student.encoder import TextEncoder
+        from cotpd.student.student import Student
+        from cotpd.views.view import ViewKind
+
+        path = tmp_path_factory.mktemp(f"{task}-{view}")
+        encoder, tokenizer = TextEncoder.from_pretrained(str(tiny_encoder))
+        design = Design(
+            task,
+            RUN_LABELS[task],
+            ViewKind(view),
+            PromptDesign(heads=2, length=3) if view == "prompt" else None,
+            ViewConfig(knowledge_pieces=24),
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            student = Student(encoder, tokenizer, design)
+            torch.nn.init.normal_(student.head.project.weight, std=0.8)
+        checkpoint.save(student.eval(), path / "model")
+        config = ExperimentConfig.of({"data": {"path": "nowhere", "label_map": {"MISC": "ORG"}}, "task": task})
+        (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(make_finished_run: Callable[..., Path]) -> Path:
+    """A run of entities that deploys the prompt-enhanced view and renames MISC to ORG. Do not change it."""
+    return make_finished_run()
+
+
+@pytest.fixture(scope="session")
+def text_run(make_finished_run: Callable[..., Path]) -> Path:
+    """A run of entities that deploys the text view. Do not change it."""
+    return make_finished_run(view="text")
+
+
+@pytest.fixture(scope="session")
+def relation_run(make_finished_run: Callable[..., Path]) -> Path:
+    """A run of relations that deploys the prompt-enhanced view. Do not change it."""
+    return make_finished_run("relations")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from cotpd.core.pairs import one_pair_each
+from cotpd.core.pairs import expand_pairs
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats import mnre
 from cotpd.testing.fake_server import deterministic_reply
@@ -69,7 +69,7 @@ def _write_pairs(data: Path, folder: Path) -> None:
     """The relations of a corpus, with its captions, as MNRE has them."""
     folder.mkdir()
     for split, examples in Corpus.from_path(data).splits.items():
-        mnre.write(folder / f"mnre_{split}.txt", one_pair_each(examples))
+        mnre.write(folder / f"mnre_{split}.txt", expand_pairs(examples))
     (folder / "captions.jsonl").write_bytes((data / "captions.jsonl").read_bytes())
 
 

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from cotpd.corpus.corpus import Corpus
     from cotpd.distillation.corpora import read_corpus
     from cotpd.distillation.recipe import distill
+    from cotpd.distillation.run_evaluation import evaluate_run
+    from cotpd.distillation.showcase.example_report import show_example
     from cotpd.evaluation import compare, evaluate
     from cotpd.inference.extractor import Extractor
-    from cotpd.inference.relation_extractor import MarkedText, RelationExtractor
+    from cotpd.inference.marked_text import MarkedText
+    from cotpd.inference.relation_extractor import RelationExtractor
     from cotpd.knowledge.elicitation import elicit
     from cotpd.llm.models.chat_model import ChatModel
     from cotpd.llm.models.local_model import LocalModel
@@ -45,7 +48,9 @@ __all__ = [
     "distill",
     "elicit",
     "evaluate",
+    "evaluate_run",
     "read_corpus",
+    "show_example",
 ]
 
 _RECORDS = "cotpd.core.records"
@@ -61,7 +66,7 @@ _HOMES = {
     "Grain": _RECORDS,
     "Knowledge": _RECORDS,
     "LocalModel": "cotpd.llm.models.local_model",
-    "MarkedText": "cotpd.inference.relation_extractor",
+    "MarkedText": "cotpd.inference.marked_text",
     "Prediction": _RECORDS,
     "Relation": _RECORDS,
     "RelationExtractor": "cotpd.inference.relation_extractor",
@@ -70,7 +75,9 @@ _HOMES = {
     "distill": "cotpd.distillation.recipe",
     "elicit": "cotpd.knowledge.elicitation",
     "evaluate": "cotpd.evaluation",
+    "evaluate_run": "cotpd.distillation.run_evaluation",
     "read_corpus": "cotpd.distillation.corpora",
+    "show_example": "cotpd.distillation.showcase.example_report",
 }
 
 

@@ -399,7 +399,7 @@ def test_knowledge_read_worse_than_alone_is_found(
 
     def decode(student: Student, posts: Any, *, kind: Any) -> Any:
         predictions = list(real(student, posts, kind=kind))
-        if student.design.ships == "knowledge":
+        if student.design.deployed_view == "knowledge":
             return [type(p)(p.id, p.words, example.entities) for p, example in zip(predictions, posts, strict=True)]
         return [type(p)(p.id, p.words) for p in predictions]
 

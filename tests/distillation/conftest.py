@@ -9,7 +9,7 @@ import pytest
 from cotpd.core.config import ExperimentConfig
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.recipe import build_student
-from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.student.student import Student
 
 
@@ -28,7 +28,7 @@ def configure(tiny_encoder: Path) -> Callable[..., ExperimentConfig]:
         values: dict[str, dict[str, Any]] = {
             "data": {"path": "sample"},
             "student": {"encoder": str(tiny_encoder)},
-            "prompt": {"heads": 2, "length": 2},
+            "prompt": {"length": 2},
             "optimisation": {"epochs": 2, "batch_size": 8, "precision": "float32", "checkpoint_steps": 2},
         }
         for name, section in sections.items():
@@ -39,12 +39,14 @@ def configure(tiny_encoder: Path) -> Callable[..., ExperimentConfig]:
 
 
 @pytest.fixture
-def make_feed(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> Callable[..., tuple[Student, Feed]]:
-    """A student and the feed of its training posts."""
+def make_batches(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig]
+) -> Callable[..., tuple[Student, TrainingBatches]]:
+    """Return a student and its training batches."""
 
-    def make(**sections: dict[str, Any]) -> tuple[Student, Feed]:
+    def make(**sections: dict[str, Any]) -> tuple[Student, TrainingBatches]:
         config = configure(**sections)
         student = build_student(corpus.train, corpus, config)
-        return student, Feed(student, corpus.train, config)
+        return student, TrainingBatches(student, corpus.train, config)
 
     return make

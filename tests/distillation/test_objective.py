@@ -11,7 +11,7 @@ from torch import Tensor
 from cotpd.core.config import ExperimentConfig
 from cotpd.distillation.losses import alignment_loss
 from cotpd.distillation.objective import Losses, Objective
-from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.student.student import Student
 
 TEXT_ONLY = {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"}
@@ -40,8 +40,8 @@ def test_equal_distributions_cost_nothing_and_padding_cannot_poison() -> None:
     assert float(alignment_loss(scores, spoiled, mask)) == pytest.approx(0.0, abs=1e-6)
 
 
-def losses(student: Student, feed: Feed, config: ExperimentConfig, progress: float = 1.0) -> Losses:
-    step = feed.read(feed.batches(0)[0], epoch=0)
+def losses(student: Student, batches: TrainingBatches, config: ExperimentConfig, progress: float = 1.0) -> Losses:
+    step = batches.read(batches.batches(0)[0], epoch=0)
     torch.manual_seed(1)
     return Objective(student.eval(), config.objective)(step.view, step.target, progress=progress)
 
@@ -56,11 +56,11 @@ def gradient(student: Student, loss: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
 def test_both_views_learn_and_are_aligned(
-    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
+    make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
 ) -> None:
-    student, feed = make_feed()
+    student, batches = make_batches()
     config = configure(objective={"alignment": alignment, "weight": 0.5})
-    found = losses(student, feed, config)
+    found = losses(student, batches, config)
     assert float(found.alignment.detach()) > 0
     torch.testing.assert_close(found.total, found.task + 0.5 * found.alignment)
     assert student.generator is not None
@@ -70,25 +70,25 @@ def test_both_views_learn_and_are_aligned(
 
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
 def test_a_detached_target_does_not_learn_from_the_student(
-    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
+    make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
 ) -> None:
-    student, feed = make_feed()
+    student, batches = make_batches()
     objective = {"alignment": alignment, "task_loss": "target"}
-    held = gradient(student, losses(student, feed, configure(objective={**objective, "detach": True})).alignment)
-    free = gradient(student, losses(student, feed, configure(objective={**objective, "detach": False})).alignment)
+    held = gradient(student, losses(student, batches, configure(objective={**objective, "detach": True})).alignment)
+    free = gradient(student, losses(student, batches, configure(objective={**objective, "detach": False})).alignment)
     assert not torch.allclose(held, free)
 
 
 def test_whole_paths_are_drawn_to_a_target_that_is_held_fixed(
-    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig]
+    make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig]
 ) -> None:
     """The chain's weights are the target's as well as the student's: the target's must stay where they are."""
-    student, feed = make_feed()
+    student, batches = make_batches()
     config = configure(objective={"alignment": "paths", "task_loss": "student"})
-    step, student = feed.read(feed.batches(0)[0], epoch=0), student.eval()
+    step, student = batches.read(batches.batches(0)[0], epoch=0), student.eval()
     frozen, mask = deepcopy(student.crf).requires_grad_(False), torch.from_numpy(step.view.word_mask)
     expected = student.crf.kl(student(step.target).detach(), student(step.view), mask, frozen).mean()
-    found = losses(student, feed, config).alignment
+    found = losses(student, batches, config).alignment
     torch.testing.assert_close(found, expected)
     (wanted,), (got,) = (torch.autograd.grad(loss, [student.crf.transitions]) for loss in (expected, found))
     torch.testing.assert_close(got, wanted)
@@ -96,40 +96,42 @@ def test_whole_paths_are_drawn_to_a_target_that_is_held_fixed(
 
 @pytest.mark.parametrize(("task_loss", "views"), [("both", 2), ("target", 1), ("student", 1)])
 def test_the_task_loss_is_the_mean_over_the_learning_views(
-    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig], task_loss: str, views: int
+    make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig], task_loss: str, views: int
 ) -> None:
-    student, feed = make_feed()
-    step = feed.read(feed.batches(0)[0], epoch=0)
+    student, batches = make_batches()
+    step = batches.read(batches.batches(0)[0], epoch=0)
     gold, mask = torch.from_numpy(step.view.gold), torch.from_numpy(step.view.word_mask)
     chosen = {"both": (step.view, step.target), "target": (step.target,), "student": (step.view,)}[task_loss]
     assert len(chosen) == views
     student.eval()
     expected = sum(student.crf.nll(student(view), gold, mask).mean() for view in chosen) / views
-    found = losses(student, feed, configure(objective={"task_loss": task_loss}))
+    found = losses(student, batches, configure(objective={"task_loss": task_loss}))
     torch.testing.assert_close(found.task, expected)
 
 
-def test_the_alignment_weight_grows(make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig]) -> None:
-    student, feed = make_feed()
+def test_the_alignment_weight_grows(
+    make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig]
+) -> None:
+    student, batches = make_batches()
     config = configure(objective={"warmup_share": 0.5, "weight": 2.0})
     for progress, weight in ((0.0, 0.0), (0.25, 1.0), (0.5, 2.0), (1.0, 2.0)):
-        found = losses(student, feed, config, progress)
+        found = losses(student, batches, config, progress)
         torch.testing.assert_close(found.total, found.task + weight * found.alignment)
 
 
 def test_the_text_only_baseline_is_the_same_code(
-    make_feed: Callable[..., Any], configure: Callable[..., ExperimentConfig]
+    make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig]
 ) -> None:
-    student, feed = make_feed(objective=TEXT_ONLY)
-    found = losses(student, feed, configure(objective=TEXT_ONLY))
+    student, batches = make_batches(objective=TEXT_ONLY)
+    found = losses(student, batches, configure(objective=TEXT_ONLY))
     assert student.generator is None
     assert float(found.alignment) == 0.0
     torch.testing.assert_close(found.total, found.task)
 
 
-def test_parts_are_dropped_in_training_at_the_rate_that_is_set(make_feed: Callable[..., Any]) -> None:
-    _, whole = make_feed()
-    _, thinned = make_feed(views={"part_dropout": 0.5})
+def test_parts_are_dropped_in_training_at_the_rate_that_is_set(make_batches: Callable[..., Any]) -> None:
+    _, whole = make_batches()
+    _, thinned = make_batches(views={"part_dropout": 0.5})
     everything = list(range(len(whole.examples)))
     full = whole.read(everything, epoch=0).target.mask.sum()
     assert 0.3 < thinned.read(everything, epoch=0).target.mask.sum() / full < 0.95

@@ -10,30 +10,32 @@ import torch
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import DataError
-from cotpd.core.pairs import one_pair_each
+from cotpd.core.pairs import expand_pairs
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.optimisation import build_optimizer
 from cotpd.distillation.recipe import build_student, distill
-from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 
 
 @pytest.fixture
-def make(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> Callable[..., tuple[Student, Feed, Any]]:
-    def build(**objective: Any) -> tuple[Student, Feed, ExperimentConfig]:
+def make(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig]
+) -> Callable[..., tuple[Student, TrainingBatches, Any]]:
+    def build(**objective: Any) -> tuple[Student, TrainingBatches, ExperimentConfig]:
         config = ExperimentConfig.of(configure(objective=objective).model_dump() | {"task": "relations"})
         student = build_student(corpus.train, corpus, config)
-        return student, Feed(student, corpus.train, config), config
+        return student, TrainingBatches(student, corpus.train, config), config
 
     return build
 
 
 def test_every_pair_is_learnt_with_its_label(make: Callable[..., Any], corpus: Corpus) -> None:
-    student, feed, _ = make()
-    gold = [student.design.relations[feed.read([i], epoch=0).view.gold[0, 0]] for i in range(len(feed.examples))]
+    student, batches, _ = make()
+    gold = [student.design.labels[batches.read([i], epoch=0).view.gold[0, 0]] for i in range(len(batches.examples))]
     assert sum(label != NO_RELATION for label in gold) == sum(len(example.relations) for example in corpus.train)
     assert NO_RELATION in gold
 
@@ -46,11 +48,13 @@ def test_pairs_too_far_apart_are_left_out_and_counted(
     entities = tuple(Entity(span, "PER") for span in (first, second, far))
     relation = replace(next(r for post in corpus.train for r in post.relations), head=first, tail=second)
     caplog.clear()
-    feed = Feed(student, [Example("doc", ("ab",) * 600, entities, (relation,))], config)
-    assert len(feed.examples) == 2
-    assert caplog.messages == ["4 pairs of entities lie too far apart and are left out"]
+    batches = TrainingBatches(student, [Example("doc", ("ab",) * 600, entities, (relation,))], config)
+    assert len(batches.examples) == 2
+    assert caplog.messages == ["omitted 4 pairs of entities that are too far apart"]
     with pytest.raises(DataError, match=r"^doc: the words from 'ab' to 'ab' are more than the encoder takes"):
-        Feed(student, [Example("doc", ("ab",) * 600, entities, (relation, replace(relation, tail=far)))], config)
+        TrainingBatches(
+            student, [Example("doc", ("ab",) * 600, entities, (relation, replace(relation, tail=far)))], config
+        )
 
 
 def test_the_pairs_of_a_post_are_called_as_no_other_post_is(make: Callable[..., Any], corpus: Corpus) -> None:
@@ -58,23 +62,23 @@ def test_the_pairs_of_a_post_are_called_as_no_other_post_is(make: Callable[..., 
     student, _, config = make()
     entities = tuple(Entity(Span(place, place + 1), "PER") for place in range(2))
     posts = [Example(name, ("a", "b", "c"), entities) for name in ("doc", "doc#1", "other")]
-    ids = [example.id for example in Feed(student, posts, config).examples]
+    ids = [example.id for example in TrainingBatches(student, posts, config).examples]
     assert ids == ["doc##0", "doc##1", "doc#1#0", "doc#1#1", "other#0", "other#1"]
-    assert [example.id for example in one_pair_each(posts)] == ids
+    assert [example.id for example in expand_pairs(posts)] == ids
 
 
 def test_a_pair_outside_of_its_post_is_named_at_once(make: Callable[..., Any], corpus: Corpus) -> None:
     student, _, config = make()
     relation = Relation(Span(0, 1), Span(2, 9), NO_RELATION)
-    with pytest.raises(DataError, match=r"^bad: .* a post of 3 words"):
-        Feed(student, [Example("bad", ("a", "b", "c"), relations=(relation,))], config)
+    with pytest.raises(DataError, match=r"^bad: .* an example of 3 words"):
+        TrainingBatches(student, [Example("bad", ("a", "b", "c"), relations=(relation,))], config)
 
 
 @pytest.mark.parametrize(
     ("words", "relation", "message"),
     [
         (3, Relation(Span(0, 1), Span(2, 3), NO_RELATION), "^sample: no dev post has relations"),
-        (3, Relation(Span(0, 1), Span(2, 9), "peer"), "^dev: .* a post of 3 words"),
+        (3, Relation(Span(0, 1), Span(2, 9), "peer"), "^dev: .* an example of 3 words"),
         (600, Relation(Span(0, 1), Span(590, 591), "peer"), "^dev: .* more than the encoder takes"),
     ],
 )
@@ -90,8 +94,8 @@ def test_dev_posts_that_no_epoch_could_be_scored_on_are_refused_before_the_first
 
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
 def test_both_views_of_a_pair_are_aligned(make: Callable[..., Any], alignment: str) -> None:
-    student, feed, config = make(alignment=alignment)
-    step = feed.read(feed.batches(0)[0], epoch=0)
+    student, batches, config = make(alignment=alignment)
+    step = batches.read(batches.batches(0)[0], epoch=0)
     losses = Objective(student.eval(), config.objective)(step.view, step.target)
     losses.total.backward()
     assert float(losses.alignment.detach()) > 0
@@ -110,9 +114,9 @@ def test_every_weight_that_learns_is_moved(make: Callable[..., Any]) -> None:
 
 def test_markers_stand_around_head_and_tail(make: Callable[..., Any]) -> None:
     """Markers in the wrong places would make every pair of a post look alike."""
-    student, feed, _ = make()
-    for index in range(len(feed.examples)):
-        example, view = feed.examples[index], feed.read([index], epoch=0).view
+    student, batches, _ = make()
+    for index in range(len(batches.examples)):
+        example, view = batches.examples[index], batches.read([index], epoch=0).view
         (pair,) = example.relations
         opens, closes = view.markers[0, 0], view.markers[0, 1]
         assert opens + 1 == view.first_pieces[0, pair.head.start]

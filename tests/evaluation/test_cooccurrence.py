@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cotpd.core.pairs import grouped
+from cotpd.core.pairs import group_by_post
 from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Relation, Span
 from cotpd.evaluation.cooccurrence import co_occurrence, judged
 
@@ -25,14 +25,14 @@ WHOLE = [Example("1", WORDS, tuple(Entity(Span(n, n + 1), "PER") for n in range(
 
 
 def test_a_post_on_several_lines_becomes_one_with_all_that_they_state() -> None:
-    first, second = grouped(LISTED)
+    first, second = group_by_post(LISTED)
     assert (first.id, first.relations) == ("1", (relation(0, 1, "peer"), relation(1, 2)))
     assert second == LISTED[2]
-    assert grouped(WHOLE) == tuple(WHOLE)
+    assert group_by_post(WHOLE) == tuple(WHOLE)
 
 
 def test_a_corpus_of_pairs_says_nothing_of_the_others() -> None:
-    posts = grouped(LISTED)
+    posts = group_by_post(LISTED)
     found = (relation(0, 1, "parent"), relation(1, 2, "peer"), relation(2, 1, "peer"), relation(0, 3), relation(1, 0))
     predictions = [Prediction("1", WORDS, relations=found), Prediction("3", WORDS, relations=(relation(0, 1),))]
     counted = co_occurrence(predictions, posts)

@@ -16,8 +16,9 @@ from torch import Tensor
 from cotpd.core.errors import TrainingError, UsageError
 from cotpd.core.labels import LabelSet, to_entities
 from cotpd.core.records import Caption, Entity, Example, Span
-from cotpd.inference import decoding
+from cotpd.inference import decoding, windows
 from cotpd.inference.decoding import decode
+from cotpd.inference.tasks import entities as entity_decoding
 from cotpd.student.crf.log_space import Chain
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
@@ -108,7 +109,7 @@ def test_spans_are_those_of_the_tags(rows: list[list[int]]) -> None:
     width = max(map(len, rows))
     legal = [list(_repaired(row, tags)) + [0] * (width - len(row)) for row in rows]
     path = np.array(legal, dtype=np.int64).reshape(len(rows), width)
-    found, starts, ends = decoding._spans(path, decoding._Tags.of(label_set))
+    found, starts, ends = entity_decoding.entity_spans(path, entity_decoding.TagMeanings.of(label_set))
     plain = [
         (row, e.span.start, e.span.end) for row, ids in enumerate(legal) for e in to_entities([tags[i] for i in ids])
     ]
@@ -141,8 +142,8 @@ def test_a_long_post_is_read_to_its_end(student: Student, kind: ViewKind) -> Non
 def test_a_long_post_of_long_words_takes_linear_time(student: Student) -> None:
     """Few words fit a window here: an overlap of as many would read each word over and over."""
     pasted = ["zq" * 40] * 200
-    windows = list(student.reader.windows(pasted, overlap=decoding._OVERLAP))
-    assert sum(window.end - window.start for window in windows) <= 2 * len(pasted)
+    found = list(student.reader.windows(pasted, overlap=windows._OVERLAP))
+    assert sum(window.end - window.start for window in found) <= 2 * len(pasted)
 
 
 def test_an_entity_at_an_edge_is_read_where_it_is_more_central(
@@ -159,7 +160,7 @@ def test_an_entity_at_an_edge_is_read_where_it_is_more_central(
             yield row, Entity(Span(last // 2, last // 2 + 1), "LOC", score=0.5)
             yield row, Entity(Span(last - 1, last), "ORG", score=0.5)
 
-    monkeypatch.setattr(decoding, "_entities", marked)
+    monkeypatch.setattr(entity_decoding, "_entities", marked)
     [prediction] = decode(student, [post(400)], kind=ViewKind.TEXT)
     labels = [entity.label for entity in prediction.entities]
     assert len(seen) > 2
@@ -174,7 +175,7 @@ def test_posts_of_like_length_are_read_together(student: Student, monkeypatch: p
         lengths.append([len(view.ids) for view in views])
         return iter(())
 
-    monkeypatch.setattr(decoding, "_entities", counted)
+    monkeypatch.setattr(entity_decoding, "_entities", counted)
     list(decode(student, [post(length, seed) for seed in range(30) for length in (1, 4, 16)], kind=ViewKind.TEXT))
     assert sum(map(len, lengths)) == 90
     assert all(len(set(batch)) == 1 for batch in lengths)
@@ -209,7 +210,10 @@ def test_auto_takes_bfloat16_where_the_device_has_it(
 
 def test_of_two_windows_entities_that_overlap_the_more_probable_stays() -> None:
     doubtful, sure = Entity(Span(3, 6), "PER", score=0.4), Entity(Span(5, 7), "LOC", score=0.9)
-    assert decoding._apart([sure, Entity(Span(0, 2), "ORG", score=0.1), doubtful]) == (Entity(Span(0, 2), "ORG"), sure)
+    assert entity_decoding._without_overlaps([sure, Entity(Span(0, 2), "ORG", score=0.1), doubtful]) == (
+        Entity(Span(0, 2), "ORG"),
+        sure,
+    )
 
 
 def test_a_stream_is_never_read_far_ahead(student: Student) -> None:

@@ -58,7 +58,7 @@ def test_a_view_may_be_asked_for_by_its_name(student: Student) -> None:
     assert {kind: list(extractor.predict([post], kind=kind.value)) for kind in ViewKind} == found
     assert len({str(predictions) for predictions in found.values()}) == 3
     assert list(decode(student, [post], kind="knowledge")) == found[ViewKind.KNOWLEDGE]  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="'knwoledge' is no view; there are text, knowledge, prompt"):
+    with pytest.raises(UsageError, match="unknown view 'knwoledge'; choose one of text, knowledge, prompt"):
         extractor.predict([post], kind="knwoledge")
 
 
@@ -108,17 +108,17 @@ def test_long_text_is_never_cut(student: Student) -> None:
     [b"bytes", 1, None, {"text": "a"}, ["a", b"b"], [1], Example("1", ("a",)), [Example("1", ("a",))], iter("ab")],
 )
 def test_nothing_but_text_is_accepted(student: Student, wrong: Any) -> None:
-    with pytest.raises(TypeError, match="text is extracted from"):
+    with pytest.raises(TypeError, match="expected str"):
         Extractor(student)(wrong)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size is 0"),
-        ({"batch_size": -1}, "batch_size is -1"),
-        ({"batch_size": 2.5}, r"batch_size is 2\.5"),
-        ({"precision": "float16"}, "precision is 'float16'; auto, float32, bfloat16 are known"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, got 0"),
+        ({"batch_size": -1}, "got -1"),
+        ({"batch_size": 2.5}, r"got 2\.5"),
+        ({"precision": "float16"}, "precision must be one of auto, float32, bfloat16, got 'float16'"),
     ],
 )
 def test_options_that_cannot_be_are_refused(student: Student, options: dict[str, Any], message: str) -> None:
@@ -179,7 +179,7 @@ def test_a_hub_that_cannot_be_had_is_a_missing_extra(tmp_path: Path) -> None:
 
 
 def test_a_missing_device_says_so(model: Path) -> None:
-    with pytest.raises(MissingExtraError, match="the device 'nonsense' cannot be used"):
+    with pytest.raises(MissingExtraError, match="the device 'nonsense' is not available"):
         Extractor.from_pretrained(model, device="nonsense")
 
 

@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
 from cotpd.core.errors import DataError
-from cotpd.core.labels import LabelSet
-from cotpd.core.pairs import REACH, num_pairs, one_pair_each, pairs, relation_labels
+from cotpd.core.pairs import REACH, expand_pairs, num_pairs, pairs, relation_labels
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
-from cotpd.core.splitting import Rule
-from cotpd.inference import relation_decoding
 from cotpd.inference.decoding import decode
+from cotpd.inference.tasks import marked_spans
+from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
-from cotpd.student.student import Design, Student
+from cotpd.student.student import Student
 from cotpd.views.view import View, ViewKind
 
 ANA, RIO, OSLO = Span(0, 1), Span(2, 3), Span(4, 6)
@@ -35,14 +33,7 @@ def student(tiny_encoder: Path) -> Student:
     encoder, tokenizer = TextEncoder.from_pretrained(str(tiny_encoder))
     torch.manual_seed(1)
     design = Design(
-        task="relations",
-        label_set=LabelSet.of(["PER", "LOC"]),
-        relations=(NO_RELATION, "lives_in", "part_of"),
-        student=StudentConfig(encoder="tiny"),
-        prompt=PromptConfig(heads=2),
-        views=ViewConfig(),
-        ships=ViewKind.PROMPT,
-        splitting=Rule.FINE,
+        "relations", (NO_RELATION, "lives_in", "part_of"), ViewKind.PROMPT, PromptDesign(heads=2), encoder="tiny"
     )
     return Student(encoder, tokenizer, design)
 
@@ -59,7 +50,7 @@ def test_the_pairs_of_a_post_are_the_stated_and_the_unrelated() -> None:
     }
     assert {pair.label for pair in found[1:]} == {NO_RELATION}
     assert pairs(MARKED) == MARKED.relations
-    assert len({example.id for example in one_pair_each([POST, MARKED])}) == 7
+    assert len({example.id for example in expand_pairs([POST, MARKED])}) == 7
     assert relation_labels([POST, MARKED]) == (NO_RELATION, "lives_in")
 
 
@@ -94,13 +85,15 @@ def test_what_cannot_be_read_together_is_left_out_and_counted(
     post = Example("doc", words, tuple(Entity(span, "PER") for span in (first, second, far)))
     [prediction] = decode(student, [post], kind=ViewKind.PROMPT)
     assert {(pair.head, pair.tail) for pair in prediction.relations} == {(first, second), (second, first)}
-    assert caplog.messages == ["4 pairs of entities lie too far apart and are left out"]
+    assert caplog.messages == ["omitted 4 pairs of entities that are too far apart"]
 
 
 def test_a_stated_pair_that_cannot_be_read_is_named(student: Student) -> None:
     far = Relation(Span(0, 1), Span(590, 591), "part_of")
     post = Example("doc", ("ana", *("ab",) * 589, "oslo"), relations=(Relation(Span(0, 1), Span(2, 3), "part_of"), far))
-    with pytest.raises(DataError, match=r"^doc: the words from 'ana' to 'oslo' are more than .* remove this relation"):
+    with pytest.raises(
+        DataError, match=r"^doc: the words from 'ana' to 'oslo' are more than .* remove this annotation"
+    ):
         list(decode(student, [post], kind=ViewKind.TEXT))
 
 
@@ -114,13 +107,13 @@ def test_the_pairs_of_a_document_are_not_all_read_at_once(student: Student, monk
     spans = [Span(number, number + 1) for number in range(12)]
     post = Example("doc", ("ab",) * 12, tuple(Entity(span, "PER") for span in spans))
     num_read: list[int] = []
-    label = relation_decoding._labels
+    label = marked_spans.classify_views
 
     def counting(student: Student, views: Sequence[View], batch_size: int) -> list[tuple[str, float]]:
         num_read.append(len(views))
         return label(student, views, batch_size)
 
-    monkeypatch.setattr(relation_decoding, "_labels", counting)
+    monkeypatch.setattr(marked_spans, "classify_views", counting)
     [prediction] = decode(student, [post], kind=ViewKind.TEXT, batch_size=2)
     assert [(pair.head, pair.tail) for pair in prediction.relations] == [(p.head, p.tail) for p in pairs(post)]
     assert num_read == [64, 64, 4]

@@ -18,9 +18,12 @@ from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.inference.candidates import candidates
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extraction, Extractor
-from cotpd.inference.relation_extractor import MarkedText, RelationExtraction, RelationExtractor
+from cotpd.inference.extractors import extractor_of
+from cotpd.inference.marked_text import MarkedText
+from cotpd.inference.relation_extractor import RelationExtraction, RelationExtractor
 from cotpd.student.student import Student
-from cotpd.views.view import ViewKind, narrowed
+from cotpd.views.excerpts import narrow
+from cotpd.views.view import ViewKind
 
 TEXT = "👩\u200d🚀 Anna joins #Ajax in New  York"
 ANNA, AJAX, YORK = (4, 8), (16, 20), (24, 33)
@@ -44,7 +47,7 @@ def test_offsets_are_those_that_were_marked(relations: RelationExtractor) -> Non
         for argument in (pair.head, pair.tail):
             assert argument.word == TEXT[argument.start : argument.end]
         assert 0 < pair.score <= 1
-        assert pair.label in relations.student.design.relations
+        assert pair.label in relations.student.design.labels
     assert extraction.pairs[0].tail.word == "New  York"
 
 
@@ -58,7 +61,7 @@ def test_it_is_the_one_decode_path(relations: RelationExtractor) -> None:
 def test_entities_stand_for_all_their_ordered_pairs(relations: RelationExtractor) -> None:
     extraction = relations(MarkedText(TEXT, entities=(YORK, ANNA, AJAX)))
     assert places(extraction) == sorted(permutations((ANNA, AJAX, YORK), 2))
-    assert extraction.num_left_out == 0
+    assert extraction.num_omitted == 0
     assert relations(MarkedText(TEXT, entities=(ANNA,))).pairs == ()
 
 
@@ -86,14 +89,14 @@ def test_pairs_without_relation_are_left_out_unless_asked_for(relations: Relatio
         ({"pairs": (((-1, 4), (11, 15)),)}, "does not lie"),
         ({"pairs": (((4, 4), (11, 15)),)}, "does not lie"),
         ({"entities": ((0, 4), (8, 5))}, "does not lie"),
-        ({"pairs": (((4, 5), (11, 15)),)}, "holds no word"),
-        ({"pairs": (((0, 4), (11, 15), (5, 10)),)}, r"\(\(0, 4\), \(11, 15\), \(5, 10\)\) is no pair"),
-        ({"pairs": ((0, 4), (11, 15))}, "0 is no place"),
-        ({"pairs": ((0, 4, 5), (11, 15))}, r"\(0, 4, 5\) is no pair"),
-        ({"pairs": (((0.0, 4.5), (11, 15)),)}, r"\(0\.0, 4\.5\) is no place"),
-        ({"entities": ({"start": 0, "end": 4},)}, r"\{'start': 0, 'end': 4\} is no place"),
-        ({"pairs": (((5, 10), (0, 6)),)}, r"\[0, 6\] and \[5, 10\] overlap"),
-        ({"entities": ((11, 15), (0, 4), (3, 10))}, r"\[0, 4\] and \[3, 10\] overlap"),
+        ({"pairs": (((4, 5), (11, 15)),)}, "contains only white space"),
+        ({"pairs": (((0, 4), (11, 15), (5, 10)),)}, r"expected a pair .* got \(\(0, 4\), \(11, 15\), \(5, 10\)\)"),
+        ({"pairs": ((0, 4), (11, 15))}, r"expected a place .* got 0$"),
+        ({"pairs": ((0, 4, 5), (11, 15))}, r"expected a pair .* got \(0, 4, 5\)"),
+        ({"pairs": (((0.0, 4.5), (11, 15)),)}, r"expected a place .* got \(0\.0, 4\.5\)"),
+        ({"entities": ({"start": 0, "end": 4},)}, r"expected a place .* got \{'start': 0, 'end': 4\}"),
+        ({"pairs": (((5, 10), (0, 6)),)}, r"must not overlap, got \[0, 6\] and \[5, 10\]"),
+        ({"entities": ((11, 15), (0, 4), (3, 10))}, r"must not overlap, got \[0, 4\] and \[3, 10\]"),
     ],
 )
 def test_wrong_marks_are_refused(marks: dict[str, Any], message: str) -> None:
@@ -106,7 +109,7 @@ def test_each_marked_pair_is_answered_in_its_place_however_often(relations: Rela
     extraction = relations(MarkedText(TEXT, pairs=marked, entities=(ANNA, AJAX)))
     assert places(extraction) == [*marked, (ANNA, AJAX)]
     assert extraction.pairs[0] == extraction.pairs[2]
-    assert extraction.num_left_out == 0
+    assert extraction.num_omitted == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -121,14 +124,16 @@ def test_only_what_is_marked_is_taken_and_only_by_a_student_of_relations(
     relations: RelationExtractor, student: Student
 ) -> None:
     """A student of the other task would find nothing, in silence."""
-    with pytest.raises(TypeError, match="MarkedText or an Extraction was expected, not str"):
+    with pytest.raises(TypeError, match="expected a MarkedText or an Extraction, got str"):
         relations(["Anna joins Ajax"])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match="a str was expected, not NoneType"):
+    with pytest.raises(TypeError, match="must be a str, got NoneType"):
         MarkedText(None)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="trained on entities"):
-        RelationExtractor(student)(MarkedText("a b", entities=((0, 1),)))
-    with pytest.raises(UsageError, match="trained on relations"):
-        Extractor(relations.student)("Anna joins Ajax")
+    with pytest.raises(UsageError, match=r"RelationExtractor needs a student of relations, .* trained on entities"):
+        RelationExtractor(student)
+    with pytest.raises(UsageError, match=r"Extractor needs a student of entities, .* trained on relations"):
+        Extractor(relations.student)
+    assert isinstance(extractor_of(student), Extractor)
+    assert isinstance(extractor_of(relations.student), RelationExtractor)
 
 
 def test_a_long_text_is_read_and_what_is_too_far_apart_is_counted(relations: RelationExtractor) -> None:
@@ -143,7 +148,7 @@ def test_a_long_text_is_read_and_what_is_too_far_apart_is_counted(relations: Rel
         near,
         *(pair for pair in permutations(entities[:5], 2) if abs(pair[0][0] - pair[1][0]) < 600),
     ]
-    assert extraction.num_left_out == 1 + 20 - 8
+    assert extraction.num_omitted == 1 + 20 - 8
     spans = [Span(place, place + 1) for place in range(0, 16_000, 50)]
     assert len(candidates(relations.student.reader, words, spans)) == 2 * (len(spans) - 1)
 
@@ -152,8 +157,8 @@ def test_what_surrounds_a_pair_is_cut_without_reading_all_of_a_text(relations: R
     reader = relations.student.reader
     pair = Relation(Span(3_000, 3_001), Span(3_002, 3_003), "peer")
     example = Example("1", ("ab",) * 6_000, relations=(pair,))
-    cut = narrowed(reader, example)
-    assert 2 * len(cut.words) in (reader.max_pair_pieces, reader.max_pair_pieces - 1)
+    cut = narrow(reader, example, "relations")
+    assert 2 * len(cut.words) in (reader.max_marked_pieces(2), reader.max_marked_pieces(2) - 1)
     assert cut.relations[0].tail.start - cut.relations[0].head.start == 2
 
 
@@ -171,7 +176,7 @@ def test_as_much_is_read_before_a_pair_as_behind_it(
 ) -> None:
     """Only the words before it were kept; what one side leaves free goes to the other."""
     pair = Relation(Span(start, start + 1), Span(start + 2, start + 3), "peer")
-    cut = narrowed(relations.student.reader, Example("1", words, relations=(pair,)))
+    cut = narrow(relations.student.reader, Example("1", words, relations=(pair,)), "relations")
     [moved] = cut.relations
     assert (moved.head.start, len(cut.words) - moved.tail.end) == kept
 

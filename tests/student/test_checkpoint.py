@@ -9,10 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from cotpd.core.config import Task
 from cotpd.core.errors import CheckpointError, UsageError
 from cotpd.core.files import MANIFEST, hash_file
+from cotpd.core.records import Example, Relation, Span
+from cotpd.core.tasks import marked_spans
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
+from cotpd.views.batch import Batch
+from cotpd.views.view import ViewKind
 
 
 @pytest.fixture
@@ -65,20 +70,20 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
     [
         ({"model_type": "bert"}, "not a CoTPD model"),
         ({"format_version": 99}, "newer CoTPD"),
-        ({"format_version": "new"}, "format_version is 'new'"),
-        ({"task": "parsing"}, "the task 'parsing' is none of entities, relations"),
-        ({"types": ["PER"]}, "O, B-PER, I-PER follow from"),
-        ({"types": ["PER", "ORG", "LOC"]}, "O, B-PER, I-PER, B-ORG, I-ORG, B-LOC, I-LOC follow from"),
-        ({"ships": "picture"}, "picture"),
+        ({"format_version": "new"}, "format_version must be a number, got 'new'"),
+        ({"task": "parsing"}, "unknown task 'parsing'; expected entities, relations"),
+        ({"labels": ["PER"]}, "the labels give O, B-PER, I-PER"),
+        ({"labels": ["PER", "ORG", "LOC"]}, "the labels give O, B-PER, I-PER, B-ORG, I-ORG, B-LOC, I-LOC"),
+        ({"deployed_view": "picture"}, "picture"),
         ({"encoder_config": {"model_type": "nothing"}}, "no known encoder"),
-        ({"types": ["", "LOC", "PER"]}, "O, B-, I-, B-LOC"),
-        ({"types": [""], "id2label": {"0": "O", "1": "B-", "2": "I-"}}, r"config\.json: DataError"),
+        ({"labels": ["", "LOC", "PER"]}, "O, B-, I-, B-LOC"),
+        ({"labels": [""], "id2label": {"0": "O", "1": "B-", "2": "I-"}}, r"config\.json: DataError"),
         (
-            {"types": ["A"] * 2, "id2label": dict(zip("01234", ["O", "B-A", "I-A", "B-A", "I-A"], strict=True))},
-            "id2label is",
+            {"labels": ["A"] * 2, "id2label": dict(zip("01234", ["O", "B-A", "I-A", "B-A", "I-A"], strict=True))},
+            "the labels must differ",
         ),
-        ({"prompt": {"heads": 7}}, r"config\.json: UsageError: prompt\.heads = 7"),
-        ({"student": {"encoder": "x", "depth": 3}}, "depth"),
+        ({"prompt": {"heads": 7}}, r"config\.json: UsageError: a prompt generator of 48 .* cannot have 7 heads"),
+        ({"prompt": {"depth": 3}}, "depth"),
         ({"prompt": {"heads": 2, "length": 4}}, "do not fit"),
     ],
 )
@@ -118,7 +123,7 @@ def test_truncated_weights_are_refused(saved: Path) -> None:
     path = saved / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     sign(saved)
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="not a complete safetensors file"):
         checkpoint.load(saved)
 
 
@@ -142,3 +147,41 @@ def test_a_pickle_is_refused_by_its_first_bytes(saved: Path) -> None:
 def test_an_empty_or_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no model here"):
         checkpoint.load(tmp_path)
+
+
+VERSION_1: dict[str, Any] = {
+    "format_version": 1,
+    "types": ["LOC", "ORG", "PER"],
+    "relations": ["None", "/per/org/member_of", "/loc/loc/contain"],
+    "ships": "prompt",
+    "student": {
+        "encoder": "tiny",
+        "revision": None,
+        "layers": None,
+        "dropout": 0.2,
+        "scheme": "BIO",
+        "freeze_embeddings": False,
+    },
+    "prompt": {"length": 3, "layers": 1, "heads": 2, "looks_at": "states"},
+}
+"""The keys of config.json that CoTPD 0.1.0 wrote differently."""
+
+
+@pytest.mark.parametrize("task", ["entities", "relations"])
+def test_a_model_of_version_0_1_0_loads_and_predicts_the_same(
+    make_student: Callable[..., Student], tmp_path: Path, task: Task
+) -> None:
+    student = make_student({"source": "states"}, task=task)
+    checkpoint.save(student, tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    for key in ("labels", "scheme", "deployed_view", "encoder"):
+        del config[key]
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config | VERSION_1))
+    sign(tmp_path / "model")
+    loaded = checkpoint.load(tmp_path / "model")
+    assert loaded.design == student.design
+    example = Example("1", ("ana", "in", "rio"), relations=(Relation(Span(0, 1), Span(2, 3), "None"),))
+    spans = marked_spans(example, task)
+    batch = Batch.of([student.reader.read(example, ViewKind.PROMPT, marked=spans)], pad=0)
+    with torch.inference_mode():
+        assert torch.equal(loaded(batch), student(batch))

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from cotpd.core.labels import LabelSet
-from cotpd.student.heads import Head, RelationHead, TaggingHead
+from cotpd.student.heads import Head, MarkedSpanHead, TaggingHead
 
 HEADS = [
-    TaggingHead(LabelSet.of(["PER"]), hidden_size=4, dropout=0.0),
-    RelationHead(["None", "a", "b"], hidden_size=4, dropout=0.0),
+    TaggingHead(LabelSet.of(["PER"]), hidden_size=4),
+    MarkedSpanHead(["None", "a", "b"], num_spans=2, hidden_size=4),
 ]
 
 

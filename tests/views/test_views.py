@@ -13,8 +13,9 @@ from cotpd.core.config import ViewConfig
 from cotpd.core.errors import DataError
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Span
 from cotpd.views.batch import Batch, shuffled_batches
+from cotpd.views.excerpts import excerpt
 from cotpd.views.pieces import Pieces
-from cotpd.views.view import ViewKind, ViewReader, excerpt
+from cotpd.views.view import ViewKind, ViewReader
 
 INVISIBLE = ["\xa0", "\u200d", "\ufe0f", "\ufffd", "\u200b", ""]
 
@@ -90,7 +91,7 @@ def test_every_word_of_any_text_keeps_its_first_piece(pieces: Pieces, words: lis
 
 def test_a_post_longer_than_the_encoder_is_refused_not_cut(pieces: Pieces) -> None:
     reader = ViewReader(pieces, ViewConfig(), 10)
-    with pytest.raises(DataError, match="12 pieces and the encoder takes 8"):
+    with pytest.raises(DataError, match="12 pieces and the encoder takes at most 8"):
         reader.read(example("abcdefghijkl"), ViewKind.TEXT)
 
 

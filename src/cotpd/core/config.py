@@ -120,7 +120,7 @@ class PromptConfig(Section):
     """Layers of the transformer decoder."""
     heads: int = Field(default=6, ge=1)
     """Attention heads of the decoder; a divisor of the encoder's hidden size."""
-    looks_at: Literal["embeddings", "states", "nothing"] = "embeddings"
+    source: Literal["embeddings", "states", "nothing"] = "embeddings"
     """Where the learned queries look: word embeddings (one encoder pass), encoder states (two), nothing (a control)."""
 
 

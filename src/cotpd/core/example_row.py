@@ -1,4 +1,4 @@
-"""The row of an example in our own JSONL format, which `cotpd.corpus.formats.jsonl` reads."""
+"""Serialisation of an example as a row of our own JSONL format, which `cotpd.corpus.formats.jsonl` reads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from cotpd.core.records import Entity, Example
 
 
 def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
-    """Return ``{id, words, entities, relations, image, split, origin, caption}``; offsets count words.
+    """Return ``{id, words, entities, relations, image, split, origin, caption}`` without empty optional values.
 
-    Knowledge is stored in a sidecar file and is not part of the row. A caption is written into the row, so pass
-    examples without captions if these are stored in a sidecar file as well.
+    Offsets count words. Knowledge is not included because it lives in a sidecar file. A caption is included, so pass
+    examples whose captions come from a sidecar file without them.
     """
     row: dict[str, Any] = {
         "id": example.id,

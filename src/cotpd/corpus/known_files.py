@@ -1,4 +1,4 @@
-"""Files of published corpora that are known by their SHA-256, whatever they are called here."""
+"""Recognition of published corpus files by their SHA-256, independent of their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from cotpd.core.files import hash_file
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A published file: the corpus, its split, and which of the versions in circulation it is."""
+    """A published file.
+
+    Attributes:
+        corpus: The name of the corpus.
+        split: The split in the file.
+        edition: The source of this version, since several versions of a corpus may exist.
+    """
 
     corpus: str
     split: str
@@ -31,9 +37,9 @@ KNOWN = {
     "1cc34438a00e2a2db73e4eba297820f926f62abd1fddc693caa13c58b62428b7": Version("MNRE", "train", _MNRE),
     "c76865179b5678167b164c21fd25ed31f9a1416da393ac93ce70f32b00352b75": Version("MNRE", "dev", _MNRE),
 }
-"""Known files by the SHA-256 of their bytes."""
+"""Published files by SHA-256."""
 
 
 def recognise(path: Path) -> Version | None:
-    """The published version that a file is, byte for byte; None for any other."""
+    """Return the published file with the same bytes, or None."""
     return KNOWN.get(hash_file(path))

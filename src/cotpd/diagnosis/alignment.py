@@ -11,6 +11,7 @@ import numpy as np
 from cotpd.core.records import NO_RELATION, Example
 from cotpd.diagnosis.finding import Finding, Verdict, course, difference
 from cotpd.distillation.targets import Targets
+from cotpd.distillation.tasks import LEARNING
 from cotpd.evaluation import Comparison
 from cotpd.evaluation.matching import surfaces_of
 from cotpd.evaluation.table import percent
@@ -115,21 +116,10 @@ def memory_finding(
     )
 
 
-def gold_rows(student: Student, post: Example) -> np.ndarray:
-    """The index of the gold label of each decision."""
-    if student.design.task == "relations":
-        labels = student.design.relations
-        return np.array(
-            [labels.index(relation.label) if relation.label in labels else 0 for relation in post.relations]
-        )
-    known = tuple(entity for entity in post.entities if entity.label in student.label_set.types)
-    return np.asarray(student.label_set.encode(known, len(post.words)))
-
-
 def _sureness(student: Student, targets: Targets, posts: Sequence[Example]) -> float:
     found = []
     for post in posts:
-        gold = gold_rows(student, post)
+        gold = LEARNING[student.design.task].gold(post, student.design)
         sure = np.exp(targets[post.id].astype(np.float64))[np.arange(len(gold)), gold]
         found.append(sure[gold > 0])
     sureness = np.concatenate(found) if found else np.zeros(0)

@@ -9,8 +9,8 @@ from cotpd.core.records import Example, VariantKind
 from cotpd.diagnosis.finding import Finding, Verdict, difference, unmeasured
 from cotpd.evaluation import Comparison
 from cotpd.evaluation.evaluator import evaluate
-from cotpd.evaluation.matching import exact_rule
 from cotpd.evaluation.table import percent
+from cotpd.evaluation.tasks import exact_rule
 from cotpd.inference.decoding import decode
 from cotpd.student.student import Student
 
@@ -108,7 +108,7 @@ def _by_post(written: Sequence[Example]) -> dict[str, list[Example]]:
 
 def _f1(student: Student, posts: Sequence[Example]) -> float:
     rule = exact_rule(student.design.task)
-    return evaluate(decode(student, posts, kind=student.design.ships), posts, rule=rule, resamples=0).micro_f1
+    return evaluate(decode(student, posts, kind=student.design.deployed_view), posts, rule=rule, resamples=0).micro_f1
 
 
 def _vocabulary(posts: Sequence[Example]) -> frozenset[str]:

@@ -13,8 +13,8 @@ import torch
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import CotpdError, DataError, UsageError
 from cotpd.core.files import read_jsonl
-from cotpd.core.pairs import one_pair_each
 from cotpd.core.records import Example
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.diagnosis.alignment import (
     MEMORISED,
     SIGNATURE,
@@ -34,12 +34,12 @@ from cotpd.distillation.targets import Targets, parts_read, read_targets, record
 from cotpd.distillation.training_set.corruption import corrupted
 from cotpd.distillation.training_set.selection import Material, training_posts
 from cotpd.evaluation import Comparison, compare, evaluate
-from cotpd.evaluation.matching import exact_rule
 from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.tasks import exact_rule
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
-from cotpd.views.view import ViewKind, num_untold
+from cotpd.views.view import ViewKind, num_without_knowledge
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def diagnose(
             f"{useless[0].path}: neither trained on the knowledge-enhanced view alone, nor without the variants of "
             f"{run} while it ships the same view, so there is nothing to compare"
         )
-    ships = patient.student.design.ships
+    ships = patient.student.design.deployed_view
     unvaried = Plain(plain[0].student, compare(patient.scores(ships), plain[0].scores(ships))) if plain else None
     findings = [
         _learning(patient),
@@ -117,12 +117,13 @@ def diagnose(
 def _is_plain(other: Patient, patient: Patient) -> bool:
     """Whether a run lacks the variants that the patient has, and ships the same view."""
     has_variants, lacks_them = patient.config.data.augmentation.kinds, not other.config.data.augmentation.kinds
-    return bool(has_variants) and lacks_them and other.student.design.ships == patient.student.design.ships
+    views = {each.student.design.deployed_view for each in (patient, other)}
+    return bool(has_variants) and lacks_them and len(views) == 1
 
 
 def _learning(patient: Patient) -> Finding:
     """Whether the student learnt its task at all; of what did not, all else says nothing."""
-    ships, train = patient.student.design.ships, patient.train[:: max(1, len(patient.train) // _MOST_TRAIN)]
+    ships, train = patient.student.design.deployed_view, patient.train[:: max(1, len(patient.train) // _MOST_TRAIN)]
     taught, held_out = replace(patient, posts=train).scores(ships), patient.scores(ships)
     return learning_finding(taught.micro_f1, held_out.micro_f1, _losses(patient.path, "task_loss"))
 
@@ -154,7 +155,7 @@ def _alignment(patient: Patient) -> list[Finding]:
         return [unmeasured(name, reason) for name in (SIGNATURE, MEMORISED)]
     with torch.inference_mode():
         target = _targets(patient, patient.posts)
-        ships = record_targets(patient.student, patient.posts, kind=patient.student.design.ships)
+        ships = record_targets(patient.student, patient.posts, kind=patient.student.design.deployed_view)
     words = distances(target, ships, patient.posts, patient.train)
     found = alignment_finding(words, _gap(patient), _losses(patient.path, "alignment_loss"))
     return [found, _memory(patient, target)]
@@ -180,7 +181,7 @@ def _targets(patient: Patient, posts: Sequence[Example]) -> Targets:
 
 def _gap(patient: Patient) -> Comparison:
     """The target's view against the one that ships; of several target runs, the one in the middle stands for all."""
-    objective, ships = patient.config.objective, patient.scores(patient.student.design.ships)
+    objective, ships = patient.config.objective, patient.scores(patient.student.design.deployed_view)
     if objective.target != "recorded":
         return compare(patient.scores(ViewKind(objective.target)), ships)
     found = (run.scores(teaching_view(run.path)) for run in _targets_of(patient))
@@ -260,9 +261,9 @@ def _readable(student: Student, posts: Sequence[Example]) -> tuple[Example, ...]
     """The posts that are read whole; of relations, one pair each."""
     most = student.reader.max_text_pieces - 4
     whole = (post for post in posts if sum(map(len, student.reader.pieces.of(post.words))) <= most)
-    return tuple(one_pair_each(whole)) if student.design.task == "relations" else tuple(whole)
+    return tuple(ANNOTATIONS[student.design.task].units(whole))
 
 
 def _is_untold(posts: Sequence[Example], parts: Sequence[Part]) -> bool:
     """Whether nothing is known of any post that a view of these parts would read; one of no parts reads none anyway."""
-    return bool(parts) and num_untold(posts, parts) == len(posts)
+    return bool(parts) and num_without_knowledge(posts, parts) == len(posts)

@@ -41,7 +41,7 @@ def prompt_finding(student: Student, posts: Sequence[Example]) -> Finding:
     """The verdict on the prompts of a student that ships the prompt-enhanced view."""
     if student.generator is None:
         return unmeasured(SIGNATURE, "this student has no prompts")
-    if student.generator.looks_at == "nothing":
+    if student.generator.source == "nothing":
         return unmeasured(SIGNATURE, "these prompts look at nothing, so they are the same for every post by design")
     figures = measure_prompts(student, posts)
     if not figures.finds_something:
@@ -53,7 +53,7 @@ def prompt_finding(student: Student, posts: Sequence[Example]) -> Finding:
         rule=f"another post's prompts change the predictions of under {100 * _CHANGED:.0f} % of the posts: either they "
         "hardly vary, or what they say is not heard",
         advice="raise optimisation.generator_learning_rate; let the queries look at the encoder's states "
-        "(prompt.looks_at); check by a run with prompt.looks_at = 'nothing' whether they are worth their cost",
+        "(prompt.source); check by a run with prompt.source = 'nothing' whether they are worth their cost",
         figures=(
             ("variance between posts, share of the mean square", f"{100 * figures.variance:.2f} %"),
             ("entropy of the attention, 0 one piece, 1 all alike", f"{figures.entropy:.2f}"),

@@ -11,7 +11,7 @@ from cotpd.core.config import DataConfig
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, companion
+from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, sidecar_path
 from cotpd.distillation.training_set.unlabelled import read_unlabelled
 
 
@@ -38,7 +38,7 @@ def foreign(data: DataConfig, path: Path, *, reads_knowledge: bool = True) -> Da
     """How the corpus at ``path`` is read as another one was: what it lacks is asked of nobody by name."""
     changes: dict[str, Any] = {"path": path, "unlabelled": ()}
     for key, file in (("captioner", CAPTIONS), ("knowledge_model", KNOWLEDGE)):
-        if not reads_knowledge or not companion(path, file).is_file():
+        if not reads_knowledge or not sidecar_path(path, file).is_file():
             changes[key] = None
     return data.model_copy(update=changes)
 

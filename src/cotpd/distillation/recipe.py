@@ -8,34 +8,35 @@ import resource
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cotpd.core.config import DataConfig, ExperimentConfig, Task
+from cotpd.core.config import DataConfig, ExperimentConfig
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line, write_atomic
-from cotpd.core.labels import LabelSet
-from cotpd.core.pairs import relation_labels
-from cotpd.core.records import NO_RELATION, Example, Knowledge
+from cotpd.core.records import Example, Knowledge
 from cotpd.core.splitting import best_rule
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
 from cotpd.distillation.targets import parts_read
+from cotpd.distillation.tasks import LEARNING
 from cotpd.distillation.trainer import Trainer
-from cotpd.distillation.training_batches import Feed, check_pairs
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.distillation.training_set.selection import Material
 from cotpd.inference.decoding import decode
-from cotpd.inference.extractor import Extractor
+from cotpd.inference.extractors import extractor_of
 from cotpd.student import checkpoint
+from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
 from cotpd.student.memory import enough_memory
-from cotpd.student.student import Design, Student
-from cotpd.views.view import ViewKind, narrowed, num_untold
+from cotpd.student.student import Student
+from cotpd.views.view import ViewKind, num_without_knowledge
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def distill(
     out: str | Path,
     resume: bool = False,
     listener: Listener = _silent,
-) -> Extractor:
+) -> Any:
     """Train a student on a corpus and its knowledge, in the run directory ``out``; returns the finished extractor.
 
     ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Under
@@ -72,7 +73,7 @@ def distill(
     is_main = processes().is_main_process
     with processes().main_process_first():
         student = build_student(material.train, corpus, config)
-        feed = Feed(student, material.train, config, unlabelled=material.unlabelled)
+        feed = TrainingBatches(student, material.train, config, unlabelled=material.unlabelled)
         _check_dev(student, corpus.dev)
         run = RunDirectory.open(Path(out), config, data=material.fingerprint(config), resume=resume or not is_main)
     if feed.num_cut and is_main:
@@ -82,26 +83,26 @@ def distill(
         if is_main:
             _finish(student, corpus, run, _summary(state, feed))
     processes().wait_for_everyone()
-    return Extractor(student.eval())
+    return extractor_of(student.eval())
 
 
 def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
     """A student on pretrained weights, its head and generator new and seeded."""
-    ships = ViewKind(config.objective.student)
+    view = ViewKind(config.objective.student)
     pretrained = config.student
     encoder, tokenizer = TextEncoder.from_pretrained(
         pretrained.encoder, revision=pretrained.revision, layers=pretrained.layers
     )
     torch.manual_seed(config.seed)
+    encoder.embeddings.weight.requires_grad_(not pretrained.freeze_embeddings)
     design = Design(
         task=config.task,
-        label_set=LabelSet(corpus.label_set.types, config.student.scheme),
-        relations=relation_labels(corpus.examples),
-        student=config.student,
-        prompt=config.prompt if ships is ViewKind.PROMPT else None,
+        labels=ANNOTATIONS[config.task].labels(corpus.examples),
+        deployed_view=view,
+        prompt=PromptDesign.of(config.prompt, encoder.hidden_size) if view is ViewKind.PROMPT else None,
         views=config.views,
-        ships=ships,
         splitting=best_rule(train),
+        encoder=pretrained.encoder,
     )
     return Student(encoder, tokenizer, design)
 
@@ -120,28 +121,22 @@ def _check(material: Material, config: ExperimentConfig) -> None:
     train = material.train
     if not train or not material.dev:
         raise DataError("training needs train and dev posts; see `cotpd check`", where=str(config.data.path))
-    if not any(getattr(example, config.task) for example in train):
+    annotations = ANNOTATIONS[config.task]
+    if not any(annotations.of(example) for example in train):
         raise DataError(f"no training post has {config.task}; see `cotpd check`", where=str(config.data.path))
-    if not any(_has_gold(post, config.task) for post in material.dev):
+    if not any(map(annotations.has_gold, material.dev)):
         raise DataError(
             f"no dev post has {config.task}, so no score could choose the best weights; see `cotpd check`",
             where=str(config.data.path),
         )
 
 
-def _has_gold(post: Example, task: Task) -> bool:
-    """Whether something of a post counts in its score."""
-    return bool(post.entities) if task == "entities" else any(r.label != NO_RELATION for r in post.relations)
-
-
 def _check_dev(student: Student, dev: Sequence[Example]) -> None:
     """Raise `DataError` for dev posts that no epoch could be scored on, before one is trained."""
     if doubled := [post_id for post_id, count in Counter(post.id for post in dev).items() if count > 1]:
         raise DataError("several dev posts have this id; they are scored by it", where=doubled[0])
-    for post in dev if student.design.task == "relations" else ():
-        check_pairs(post)
-        for pair in post.relations:
-            narrowed(student.reader, replace(post, relations=(pair,)))
+    for post in dev:
+        LEARNING[student.design.task].check_dev(post, student.reader)
 
 
 def _check_knowledge(material: Material, config: ExperimentConfig) -> None:
@@ -151,7 +146,7 @@ def _check_knowledge(material: Material, config: ExperimentConfig) -> None:
     for parts in filter(None, parts_read(config)):
         read = f"{', '.join(parts)} (views.parts)"
         for what, posts, paths in learnt:
-            num_bare = num_untold(posts, parts)
+            num_bare = num_without_knowledge(posts, parts)
             if num_bare and num_bare == len(posts) and config.data.corruption != "missing":
                 raise DataError(
                     f"none of the {num_bare} {what} has any of {read}, which would be read; put captions.jsonl or "
@@ -173,7 +168,7 @@ def _check_variants(corpus: Corpus, config: ExperimentConfig) -> None:
         )
 
 
-def _summary(state: State, feed: Feed) -> dict[str, Any]:
+def _summary(state: State, feed: TrainingBatches) -> dict[str, Any]:
     return {
         **asdict(state),
         "num_train": len(feed.examples) - feed.num_unlabelled,
@@ -186,7 +181,8 @@ def _summary(state: State, feed: Feed) -> dict[str, Any]:
 
 def _finish(student: Student, corpus: Corpus, run: RunDirectory, summary: dict[str, Any]) -> None:
     """Write the dev predictions, the summary and, last, the model; then the checkpoints are not needed any more."""
-    lines = [json_line(asdict(prediction)) for prediction in decode(student, corpus.dev, kind=student.design.ships)]
+    predictions = decode(student, corpus.dev, kind=student.design.deployed_view)
+    lines = [json_line(asdict(prediction)) for prediction in predictions]
     write_atomic(run.path / "predictions.dev.jsonl", "".join(lines))
     write_atomic(run.path / "summary.json", json.dumps(summary, indent=2) + "\n")
     checkpoint.save(student, run.model, card=_card(summary))

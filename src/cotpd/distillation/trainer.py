@@ -1,4 +1,4 @@
-"""The training loop: resumable at any update, bit for bit on a CPU."""
+"""The training loop, which resumes after any update, bit for bit on a CPU."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from cotpd.distillation.optimisation import (
 )
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
-from cotpd.distillation.training_batches import Feed, Step
+from cotpd.distillation.training_batches import Step, TrainingBatches
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.matching import exact_rule
+from cotpd.evaluation.tasks import SCORING
 from cotpd.inference.decoding import decode, in_precision
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -41,54 +41,62 @@ _REPORT_STEPS = 10
 class Trainer:
     """Trains a student in a run directory.
 
-    Nothing but the number of updates decides what comes next: the order of the posts, the dropout and the learning
-    rates are functions of the seed and that number. A checkpoint is therefore weights, optimizer and a `State`.
+    The order of the examples, the dropout and the learning rates depend only on the seed and the number of updates. A
+    checkpoint therefore consists of weights, optimizer and a `State`.
     """
 
     def __init__(
-        self, student: Student, feed: Feed, dev: Sequence[Example], config: ExperimentConfig, run: RunDirectory
+        self,
+        student: Student,
+        batches: TrainingBatches,
+        dev: Sequence[Example],
+        config: ExperimentConfig,
+        run: RunDirectory,
     ) -> None:
-        self._config, self._run, self._feed, self._dev = config, run, feed, dev
+        self._config, self._run, self._batches, self._dev = config, run, batches, dev
         self._student = student
         self._accelerator = Accelerator(mixed_precision="no")
         objective, optimizer = Objective(student, config.objective), build_optimizer(student, config.optimisation)
         self._objective, self._optimizer = self._accelerator.prepare(objective, optimizer)
         self._autocast = in_precision(student, config.optimisation.precision)
-        self._steps_per_epoch = len(feed.batches(0))
+        self._steps_per_epoch = len(batches.batches(0))
         self.num_steps = config.optimisation.epochs * self._steps_per_epoch
         self._state = State()
         self._begun = time.monotonic()
 
     def train(self, listener: Listener) -> State:
-        """Train to the end, or until dev F1 has not grown for ``patience`` epochs, and keep the best weights.
+        """Train, and load the weights with the best dev score into the student.
 
-        While F1 is 0 the latest weights are the best and nothing has stalled; patience begins with the first above 0.
-        Raises `TrainingError` for a loss that is not finite, naming the posts.
+        Training stops early when the dev score has not improved for ``patience`` epochs. As long as the score is 0, the
+        latest weights count as the best, and patience does not begin.
+
+        Raises:
+            TrainingError: The loss is not finite; the message names the examples.
         """
         self._resume()
         self._begun = time.monotonic() - self._state.seconds
         while self._state.step < self.num_steps and not self._has_stalled():
             self._train_epoch(self._state.step // self._steps_per_epoch, listener)
-        self._tell_end()
+        self._log_end()
         self._accelerator.wait_for_everyone()
         best = self._run.best(self._state)
-        verify_directory(best, advice="go on with --resume, and training is repeated from an earlier checkpoint")
+        verify_directory(best, advice="resume with --resume; training is repeated from an earlier checkpoint")
         checkpoint.load_weights(self._student, best / "model.safetensors")
         self._accelerator.wait_for_everyone()
         return self._state
 
     def _train_epoch(self, epoch: int, listener: Listener) -> None:
-        batches, recent = self._feed.batches(epoch), _Recent()
+        batches, recent = self._batches.batches(epoch), _RecentLosses()
         self._objective.train()
         for indices in batches[self._state.step % self._steps_per_epoch :]:
-            recent.add(self._update(self._feed.read(self._share_of(indices), epoch=epoch)))
+            recent.add(self._update(self._batches.read(self._share_of(indices), epoch=epoch)))
             self._state = replace(self._state, step=self._state.step + 1, seconds=time.monotonic() - self._begun)
             step = self._state.step
             ends_epoch = step % self._steps_per_epoch == 0
             saves = ends_epoch or step % self._config.optimisation.checkpoint_steps == 0
             if saves or step % _REPORT_STEPS == 0:
                 self._report(recent, epoch, listener)
-                recent = _Recent()
+                recent = _RecentLosses()
             if ends_epoch:
                 self._end_epoch(epoch, listener)
             elif saves:
@@ -103,8 +111,8 @@ class Trainer:
             losses: Losses = self._objective(step.view, target, step.labelled, progress=done / self.num_steps)
         if not torch.isfinite(losses.total):
             raise TrainingError(
-                f"the loss is {losses.total.item()} at update {done + 1}, posts {', '.join(step.ids)}; "
-                "lower the learning rates, or look at these posts with `cotpd show`"
+                f"the loss is {losses.total.item()} at update {done + 1}, examples {', '.join(step.ids)}; "
+                "lower the learning rate, or inspect these examples with `cotpd show`"
             )
         self._accelerator.backward(losses.total)
         self._accelerator.clip_grad_norm_(self._objective.parameters(), self._config.optimisation.clip)
@@ -114,7 +122,7 @@ class Trainer:
 
     def _end_epoch(self, epoch: int, listener: Listener) -> None:
         f1 = self._dev_f1()
-        if not self._state.best_f1 or f1 > self._state.best_f1:  # of weights that find nothing, the latest are the best
+        if not self._state.best_f1 or f1 > self._state.best_f1:  # while F1 is 0, the latest weights are the best
             self._state = replace(self._state, best_f1=f1, best_step=self._state.step, best_epoch=epoch)
             self._save_best()
         self._state = replace(self._state, seconds=time.monotonic() - self._begun)
@@ -124,14 +132,14 @@ class Trainer:
         self._save()
 
     def _dev_f1(self) -> float:
-        """Micro F1 on dev through the shipped decoding; every process counts it alike."""
-        kind = self._student.design.ships
-        predictions = decode(self._student, self._dev, kind=kind)
-        f1 = evaluate(predictions, self._dev, rule=exact_rule(self._config.task), resamples=0).micro_f1
+        """Return the dev score of the deployed view, the same in every process."""
+        predictions = decode(self._student, self._dev, kind=self._student.design.deployed_view)
+        scoring = SCORING[self._config.task]
+        scores = evaluate(predictions, self._dev, rule=scoring.rule, resamples=0)
         self._objective.train()
-        return f1
+        return float(getattr(scores, scoring.dev_metric))
 
-    def _report(self, recent: _Recent, epoch: int, listener: Listener) -> None:
+    def _report(self, recent: _RecentLosses, epoch: int, listener: Listener) -> None:
         task, alignment = recent.means()
         if self._accelerator.is_main_process:
             rates = {"learning_rate": self._optimizer.param_groups[0]["lr"]}
@@ -174,23 +182,23 @@ class Trainer:
         stalled = finished_epochs - 1 - self._state.best_epoch >= self._config.optimisation.patience
         return at_boundary and finished_epochs > 0 and stalled
 
-    def _tell_end(self) -> None:
-        """Say what the scores alone do not show: that training stopped early, or that nothing was learnt."""
+    def _log_end(self) -> None:
+        """Log that training stopped early, or that the student learned nothing."""
         state = self._state
         if not self._accelerator.is_main_process:
             return
         if state.step < self.num_steps:
-            told = "stopped at update %d of %d: dev F1 has not grown since epoch %d"
-            logger.info(told, state.step, self.num_steps, state.best_epoch + 1)
+            message = "stopped at update %d of %d: dev F1 has not improved since epoch %d"
+            logger.info(message, state.step, self.num_steps, state.best_epoch + 1)
         if not state.best_f1:
-            logger.warning("dev F1 is 0 to the end; raise optimisation.epochs or the learning rates, see `cotpd check`")
+            logger.warning("dev F1 is 0 after the last epoch; train longer (optimisation.epochs), or see `cotpd check`")
 
     def _share_of(self, indices: list[int]) -> list[int]:
         accelerator = self._accelerator
         return share(indices, accelerator.process_index, num_processes=accelerator.num_processes)
 
 
-class _Recent:
+class _RecentLosses:
     """The mean losses since the last report."""
 
     def __init__(self) -> None:
@@ -206,7 +214,7 @@ class _Recent:
 
 
 def _mixed(*numbers: int) -> int:
-    """One seed of several numbers, so that neighbouring updates share nothing."""
+    """Mix several numbers into one seed, so that neighbouring updates get unrelated seeds."""
     value = 0x9E3779B97F4A7C15
     for number in numbers:
         value = ((value ^ number) * 0xBF58476D1CE4E5B9) % 2**63

@@ -11,7 +11,7 @@ import numpy as np
 
 from cotpd.core.pairs import post_numbers
 from cotpd.core.records import NO_RELATION, Example, Prediction, Relation
-from cotpd.evaluation.evaluator import paired
+from cotpd.evaluation.pairing import paired
 from cotpd.evaluation.statistics.resampling import (
     LEVEL,
     Counts,

@@ -1,4 +1,4 @@
-"""When a predicted entity or relation is correct: one class for each rule, counting one post at a time."""
+"""The matching rules: when a predicted annotation is correct, counted one example at a time."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
+from cotpd.core.config import Task
 from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Span
 
 Mode = Literal["conlleval", "strict"]
-"""``conlleval``: entities that began with an ``I-`` tag count, as conlleval and seqeval's default have it; ``strict``:
-they are left out, in gold and predicted alike, as seqeval's strict IOB2 has it."""
+"""``conlleval``: entities that begin with an ``I-`` tag count, as in conlleval and in seqeval's default mode.
+``strict``: they do not, neither gold nor predicted ones, as in seqeval's strict IOB2 mode."""
 
 DEFAULT_MODE: Mode = "conlleval"
-Task = Literal["entities", "relations"]
 _Key = tuple[str, Hashable]
 
 UNSEEN = "unseen"
-"""What `SeenEntities` calls an entity that was none before."""
+"""The name under which `SeenEntities` counts entities that no group has."""
 
 
 class PostCounts(NamedTuple):
-    """What one post holds of each type: correct, predicted and gold, each counted as often as it occurs."""
+    """The counts of one example by type, each annotation as often as it occurs."""
 
     correct: Counter[str]
     predicted: Counter[str]
@@ -30,59 +30,65 @@ class PostCounts(NamedTuple):
 
 
 class MatchingRule(Protocol):
-    """Decides what is correct in one post. ``name`` stands in every table and JSON object."""
+    """Decides what is correct in one example.
+
+    Attributes:
+        task: The task that the rule scores.
+        name: The name of the rule in tables and JSON.
+    """
 
     task: ClassVar[Task]
     name: ClassVar[str]
 
     def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
-        """Count one post. A gold entity or relation makes at most one prediction correct."""
+        """Count one example. Each gold annotation makes at most one prediction correct."""
 
 
 class ExactEntities:
-    """The primary rule: the same words and the same type."""
+    """The primary rule of entities: the same words and the same type."""
 
     task: ClassVar[Task] = "entities"
     name: ClassVar[str] = "exact"
 
     def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
-        """Count one post by type."""
-        return _matched(_exact(predicted.entities, mode), _exact(gold.entities, mode))
+        """Count one example by type."""
+        return count_matches(_typed(predicted.entities, mode), _typed(gold.entities, mode))
 
 
 class Boundaries:
-    """The same words, whatever the type: how well entities are found, apart from how well they are told apart."""
+    """The same words, regardless of the type."""
 
     task: ClassVar[Task] = "entities"
     name: ClassVar[str] = "boundaries"
 
     def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
-        """Count one post, all types as one."""
-        return _matched(_untyped(predicted.entities, mode), _untyped(gold.entities, mode))
+        """Count one example, with all types as one."""
+        return count_matches(_untyped(predicted.entities, mode), _untyped(gold.entities, mode))
 
 
 class Overlap:
-    """The same type and at least one word in common: nervaluate's ``ent_type``, but paired so that most match."""
+    """The same type and at least one common word: nervaluate's ``ent_type``, paired for the most matches."""
 
     task: ClassVar[Task] = "entities"
     name: ClassVar[str] = "overlap"
 
     def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
-        """Count one post by type."""
-        found, expected = _kept(predicted.entities, mode), _kept(gold.entities, mode)
-        by_type = PostCounts(Counter(), Counter(e.label for e in found), Counter(e.label for e in expected))
+        """Count one example by type."""
+        sides = _in_mode(predicted.entities, mode), _in_mode(gold.entities, mode)
+        by_type = PostCounts(Counter(), *(Counter(entity.label for entity in side) for side in sides))
         for label in by_type.gold:
-            spans = (sorted(e.span for e in entities if e.label == label) for entities in (found, expected))
+            spans = (sorted(entity.span for entity in side if entity.label == label) for side in sides)
             by_type.correct[label] = _num_overlapping(*spans)
         return by_type
 
 
 @dataclass(frozen=True, slots=True)
 class SeenEntities:
-    """The primary rule, told apart by where the words of an entity were an entity before, whatever its type.
+    """The primary rule, counted by whether the words of an entity occur as an entity elsewhere, of whatever type.
 
-    ``known``: what `surfaces_of` gives for examples, by the name under which an entity is counted, the first that has
-    it; `UNSEEN` is one that none has.
+    Attributes:
+        known: Groups of surfaces (see `surfaces_of`) by name. An entity counts under the name of the first group that
+            has its surface, or else as `UNSEEN`.
     """
 
     task: ClassVar[Task] = "entities"
@@ -90,62 +96,58 @@ class SeenEntities:
     known: Mapping[str, frozenset[str]]
 
     def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
-        """Count one post under the names of ``known``, or `UNSEEN`."""
-        return _matched(self._keys(predicted, mode), self._keys(gold, mode))
+        """Count one example by the names of ``known`` and `UNSEEN`."""
+        return count_matches(self._keys(predicted, mode), self._keys(gold, mode))
 
-    def _keys(self, post: Prediction | Example, mode: Mode) -> Counter[_Key]:
-        return Counter((self._novelty(post, e), (e.label, e.span)) for e in _kept(post.entities, mode))
+    def _keys(self, record: Prediction | Example, mode: Mode) -> Counter[_Key]:
+        return Counter((self._group(record, e), (e.label, e.span)) for e in _in_mode(record.entities, mode))
 
-    def _novelty(self, post: Prediction | Example, entity: Entity) -> str:
-        surface = _surface(post.words, entity.span)
+    def _group(self, record: Prediction | Example, entity: Entity) -> str:
+        surface = _surface(record.words, entity.span)
         return next((name for name, surfaces in self.known.items() if surface in surfaces), UNSEEN)
 
 
 class ExactRelations:
-    """The same head, tail and label; pairs without a relation (`NO_RELATION`) are left out of every count.
+    """The primary rule of relations: the same head, tail and label, in every mode.
 
-    The mode changes nothing here: relations have no tags.
+    Pairs without a relation (`NO_RELATION`) are not counted.
     """
 
     task: ClassVar[Task] = "relations"
     name: ClassVar[str] = "exact"
 
     def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
-        """Count one post by relation."""
-        return _matched(_related(predicted), _related(gold))
+        """Count one example by relation."""
+        return count_matches(_related(predicted), _related(gold))
 
 
-def exact_rule(task: Task) -> MatchingRule:
-    """The primary rule of a task."""
-    return ExactRelations() if task == "relations" else ExactEntities()
+def count_matches(predicted: Counter[_Key], gold: Counter[_Key]) -> PostCounts:
+    """Count keys ``(type, what identifies the annotation)`` by type; equal keys match."""
+    return PostCounts(_by_type(predicted & gold), _by_type(predicted), _by_type(gold))
 
 
 def surfaces_of(examples: Iterable[Example]) -> frozenset[str]:
-    """The words of every entity of the examples, joined by spaces and without case."""
+    """Return the words of every entity of the examples, joined by spaces and case-folded."""
     return frozenset(_surface(example.words, entity.span) for example in examples for entity in example.entities)
-
-
-def _matched(predicted: Counter[_Key], gold: Counter[_Key]) -> PostCounts:
-    return PostCounts(_by_type(predicted & gold), _by_type(predicted), _by_type(gold))
 
 
 def _by_type(keys: Counter[_Key]) -> Counter[str]:
     return Counter(label for label, _ in keys.elements())
 
 
-def _exact(entities: Iterable[Entity], mode: Mode) -> Counter[_Key]:
-    return Counter((entity.label, entity.span) for entity in _kept(entities, mode))
+def _typed(entities: Iterable[Entity], mode: Mode) -> Counter[_Key]:
+    return Counter((entity.label, entity.span) for entity in _in_mode(entities, mode))
 
 
 def _untyped(entities: Iterable[Entity], mode: Mode) -> Counter[_Key]:
-    return Counter(("any", entity.span) for entity in _kept(entities, mode))
+    return Counter(("any", entity.span) for entity in _in_mode(entities, mode))
 
 
-def _related(post: Prediction | Example) -> Counter[_Key]:
-    return Counter((r.label, (r.head, r.tail)) for r in post.relations if r.label != NO_RELATION)
+def _related(record: Prediction | Example) -> Counter[_Key]:
+    return Counter((r.label, (r.head, r.tail)) for r in record.relations if r.label != NO_RELATION)
 
 
-def _kept(entities: Iterable[Entity], mode: Mode) -> list[Entity]:
+def _in_mode(entities: Iterable[Entity], mode: Mode) -> list[Entity]:
     return [entity for entity in entities if mode == "conlleval" or not entity.orphan]
 
 
@@ -154,7 +156,10 @@ def _surface(words: tuple[str, ...], span: Span) -> str:
 
 
 def _num_overlapping(predicted: list[Span], gold: list[Span]) -> int:
-    """The most pairs that share a word, each span in one pair; both lists sorted, neither with overlaps in itself."""
+    """Return the largest number of overlapping pairs, with each span in at most one pair.
+
+    Both lists are sorted, and no span overlaps another one of its own list.
+    """
     number = first = second = 0
     while first < len(predicted) and second < len(gold):
         before = predicted[first].end <= gold[second].start

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cotpd.core.config import Task
 from cotpd.core.records import Example, Prediction
 from cotpd.evaluation.cooccurrence import CoOccurrence
 from cotpd.evaluation.evaluator import evaluate
-from cotpd.evaluation.matching import DEFAULT_MODE, Boundaries, MatchingRule, Mode, Overlap, SeenEntities, surfaces_of
+from cotpd.evaluation.matching import DEFAULT_MODE, Boundaries, Mode, Overlap, SeenEntities
 from cotpd.evaluation.scores import Scores, TypeScores
 from cotpd.evaluation.statistics.significance import Comparison
 from cotpd.evaluation.table import aligned, percent
+from cotpd.evaluation.tasks import SCORING
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +67,16 @@ def secondary_scores(
     predictions: Sequence[Prediction],
     examples: Sequence[Example],
     *,
+    task: Task = "entities",
     mode: Mode = DEFAULT_MODE,
     train: Iterable[Example] = (),
 ) -> tuple[Scores, ...]:
-    """Boundaries, overlap, and with training examples the exact scores of entities seen and unseen in them.
+    """Score predictions by the secondary rules of their task; some need the training examples.
 
-    Raises what `evaluate` raises.
+    Raises:
+        DataError: As `evaluate` raises.
     """
-    surfaces = surfaces_of(train)
-    rules: list[MatchingRule] = [Boundaries(), Overlap()]
-    if surfaces:
-        rules.append(SeenEntities({"seen": surfaces}))
+    rules = SCORING[task].secondary_rules(train)
     return tuple(evaluate(predictions, examples, mode=mode, rule=rule) for rule in rules)
 
 

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cotpd.evaluation.matching import DEFAULT_MODE, Mode, Task
+from cotpd.core.config import Task
+from cotpd.evaluation.matching import DEFAULT_MODE, Mode
 from cotpd.evaluation.statistics.resampling import (
     LEVEL,
     Counts,
@@ -20,6 +21,7 @@ from cotpd.evaluation.statistics.resampling import (
     percentile_interval,
 )
 from cotpd.evaluation.table import aligned, percent
+from cotpd.evaluation.tasks import SCORING
 
 _MEANING: dict[Mode, str] = {
     "conlleval": "entities that begin with an I- tag count",
@@ -146,13 +148,14 @@ class Scores:
         }
 
     def __str__(self) -> str:
-        return f"{self.heading}\n\n{self._table()}\n\nmicro F1 {percent(self.micro_f1)}{self._interval_text()}"
+        micro = f"{SCORING[self.task].micro_name} {percent(self.micro_f1)}{self._interval_text()}"
+        return f"{self.heading}\n\n{self._table()}\n\n{micro}"
 
     @property
     def heading(self) -> str:
         """What is scored, under which rule and mode, in one line."""
         default = ", the default" if self.mode == DEFAULT_MODE else ""
-        mode = f", mode {self.mode}{default} ({_MEANING[self.mode]})" if self.task == "entities" else ""
+        mode = f", mode {self.mode}{default} ({_MEANING[self.mode]})" if SCORING[self.task].has_modes else ""
         return f"{self.task}, {self.rule}{mode}, {self.num_posts:,} posts"
 
     def _table(self) -> str:

@@ -1,1 +1,1 @@
-"""Text to predictions: the one way of decoding, and the extractor that ships."""
+"""Text to predictions: one way of decoding, and the extractors."""

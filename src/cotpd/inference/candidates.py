@@ -1,4 +1,4 @@
-"""The pairs of a post that may be related: what is classified where nobody marked a pair."""
+"""Candidate pairs: the pairs of spans that are classified although no one marked them as a pair."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ logger = logging.getLogger(__name__)
 
 
 def candidates(reader: ViewReader, words: Sequence[str], spans: Iterable[Span]) -> tuple[Relation, ...]:
-    """Every ordered pair of the spans, in their order, as `NO_RELATION` until it is decoded.
+    """Return every ordered pair of spans that can be read together, sorted, with the label `NO_RELATION`.
 
-    Left out: spans that overlap, that lie more than `REACH` words apart, or that the encoder cannot read together. Long
-    texts take linear time.
+    Pairs that overlap, that are more than `REACH` words apart, or that do not fit the encoder together are omitted.
+    Takes linear time in the length of the text.
     """
     pieces = [0, *accumulate(len(word) for word in reader.pieces.of(words))]
-    ordered = sorted(set(spans))
+    ordered, most = sorted(set(spans)), reader.max_marked_pieces(2)
     found = []
     for number, first in enumerate(ordered):
         for second in ordered[number + 1 :]:
             if second.start - first.end > REACH:
                 break
-            if first.end <= second.start and pieces[second.end] - pieces[first.start] <= reader.max_pair_pieces:
+            if first.end <= second.start and pieces[second.end] - pieces[first.start] <= most:
                 found += [(first, second), (second, first)]
     return tuple(Relation(head, tail, NO_RELATION) for head, tail in sorted(found))
 
 
 def readable_pairs(reader: ViewReader, examples: Sequence[Example]) -> list[tuple[Relation, ...]]:
-    """`pairs` of each post, without the unstated ones that the encoder cannot read together.
+    """Return the `pairs` of each example, without unstated pairs that do not fit the encoder together.
 
-    How many pairs were left out, those beyond `REACH` among them, is logged.
+    Log a warning with the number of omitted pairs, including those more than `REACH` words apart.
     """
     found = []
-    for post in examples:
-        unstated = pairs(post)[len(post.relations) :]
-        fitting = (pair for pair in unstated if fits(reader, post.words, pair.head, pair.tail))
-        found.append((*post.relations, *fitting))
-    if left_out := sum(map(num_pairs, examples)) - sum(map(len, found)):
-        logger.warning("%d pairs of entities lie too far apart and are left out", left_out)
+    for example in examples:
+        unstated = pairs(example)[len(example.relations) :]
+        fitting = (pair for pair in unstated if fits(reader, example.words, pair.head, pair.tail))
+        found.append((*example.relations, *fitting))
+    if num_omitted := sum(map(num_pairs, examples)) - sum(map(len, found)):
+        logger.warning("omitted %d pairs of entities that are too far apart", num_omitted)
     return found
 
 
 def fits(reader: ViewReader, words: Sequence[str], head: Span, tail: Span) -> bool:
-    """Whether the encoder can read two spans together, with the words between them."""
+    """Return True if the encoder can read two spans together, with the words between them."""
     between = words[min(head.start, tail.start) : max(head.end, tail.end)]
-    return sum(map(len, reader.pieces.of(between))) <= reader.max_pair_pieces
+    return sum(map(len, reader.pieces.of(between))) <= reader.max_marked_pieces(2)

@@ -1,13 +1,13 @@
-"""The finished product: text in, entities out. It reads text alone, so nothing else can be needed."""
+"""The extractor of entities: text in, entities out. It reads only text."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
-from cotpd.core.errors import UsageError
+from cotpd.core.config import Task
 from cotpd.core.records import Entity, Example
 from cotpd.core.splitting import Word, split_words
 from cotpd.inference.predictor import TrainedStudent
@@ -15,9 +15,9 @@ from cotpd.inference.predictor import TrainedStudent
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An entity in a text, with the fields of transformers' token-classification pipeline.
+    """An entity in a text, with the fields of the token-classification pipeline of transformers.
 
-    ``word == text[start:end]``, counted in code points; ``score`` is the probability of the entity under the CRF.
+    ``word == text[start:end]``, with offsets in code points. ``score`` is the probability of the entity under the CRF.
     """
 
     entity_group: str
@@ -35,16 +35,18 @@ class Extraction:
     entities: tuple[Mention, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: ``{"text", "entities": [{entity_group, score, word, start, end}]}``."""
+        """Return ``{"text", "entities": [{entity_group, score, word, start, end}]}``."""
         return {"text": self.text, "entities": [asdict(mention) for mention in self.entities]}
 
 
 class Extractor(TrainedStudent):
-    """Extracts entities from text with a trained student, by the view that was trained to stand alone.
+    """Extracts entities from text with the deployed view of a trained student.
 
     extractor = Extractor.from_pretrained("runs/twitter2017")
     extractor("Messi lifts the cup in Lusail").entities
     """
+
+    required_task: ClassVar[Task | None] = "entities"
 
     @overload
     def __call__(self, texts: str) -> Extraction: ...  # type: ignore[overload-overlap]
@@ -53,20 +55,19 @@ class Extractor(TrainedStudent):
     def __call__(self, texts: Sequence[str]) -> list[Extraction]: ...
 
     def __call__(self, texts: str | Sequence[str]) -> Extraction | list[Extraction]:
-        """The entities of a text, or of each of several texts.
+        """Extract the entities of one text, or of each of several texts.
 
-        Raises TypeError for anything but text, and `UsageError` where the student learnt relations.
+        Raises:
+            TypeError: ``texts`` is neither a str nor a sequence of str.
         """
         if isinstance(texts, str):
             return next(self.stream([texts]))
         if not isinstance(texts, Sequence) or isinstance(texts, bytes):
-            raise TypeError(f"text is extracted from: a str or a sequence of str, not {type(texts).__name__}")
+            raise TypeError(f"expected str or a sequence of str, got {type(texts).__name__}")
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Extraction]:
-        """The entities of each text as they come, in order; as many are held as `decode` pools."""
-        if self.student.design.task != "entities":
-            raise UsageError("this student was trained on relations and finds no entities; use RelationExtractor")
+        """Yield the entities of each text in order, as the texts arrive; see `decode` for how many are buffered."""
         waiting: deque[tuple[str, list[Word]]] = deque()
 
         def examples() -> Iterator[Example]:
@@ -82,7 +83,7 @@ class Extractor(TrainedStudent):
 
 def _require_text(text: object) -> str:
     if not isinstance(text, str):
-        raise TypeError(f"text is extracted from: a str was expected, not {type(text).__name__}")
+        raise TypeError(f"expected str, got {type(text).__name__}")
     return text
 
 

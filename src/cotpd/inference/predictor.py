@@ -1,11 +1,11 @@
-"""A trained student as it is used: loaded from wherever it lies, predicting examples, saved."""
+"""A trained student as people use it: loaded from a directory or the hub, predicting examples, saved."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self, get_args
+from typing import ClassVar, Self, get_args
 
 from cotpd.core.config import Task
 from cotpd.core.errors import CheckpointError, UsageError
@@ -18,16 +18,30 @@ from cotpd.views.view import ViewKind
 
 
 class TrainedStudent:
-    """What every use of a student shares, whatever it was trained on.
+    """A student of any task; the base of the extractors.
 
-    Raises `UsageError` for a ``batch_size`` that is no whole number from 1, and for an unknown ``precision``.
+    Args:
+        student: The network.
+        batch_size: The number of views that the encoder reads together.
+        precision: See `cotpd.inference.decoding.decode`.
+
+    Raises:
+        UsageError: An option is invalid, or the student was trained on another task than this extractor needs.
     """
+
+    required_task: ClassVar[Task | None] = None
+    """The task of the students that the class accepts; None for all."""
 
     def __init__(self, student: Student, *, batch_size: int = 32, precision: Precision = "float32") -> None:
         if not isinstance(batch_size, int) or batch_size < 1:
-            raise UsageError(f"batch_size is {batch_size!r}; a whole number of at least 1 is expected")
+            raise UsageError(f"batch_size must be an integer of at least 1, got {batch_size!r}")
         if precision not in get_args(Precision):
-            raise UsageError(f"precision is {precision!r}; {', '.join(get_args(Precision))} are known")
+            raise UsageError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
+        if self.required_task not in (None, student.design.task):
+            raise UsageError(
+                f"{type(self).__name__} needs a student of {self.required_task}, and this one was trained on "
+                f"{student.design.task}; `load_extractor` chooses the extractor of a student"
+            )
         self.student = student
         self.batch_size = batch_size
         self.precision = precision
@@ -43,13 +57,22 @@ class TrainedStudent:
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
     ) -> Self:
-        """Load a model directory, a finished run's directory, or a model of the Hugging Face hub.
+        """Load a trained student. A local directory is read without any network access.
 
-        ``device`` is a torch device, by default the GPU if there is one; the other options concern the hub alone. A
-        directory is read without opening a socket. Raises `CheckpointError` where no intact model is found and
-        `MissingExtraError` where the hub or the device cannot be had.
+        Args:
+            path_or_name: A model directory, the directory of a finished run, or a model name of the Hugging Face hub.
+            device: A torch device; by default the GPU if there is one.
+            revision: A revision on the hub.
+            token: A token for the hub.
+            cache_dir: Where downloads are stored.
+            local_files_only: Use only files that were downloaded before.
+
+        Raises:
+            CheckpointError: There is no intact model.
+            MissingExtraError: The hub or the device is not available.
+            UsageError: The student was trained on another task than this extractor needs.
         """
-        directory = _local(str(path_or_name))
+        directory = _local_directory(str(path_or_name))
         if directory is None:
             directory = fetch(
                 str(path_or_name),
@@ -63,26 +86,31 @@ class TrainedStudent:
 
     @property
     def task(self) -> Task:
-        """What the student was trained on."""
+        """The task that the student was trained on."""
         return self.student.design.task
 
     def predict(self, examples: Iterable[Example], *, kind: str | None = None) -> Iterator[Prediction]:
-        """Predict examples, their words as they are, from the view that ships or from another `ViewKind`.
+        """Predict examples, without splitting their words again.
 
-        Raises `UsageError` for a view that is none.
+        Args:
+            examples: The examples; gold labels are not used.
+            kind: The view to read (a `ViewKind`), by default the deployed view.
+
+        Raises:
+            UsageError: There is no such view.
         """
         if kind is not None and kind not in list(ViewKind):
-            raise UsageError(f"{kind!r} is no view; there are {', '.join(ViewKind)}")
+            raise UsageError(f"unknown view {kind!r}; choose one of {', '.join(ViewKind)}")
         return decode(
             self.student,
             examples,
-            kind=ViewKind(kind or self.student.design.ships),
+            kind=ViewKind(kind or self.student.design.deployed_view),
             batch_size=self.batch_size,
             precision=self.precision,
         )
 
     def save_pretrained(self, path: str | Path) -> None:
-        """Write a model directory that `from_pretrained` reads. Raises `UsageError` if it exists."""
+        """Write a model directory for `from_pretrained`. Raises `UsageError` if it exists."""
         checkpoint.save(self.student, Path(path))
 
 
@@ -90,14 +118,14 @@ _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _HUB_FILES = ["config.json", "model.safetensors", "tokenizer.json", "README.md", "manifest.json"]
 
 
-def _local(name: str) -> Path | None:
-    """The model directory at a path: itself, or a run's ``model``. None for what can only be a hub name."""
+def _local_directory(name: str) -> Path | None:
+    """Return the model directory at a path, which may be that of a run; None if it can only be a name of the hub."""
     path = Path(name)
     for directory in (path, path / "model"):
         if (directory / "config.json").is_file():
             return directory
     if (path / "config.toml").is_file():
-        raise CheckpointError(f"{path}: this run is not finished; go on with `cotpd distill … --resume`")
+        raise CheckpointError(f"{path}: this run is not finished; resume it with `cotpd distill CONFIG --resume`")
     if path.exists() or not _HUB_NAME.fullmatch(name):
         raise CheckpointError(f"{path}: no model here; give a run, a model directory or a hub name like owner/model")
     return None

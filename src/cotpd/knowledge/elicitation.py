@@ -97,11 +97,11 @@ def elicit(
     outcomes = _read_export(asked, out, asking)
     with asking.open_store(out) as store:
         session = AskingSession(store, asking)
-        open_questions = _to_ask(asked, outcomes, store, asking)
-        session.num_reused, session.total = len(asked) - len(open_questions), len(open_questions)
+        to_ask = _to_ask(asked, outcomes, store)
+        session.total = len(to_ask)
+        session.num_reused = len(outcomes.keys() - {question.key for question in to_ask})
         try:
-            requests = (question.request for question in open_questions)
-            for question, result in session.answers(requests, model):
+            for question, result in session.answers((each.request for each in to_ask), model):
                 outcomes[question.key] = question.outcome(result)
         finally:
             if out:
@@ -137,7 +137,7 @@ def open_questions(
     """Return the questions that `elicit` would put to the model, since neither store nor ``out`` answers them."""
     exported = _read_export(asked, out, asking)
     with asking.open_store(None) as store:
-        candidates = _to_ask(asked, exported, store, asking)
+        candidates = _to_ask(asked, exported, store)
         return [each for each in candidates if is_open(each.request, model, store, asking.policy)]
 
 
@@ -182,11 +182,9 @@ def _read_export(asked: Sequence[KnowledgeQuestion], out: Path | None, asking: A
 
 
 def _to_ask(
-    asked: Sequence[KnowledgeQuestion], exported: dict[str, AnswerOutcome], store: RequestStore, asking: Asking
+    asked: Sequence[KnowledgeQuestion], exported: dict[str, AnswerOutcome], store: RequestStore
 ) -> list[KnowledgeQuestion]:
     """Return the questions that the store answers or the model must answer; the store takes precedence over exports."""
-    if asking.store_only:
-        return [question for question in asked if store.find(question.request_key)]
     return [question for question in asked if question.key not in exported or store.find(question.request_key)]
 
 

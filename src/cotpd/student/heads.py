@@ -1,4 +1,4 @@
-"""What stands on the encoder's states: a CRF over the tags of words, or a classifier of marked pairs."""
+"""The heads on the states of the encoder: a CRF over the tags of words, and a classifier of marked spans."""
 
 from __future__ import annotations
 
@@ -10,73 +10,84 @@ from torch import Tensor, nn
 from cotpd.core.labels import LabelSet
 from cotpd.student.crf.linear_chain import LinearChainCRF
 
+DROPOUT = 0.1
+"""The dropout in front of the linear layer."""
+
 
 class TaggingHead(nn.Module):
-    """Emissions of every word's tags from the state of its first piece, and the CRF that joins them.
+    """A linear layer that scores the tags of each word from the state of its first piece, and a CRF over them.
 
-    Scores, gold and mask below are ``[batch, words, tags]``, ``[batch, words]`` and ``[batch, words]``.
+    In all methods ``scores`` is ``[batch, words, tags]``, ``gold`` and ``mask`` are ``[batch, words]``.
     """
 
-    def __init__(self, label_set: LabelSet, *, hidden_size: int, dropout: float) -> None:
+    def __init__(self, label_set: LabelSet, *, hidden_size: int) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(DROPOUT)
         self.project = nn.Linear(hidden_size, len(label_set.tags))
         self.crf = LinearChainCRF(label_set.allowed_transitions())
 
     def forward(self, states: Tensor, first_pieces: Tensor) -> Tensor:
-        """Emissions ``[batch, words, tags]``, float32, of ``states [batch, pieces, hidden]``."""
+        """Compute float32 emissions ``[batch, words, tags]`` from ``states [batch, pieces, hidden]``."""
         emissions: Tensor = self.project(self.dropout(_states_at(states, first_pieces)))
         return emissions.float()
 
     def nll(self, scores: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
-        """−log p of the gold tags as a whole, ``[batch]``."""
+        """Compute the negative log-likelihood of each gold tag sequence, ``[batch]``."""
         return self.crf.nll(scores, gold, mask)
 
     def log_probabilities(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """The log-marginals of each word's tags."""
+        """Compute the log-marginals of the tags of each word."""
         return self.crf.log_marginals(scores, mask)
 
     def path_divergence(self, target: Tensor, student: Tensor, mask: Tensor, *, detach: bool) -> Tensor:
-        """KL(target ‖ student) over whole paths, ``[batch]``; ``detach`` holds the target fixed, with its chain."""
+        """Compute KL(target ‖ student) between distributions over tag sequences, ``[batch]``.
+
+        With ``detach``, no gradient reaches the target, neither its scores nor its transitions.
+        """
         return self.crf.kl_of_held(target, student, mask) if detach else self.crf.kl(target, student, mask)
 
 
-class RelationHead(nn.Module):
-    """The label of a marked pair from the states of the markers that open its head and its tail.
+class MarkedSpanHead(nn.Module):
+    """A classifier of marked spans, from the states of the markers that open them.
 
-    Entity markers and their start states as in Soares et al. 2019 (MTB): concatenate, normalise, project. Scores,
-    gold and mask are ``[batch, 1, labels]``, ``[batch, 1]`` and ``[batch, 1]``: a pair is one decision.
+    Entity markers and their start states as in Soares et al. (2019): concatenate, normalise, project. Marked spans are
+    one decision: in all methods ``scores`` is ``[batch, 1, labels]``, ``gold`` and ``mask`` are ``[batch, 1]``.
     """
 
-    def __init__(self, labels: Sequence[str], *, hidden_size: int, dropout: float) -> None:
+    def __init__(self, labels: Sequence[str], *, num_spans: int, hidden_size: int) -> None:
         super().__init__()
-        self.normalise = nn.LayerNorm(2 * hidden_size)
-        self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(2 * hidden_size, len(labels))
+        self.normalise = nn.LayerNorm(num_spans * hidden_size)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.project = nn.Linear(num_spans * hidden_size, len(labels))
 
     def forward(self, states: Tensor, markers: Tensor) -> Tensor:
-        """Scores ``[batch, 1, labels]``, float32; ``markers [batch, 4]``: head opens, closes, tail opens, closes."""
-        pair = _states_at(states, markers[:, ::2]).flatten(1).to(self.normalise.weight.dtype)
-        scores: Tensor = self.project(self.dropout(self.normalise(pair)))
+        """Compute float32 scores ``[batch, 1, labels]``.
+
+        Args:
+            states: Encoder states ``[batch, pieces, hidden]``.
+            markers: Positions of the markers ``[batch, 2 spans]``: the opening and the closing one of each span.
+        """
+        spans = _states_at(states, markers[:, ::2]).flatten(1).to(self.normalise.weight.dtype)
+        scores: Tensor = self.project(self.dropout(self.normalise(spans)))
         return scores.float().unsqueeze(1)
 
     def nll(self, scores: Tensor, gold: Tensor, mask: Tensor) -> Tensor:
-        """−log p of the gold label, ``[batch]``."""
+        """Compute the negative log-likelihood of each gold label, ``[batch]``."""
         return nn.functional.cross_entropy(scores.squeeze(1), gold.squeeze(1), reduction="none")
 
     def log_probabilities(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """The log-softmax of the labels."""
+        """Compute the log-probabilities of the labels."""
         return scores.log_softmax(-1)
 
     def path_divergence(self, target: Tensor, student: Tensor, mask: Tensor, *, detach: bool) -> Tensor:
-        """KL(target ‖ student) of the one decision, ``[batch]``; ``detach`` holds the target fixed."""
+        """Compute KL(target ‖ student) of the label, ``[batch]``; with ``detach``, no gradient reaches the target."""
         log_p, log_q = (target.detach() if detach else target).log_softmax(-1), student.log_softmax(-1)
         return (log_p.exp() * (log_p - log_q)).sum((1, 2))
 
 
-Head = TaggingHead | RelationHead
+Head = TaggingHead | MarkedSpanHead
 
 
-def _states_at(states: Tensor, places: Tensor) -> Tensor:
-    """States ``[batch, places, hidden]`` of ``states [batch, pieces, hidden]`` at ``places [batch, places]``."""
-    return torch.gather(states, 1, places.unsqueeze(-1).expand(-1, -1, states.shape[-1]))
+def _states_at(states: Tensor, positions: Tensor) -> Tensor:
+    """Select ``[batch, positions, hidden]`` from ``states [batch, pieces, hidden]``."""
+    return torch.gather(states, 1, positions.unsqueeze(-1).expand(-1, -1, states.shape[-1]))

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear
 
-from cotpd.core.config import PromptConfig
 from cotpd.core.errors import UsageError
+from cotpd.student.design import PromptDesign
 
 
 class ConditionalPromptGenerator(nn.Module):
@@ -17,28 +17,28 @@ class ConditionalPromptGenerator(nn.Module):
         queries [prompt, hidden] ─ decoder ─▶ [batch, prompt, hidden] ─ project ─▶ [batch, prompt, embedding]
 
     Prompts begin at the size of the encoder's word embeddings (``scale``), where the encoder is used to input.
-    With ``looks_at = "nothing"`` the queries see one constant vector: a control of the same size.
+    With ``source = "nothing"`` the queries see one constant vector: a control of the same size.
     """
 
-    def __init__(self, config: PromptConfig, *, hidden_size: int, embedding_size: int, scale: float) -> None:
+    def __init__(self, design: PromptDesign, *, hidden_size: int, embedding_size: int, scale: float) -> None:
         super().__init__()
-        if hidden_size % config.heads:
-            raise UsageError(f"prompt.heads = {config.heads} does not divide the encoder's hidden size {hidden_size}")
-        width = hidden_size if config.looks_at == "states" else embedding_size
-        self.looks_at = config.looks_at
-        self.queries = nn.Parameter(torch.randn(config.length, hidden_size) * 0.5)
+        if hidden_size % design.heads:
+            raise UsageError(f"a prompt generator of {hidden_size} hidden units cannot have {design.heads} heads")
+        width = hidden_size if design.source == "states" else embedding_size
+        self.source = design.source
+        self.queries = nn.Parameter(torch.randn(design.length, hidden_size) * 0.5)
         self.project_memory = nn.Identity() if width == hidden_size else nn.Linear(width, hidden_size)
         self.normalise_memory = nn.LayerNorm(hidden_size)
         layer = nn.TransformerDecoderLayer(
             hidden_size,
-            config.heads,
+            design.heads,
             4 * hidden_size,
             dropout=0.1,
             activation="gelu",
             batch_first=True,
             norm_first=True,
         )
-        self.decoder = nn.TransformerDecoder(layer, config.layers)
+        self.decoder = nn.TransformerDecoder(layer, design.layers)
         self.normalise_prompt = nn.LayerNorm(hidden_size)
         self.project_prompt = nn.Linear(hidden_size, embedding_size)
         nn.init.normal_(self.project_prompt.weight, std=scale * hidden_size**-0.5)
@@ -46,7 +46,7 @@ class ConditionalPromptGenerator(nn.Module):
 
     def forward(self, memory: Tensor, mask: Tensor) -> Tensor:
         """Prompts ``[batch, prompt, embedding]`` of ``memory [batch, pieces, width]``, real where ``mask`` is true."""
-        if self.looks_at == "nothing":
+        if self.source == "nothing":
             memory, mask = torch.zeros_like(memory[:, :1]), torch.ones_like(mask[:, :1])
         memory = self.normalise_memory(self.project_memory(memory))
         first, *others = self.decoder.layers

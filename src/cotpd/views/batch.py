@@ -1,4 +1,4 @@
-"""Batches of views: padded arrays, and an order of the posts that keeps padding small."""
+"""Batches of views: padded arrays, and an order of the examples that keeps the padding small."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import numpy.typing as npt
 from cotpd.views.view import View, ViewKind
 
 _POOL = 32
-"""Batches sorted together by length: enough to make padding small, few enough to keep the order random."""
+"""The number of batches that are sorted by length together: padding is small and the order still random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Views of one kind, padded on the right.
 
-    ``ids [batch, pieces]`` int64, ``mask [batch, pieces]`` bool, ``first_pieces [batch, words]`` int64,
-    ``word_mask [batch, words]`` bool; masks are true where something is. ``markers [batch, 4]`` int64 where a pair is
-    marked. ``gold``, in training: the tags ``[batch, words]``, or the relation's label ``[batch, 1]``, int64.
+    Attributes:
+        ids: ``[batch, pieces]`` int64.
+        mask: ``[batch, pieces]`` bool, True for real pieces.
+        first_pieces: ``[batch, words]`` int64, the position of the first piece of each word.
+        word_mask: ``[batch, words]`` bool, True for real words.
+        markers: ``[batch, markers]`` int64, the positions of the markers; None if no span is marked.
+        gold: ``[batch, decisions]`` int64, the gold label of each decision; None outside training.
     """
 
     kind: ViewKind
@@ -33,7 +37,7 @@ class Batch:
 
     @classmethod
     def of(cls, views: Sequence[View], *, pad: int, gold: Sequence[npt.NDArray[np.int64]] | None = None) -> Batch:
-        """Pad views of one kind together; ``gold`` holds each post's label indices."""
+        """Pad views of one kind together; ``pad`` is the id of the padding piece, ``gold`` has a row for each view."""
         ids, mask = padded([view.ids for view in views], fill=pad)
         first_pieces, word_mask = padded([view.first_pieces for view in views])
         markers = np.array([view.markers for view in views], dtype=np.int64) if views[0].markers else None
@@ -42,14 +46,14 @@ class Batch:
 
     @property
     def decision_mask(self) -> npt.NDArray[np.bool_]:
-        """What is decided: ``[batch, words]``, a tag for each word, or ``[batch, 1]``, one label for each pair."""
+        """``[batch, decisions]``: a decision for each word, or a single one if spans are marked."""
         return self.word_mask if self.markers is None else np.ones((len(self.ids), 1), dtype=bool)
 
 
 def padded(
     rows: Sequence[Sequence[int] | npt.NDArray[np.int64]], *, fill: int = 0
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Rows as one array filled up on the right, and where it is real."""
+    """Return rows as one array, padded on the right with ``fill``, and a mask that is True for real values."""
     lengths = np.array([len(row) for row in rows])
     mask = np.arange(lengths.max(initial=0))[None, :] < lengths[:, None]
     array = np.full(mask.shape, fill, dtype=np.int64)
@@ -58,9 +62,9 @@ def padded(
 
 
 def shuffled_batches(lengths: Sequence[int], batch_size: int, *, seed: int, epoch: int) -> Iterator[list[int]]:
-    """One epoch's batches as indices: every post once, posts of like length together, the batches in random order.
+    """Yield the batches of one epoch as indices: every example once, batches of similar lengths in random order.
 
-    A pure function of its arguments, so that training resumes anywhere without stored state.
+    The result depends only on the arguments, so training can resume anywhere without stored state.
     """
     generator = np.random.default_rng([seed, epoch])
     order = generator.permutation(len(lengths))

@@ -1,4 +1,4 @@
-"""The three readings of a post: its text, its text with knowledge, and its text that a soft prompt will join."""
+"""The three views of an example: its text, its text with knowledge, and its text with room for a soft prompt."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from enum import StrEnum
 
 from cotpd.core.config import Part, ViewConfig
 from cotpd.core.errors import DataError
-from cotpd.core.records import Entity, Example, Relation, Span
+from cotpd.core.records import Example, Span
 from cotpd.views.pieces import Pieces
-
-MARKERS = ("[h]", "[/h]", "[t]", "[/t]")
-"""The markers of a pair by their slot, as people read them: what opens and closes the head, and the tail."""
 
 
 class ViewKind(StrEnum):
-    """The views of a post. Prompts are vectors, so the prompt-enhanced view is the text plus room for them."""
+    """The kinds of views. The prompt-enhanced view has the pieces of the text; the student adds the prompt vectors."""
 
     TEXT = "text"
     KNOWLEDGE = "knowledge"
@@ -25,11 +22,16 @@ class ViewKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the encoder reads of one post. The post comes first in every view, so words keep their places.
+    """What the encoder reads of one example.
 
-    ``ids``: the pieces; ``first_pieces``: where each word begins in them; ``num_cut``: knowledge pieces left out.
-    ``markers``: where the pieces stand that open and close the head and the tail of a relation, in this order; the
-    student has vectors of its own for them.
+    The text comes first in every view, so a word has the same position in all of them.
+
+    Attributes:
+        ids: The ids of the pieces.
+        first_pieces: The position of the first piece of each word.
+        num_cut: The number of knowledge pieces that did not fit.
+        markers: The positions of the marker pieces, the opening and the closing one of each marked span in turn. The
+            student has vectors of its own for them.
     """
 
     kind: ViewKind
@@ -41,14 +43,18 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class ViewReader:
-    """Reads examples into views. ``max_pieces``: the encoder's limit less the room for soft prompts.
+    """Reads examples into views.
 
-    ``x`` is the post, ``k1 … kn`` the parts in the order of the settings:
+    With ``x`` the words of the example and ``k1 … kn`` the parts of the knowledge in the order of the settings:
 
         text, prompt   opening  x  closing
         knowledge      opening  x  between  k1  separator  k2 … kn  closing
 
-    With a pair, x holds four markers (Soares et al. 2019): `Rio`, in `[h] Rio [/h] beats [t] Oslo [/t]`.
+    Spans may be marked in ``x`` as in Soares et al. (2019), for example head and tail in
+    ``[h] Rio [/h] beats [t] Oslo [/t]``.
+
+    Attributes:
+        max_pieces: The maximum length of the encoder minus the length of the soft prompt.
     """
 
     pieces: Pieces
@@ -56,39 +62,48 @@ class ViewReader:
     max_pieces: int
 
     def read(
-        self, example: Example, kind: ViewKind, *, without: Collection[Part] = (), pair: Relation | None = None
+        self, example: Example, kind: ViewKind, *, marked: Sequence[Span] = (), without: Collection[Part] = ()
     ) -> View:
-        """One view of an example, with the spans of ``pair`` marked; parts named in ``without`` are left out.
+        """Read one view of an example.
 
-        Raises `DataError` if the post alone is longer than the encoder's limit: divide it with `windows` first.
+        Args:
+            example: The example; it must fit the encoder, see `windows` and `cotpd.views.excerpts.narrow`.
+            kind: The kind of the view.
+            marked: The spans to mark, in the order of the student's marker vectors.
+            without: The parts of the knowledge to leave out.
+
+        Raises:
+            DataError: The text alone is longer than the encoder allows.
         """
-        post = _Post.of(self.pieces, example.words, pair)
+        text = _MarkedPieces.of(self.pieces, example.words, marked)
         opening, closing = self.pieces.opening, self.pieces.closing
-        if len(post.ids) > self.max_text_pieces:
+        if len(text.ids) > self.max_text_pieces:
             raise DataError(
-                f"the post has {len(post.ids)} pieces and the encoder takes {self.max_text_pieces}", where=example.id
+                f"the text has {len(text.ids)} pieces and the encoder takes at most {self.max_text_pieces}",
+                where=example.id,
             )
-        first_pieces = [place + len(opening) for place in post.first_pieces]
-        markers = [place + len(opening) for place in post.markers]
+        first_pieces = [position + len(opening) for position in text.first_pieces]
+        markers = [position + len(opening) for position in text.markers]
         is_enhanced = kind == ViewKind.KNOWLEDGE
-        knowledge, num_cut = self._knowledge(example, len(post.ids), without) if is_enhanced else ([], 0)
-        return View(kind, [*opening, *post.ids, *knowledge, *closing], first_pieces, num_cut, markers)
+        knowledge, num_cut = self._knowledge(example, len(text.ids), without) if is_enhanced else ([], 0)
+        return View(kind, [*opening, *text.ids, *knowledge, *closing], first_pieces, num_cut, markers)
 
     @property
     def max_text_pieces(self) -> int:
-        """The longest post that is read whole, in pieces."""
+        """The length of the longest text that is read whole, in pieces."""
         return self.max_pieces - len(self.pieces.opening) - len(self.pieces.closing)
 
-    @property
-    def max_pair_pieces(self) -> int:
-        """The most pieces from a head to its tail: four markers join them."""
-        return self.max_text_pieces - 4
+    def max_marked_pieces(self, num_spans: int) -> int:
+        """Return the length of the longest text with so many marked spans, in pieces without the markers."""
+        return self.max_text_pieces - 2 * num_spans
 
     def windows(self, words: Sequence[str], *, overlap: int = 0, whole: Collection[Span] = ()) -> Iterator[Span]:
-        """Divide a post into spans of words that each fit the encoder.
+        """Divide a text into spans of words that each fit the encoder, in linear time.
 
-        Every span begins ``overlap`` words before the last one's end, but never in its first half: time stays linear.
-        No span ends within one of ``whole``, unless that is longer than the encoder takes.
+        Args:
+            words: The words of the text.
+            overlap: The number of words that neighbouring windows share. It is reduced to at most half a window.
+            whole: Spans that no window may split, unless they are longer than the encoder allows.
         """
         lengths = [len(word) for word in self.pieces.of(words)]
         start = 0
@@ -97,133 +112,69 @@ class ViewReader:
             while end < len(words) and lengths[end] <= room:
                 room -= lengths[end]
                 end += 1
-            begun = [span.start for span in whole if start < span.start < end < span.end]
-            end = min(begun, default=max(end, start + 1))
+            split = [span.start for span in whole if start < span.start < end < span.end]
+            end = min(split, default=max(end, start + 1))
             yield Span(start, end)
             if end == len(words):
                 return
             start = max(end - overlap, (start + end + 1) // 2)
 
-    def _knowledge(self, example: Example, num_post: int, without: Collection[Part]) -> tuple[list[int], int]:
-        """The pieces behind the post, cut at the end to the room there is, and how many were cut."""
-        found: list[int] = []
+    def _knowledge(self, example: Example, num_text: int, without: Collection[Part]) -> tuple[list[int], int]:
+        """Return the knowledge pieces, truncated to the room behind the text, and how many were cut."""
+        ids: list[int] = []
         for part in self.config.parts:
             for text in texts_of(example, part) if part not in without else ():
-                found += [*(self.pieces.between[-1:] if found else self.pieces.between), *self.pieces.of_text(text)]
-        room = min(self.config.knowledge_pieces, self.max_text_pieces - num_post)
-        return found[:room], max(0, len(found) - room)
+                ids += [*(self.pieces.between[-1:] if ids else self.pieces.between), *self.pieces.of_text(text)]
+        room = min(self.config.knowledge_pieces, self.max_text_pieces - num_text)
+        return ids[:room], max(0, len(ids) - room)
 
 
 @dataclass(slots=True)
-class _Post:
-    """The pieces of a post, where its words begin, and where the markers of a pair stand."""
+class _MarkedPieces:
+    """The pieces of a text, with the positions of its words and of the markers."""
 
     ids: list[int]
     first_pieces: list[int]
     markers: list[int]
 
     @classmethod
-    def of(cls, pieces: Pieces, words: Sequence[str], pair: Relation | None) -> _Post:
-        post = cls([], [], [0] * (4 if pair else 0))
-        before = markers_before(pair) if pair else {}
+    def of(cls, pieces: Pieces, words: Sequence[str], marked: Sequence[Span]) -> _MarkedPieces:
+        text = cls([], [], [0] * 2 * len(marked))
+        before = markers_before(marked)
         for number, word in enumerate(pieces.of(words)):
-            post._mark(before.get(number, ()), pieces.unknown)
-            post.first_pieces.append(len(post.ids))
-            post.ids.extend(word)
-        post._mark(before.get(len(words), ()), pieces.unknown)
-        return post
+            text._add_markers(before.get(number, ()), pieces.unknown)
+            text.first_pieces.append(len(text.ids))
+            text.ids.extend(word)
+        text._add_markers(before.get(len(words), ()), pieces.unknown)
+        return text
 
-    def _mark(self, slots: Sequence[int], piece: int) -> None:
+    def _add_markers(self, slots: Sequence[int], piece: int) -> None:
+        """Add a piece for each marker; the student replaces its embedding by the vector of the marker."""
         for slot in slots:
             self.markers[slot] = len(self.ids)
             self.ids.append(piece)
 
 
 def texts_of(example: Example, part: Part) -> list[str]:
-    """The texts of one part of the knowledge: the caption, or every answer at a grain."""
+    """Return the texts of one part of the knowledge: the caption, or every answer at a grain."""
     if part == "caption":
         return [example.caption.text] if example.caption else []
     return [knowledge.text for knowledge in example.knowledge if knowledge.grain == part]
 
 
-def num_untold(examples: Iterable[Example], parts: Collection[Part]) -> int:
-    """Of how many examples nothing is known of any of these parts, so that their knowledge-enhanced view is text."""
+def num_without_knowledge(examples: Iterable[Example], parts: Collection[Part]) -> int:
+    """Count the examples that have none of the parts, so that their knowledge-enhanced view is their text."""
     return sum(not any(texts_of(example, part) for part in parts) for example in examples)
 
 
-def excerpt(example: Example, span: Span) -> Example:
-    """The words of a span as an example of its own, with the entities and relations that lie wholly inside."""
+def markers_before(marked: Sequence[Span]) -> dict[int, list[int]]:
+    """Return the markers in front of each word, as slots: ``2 n`` opens span ``n``, ``2 n + 1`` closes it.
 
-    def inside(other: Span) -> bool:
-        return span.start <= other.start and other.end <= span.end
-
-    return Example(
-        id=f"{example.id}[{span.start}:{span.end}]",
-        words=example.words[span.start : span.end],
-        entities=tuple(
-            Entity(_moved(entity.span, span), entity.label, entity.orphan)
-            for entity in example.entities
-            if inside(entity.span)
-        ),
-        relations=tuple(
-            Relation(_moved(relation.head, span), _moved(relation.tail, span), relation.label)
-            for relation in example.relations
-            if inside(relation.head) and inside(relation.tail)
-        ),
-        image_id=example.image_id,
-        caption=example.caption,
-        knowledge=example.knowledge,
-        origin=example.origin,
-        part_of=example.post_id,
-    )
-
-
-def narrowed(reader: ViewReader, example: Example) -> Example:
-    """A post of one pair, without its outermost words as far as the encoder cannot take them; most stay as they are.
-
-    As many words are kept on one side of the pair as on the other, where there are so many and they are not too long.
-    Raises `DataError` when the words between head and tail alone are too many.
+    Where one span ends and another begins, the closing marker comes first.
     """
-    (pair,) = example.relations
-    start, end = min(pair.head.start, pair.tail.start), max(pair.head.end, pair.tail.end)
-    most = reader.max_text_pieces
-    around = Span(max(0, start - most), min(len(example.words), end + most))
-    if around.end - around.start < len(example.words):
-        return narrowed(reader, excerpt(example, around))
-    lengths = [len(word) for word in reader.pieces.of(example.words)]
-    room = reader.max_pair_pieces - sum(lengths[start:end])
-    if room < 0:
-        between = f"from {example.words_of(pair.head)!r} to {example.words_of(pair.tail)!r}"
-        message = f"the words {between} are more than the encoder takes; remove this relation from the corpus"
-        raise DataError(message, where=example.post_id)
-    if sum(lengths[:start]) + sum(lengths[end:]) <= room:
-        return example
-    return excerpt(example, _widened(Span(start, end), lengths, room))
-
-
-def _widened(span: Span, lengths: Sequence[int], room: int) -> Span:
-    """The span with the words beside it that fit into ``room`` pieces, as many on either side as can be."""
-    start, end = span.start, span.end
-    while True:
-        before = start > 0 and lengths[start - 1] <= room
-        behind = end < len(lengths) and lengths[end] <= room
-        if not before and not behind:
-            return Span(start, end)
-        if before and (not behind or span.start - start <= end - span.end):
-            start -= 1
-            room -= lengths[start]
-        else:
-            room -= lengths[end]
-            end += 1
-
-
-def markers_before(pair: Relation) -> dict[int, list[int]]:
-    """The slots of the `MARKERS` that stand before each word; what closes there stands before what opens."""
-    places: dict[int, list[int]] = {}
-    for slot, word in ((1, pair.head.end), (3, pair.tail.end), (0, pair.head.start), (2, pair.tail.start)):
-        places.setdefault(word, []).append(slot)
-    return places
-
-
-def _moved(span: Span, origin: Span) -> Span:
-    return Span(span.start - origin.start, span.end - origin.start)
+    slots: dict[int, list[int]] = {}
+    for number, span in enumerate(marked):
+        slots.setdefault(span.end, []).append(2 * number + 1)
+    for number, span in enumerate(marked):
+        slots.setdefault(span.start, []).append(2 * number)
+    return slots

@@ -11,7 +11,7 @@ from cotpd.core.errors import UsageError
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.recipe import build_student
-from cotpd.distillation.training_batches import Feed
+from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.distillation.training_set.reversed_pairs import with_reversed_pairs
 from cotpd.distillation.training_set.selection import Material, training_posts
 
@@ -69,8 +69,8 @@ def test_the_reverse_is_learnt_and_a_run_begun_without_is_another(
     config = config.model_copy(update={"task": "relations"})
     train = training_posts(corpus, config)
     student = build_student(train, corpus, config)
-    feed = Feed(student, train, config)
+    feed = TrainingBatches(student, train, config)
     gold = {feed.examples[i].relations[0].head: feed.read([i], epoch=0).view.gold[0, 0] for i in range(2)}
-    assert {head: student.design.relations[label] for head, label in gold.items()} == {ANNA: MEMBER, AJAX: NO_RELATION}
+    assert {head: student.design.labels[label] for head, label in gold.items()} == {ANNA: MEMBER, AJAX: NO_RELATION}
     assert Material.of(corpus, config).fingerprint(config) != Material.of(corpus, configure()).fingerprint(config)
     assert corpus.dev == (line("2", Relation(ANNA, AJAX, MEMBER)),)

@@ -11,12 +11,13 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.files import MANIFEST, hash_file, hash_text, verify_directory
 from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.training_set.corruption import corrupted
 from cotpd.distillation.training_set.folds import without_fold
 from cotpd.distillation.training_set.reversed_pairs import with_reversed_pairs
-from cotpd.distillation.training_set.unlabelled import apart_from_held_out, split_alike, without_labels
-from cotpd.distillation.training_set.variants import variants_for
+from cotpd.distillation.training_set.unlabelled import drop_near_duplicates, retokenize_like
+from cotpd.distillation.training_set.variants import select_variants
 
 
 class Material(NamedTuple):
@@ -51,16 +52,17 @@ def training_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, .
     """The posts that a run learns from: a share, without a fold, with damaged knowledge, with variants, as is set."""
     train, _ = _shared(corrupted(corpus.train, config.data, seed=config.seed), config)
     train = without_fold(train, config.data.left_out)
-    train = (*train, *variants_for(train, corpus, config.data.augmentation, seed=config.seed))
+    train = (*train, *select_variants(train, corpus, config.data.augmentation, seed=config.seed))
     return with_reversed_pairs(train, config.data.reversed_pairs, relation_labels(corpus.examples))
 
 
 def unlabelled_posts(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
     """The posts that a run is taught without labels: of other corpora, and the rest of its own, as is set."""
     others, own = (corrupted(posts, config.data, seed=config.seed) for posts in (corpus.unlabelled, corpus.train))
-    foreign = apart_from_held_out([without_labels(post, config.task) for post in others], corpus)
+    without_labels = ANNOTATIONS[config.task].without_labels
+    foreign = drop_near_duplicates([without_labels(post) for post in others], corpus)
     rest = _shared(own, config)[1] if config.data.rest_unlabelled else ()
-    return (*split_alike(foreign, corpus), *(without_labels(post, config.task) for post in rest))
+    return (*retokenize_like(foreign, corpus), *map(without_labels, rest))
 
 
 def _shared(train: Sequence[Example], config: ExperimentConfig) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

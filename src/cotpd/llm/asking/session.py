@@ -150,13 +150,15 @@ class AskingSession:
 
     Attributes:
         store: The request store of the session.
+        policy: The policy of the session.
+        store_only: Whether open questions stay open; see `Asking`.
         total: The number of questions, for the listener.
         failures: Error messages of questions without an answer.
         num_reused: Questions that an earlier export answered; the store's own answers are counted separately.
     """
 
     def __init__(self, store: RequestStore, asking: Asking, *, total: int = 0) -> None:
-        self.store, self.policy, self.total = store, asking.policy, total
+        self.store, self.policy, self.store_only, self.total = store, asking.policy, asking.store_only, total
         self.failures: list[str] = []
         self.num_reused = 0
         self._listener = asking.listener
@@ -177,6 +179,8 @@ class AskingSession:
             StoreError: If an answer cannot be stored.
         """
         self._rounds.append(AskingProgress())
+        if self.store_only:
+            requests = (each for each in requests if self.store.find(each.key(model.endpoint, model.name)))
         ends = ask(
             requests, model, store=self.store, policy=self.policy, listener=self._listen, spending=self._spending
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cotpd.core.errors import DataError, UsageError
-from cotpd.core.files import hash_text, json_line, read_jsonl, writing
+from cotpd.core.files import atomic_writer, hash_text, json_line, read_jsonl
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.models.chat_request import Dialect, to_chat
@@ -70,7 +70,7 @@ def write_batch(requests: Iterable[Request], path: Path, *, source: Source, stor
     if not keys:
         return 0
     dialect = _learned_dialect(by_key, source, store)
-    with writing(path) as stream:
+    with atomic_writer(path) as stream:
         for key in keys:
             body = to_chat(by_key[key], model=source.model, dialect=dialect)
             stream.write(json_line({"custom_id": key, "method": "POST", "url": _URL, "body": body}).encode())

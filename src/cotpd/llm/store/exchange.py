@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from cotpd.core.errors import DataError
-from cotpd.core.files import json_line, read_jsonl, writing
+from cotpd.core.files import atomic_writer, json_line, read_jsonl
 from cotpd.llm.store.request_store import RequestStore, StoredAnswer
 
 _STORED_ANSWER = TypeAdapter(StoredAnswer)
@@ -20,7 +20,7 @@ _GROUP_SIZE = 1_000
 def export_answers(store: RequestStore, path: Path) -> int:
     """Write every answer as ``{key, endpoint, model, answer, rejected}``, sorted by key; return their number."""
     count = 0
-    with writing(path) as stream:
+    with atomic_writer(path) as stream:
         for stored in store:
             stream.write(json_line(asdict(stored)).encode())
             count += 1

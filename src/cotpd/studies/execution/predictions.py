@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from cotpd.core.config import DataConfig
 from cotpd.core.errors import CotpdError, DataError
 from cotpd.core.files import MANIFEST, hash_file, hash_text, read_jsonl, write_jsonl
 from cotpd.core.labels import Repair
-from cotpd.core.records import Entity, Example, Prediction, Relation, Span
+from cotpd.core.records import Example, Prediction
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.corpora import foreign, read_corpus
 from cotpd.distillation.training_set.selection import training_posts
 from cotpd.evaluation import evaluate
-from cotpd.evaluation.matching import Mode, SeenEntities, exact_rule, surfaces_of
+from cotpd.evaluation.matching import Mode, SeenEntities, surfaces_of
 from cotpd.evaluation.scores import Scores
+from cotpd.evaluation.tasks import exact_rule
 from cotpd.inference.decoding import decode
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
@@ -144,17 +146,13 @@ def read_predictions(path: Path) -> Iterator[Prediction]:
 
     for where, row in read_jsonl(path, on_defect=damaged):
         try:
-            yield Prediction(row["id"], tuple(row["words"]), _entities(row["entities"]), _relations(row["relations"]))
+            prediction = Prediction(row["id"], tuple(row["words"]))
+            for task in ANNOTATIONS.values():
+                annotations = [task.from_row(values) for values in row.get(task.key, ())]
+                prediction = task.replaced(prediction, annotations)
+            yield prediction
         except (KeyError, TypeError, ValueError) as error:
             damaged(DataError(f"not a prediction ({error})", where=where))
-
-
-def _entities(rows: Iterable[dict[str, Any]]) -> tuple[Entity, ...]:
-    return tuple(Entity(Span(**row["span"]), row["label"], score=row["score"]) for row in rows)
-
-
-def _relations(rows: Iterable[dict[str, Any]]) -> tuple[Relation, ...]:
-    return tuple(Relation(Span(**row["head"]), Span(**row["tail"]), row["label"], row["score"]) for row in rows)
 
 
 def _posts(run: PlannedRun, score: ScorePlan, view: ScoredView, corpora: Corpora) -> tuple[Path, tuple[Example, ...]]:
@@ -169,8 +167,8 @@ def _posts(run: PlannedRun, score: ScorePlan, view: ScoredView, corpora: Corpora
 
 
 def _names(run: PlannedRun, corpora: Corpora) -> SeenEntities | None:
-    """The names of the run's training posts; None of a run of relations."""
-    if run.config.task == "relations":
+    """The names of the run's training posts; None of a run of another task."""
+    if run.config.task != SeenEntities.task:
         return None
     corpus = corpora.of(run.config.data)
     labelled = surfaces_of(training_posts(corpus, run.config))

@@ -1,0 +1,13 @@
+"""What a student puts out for each task: its head, the meaning of its outputs, and its description."""
+
+from __future__ import annotations
+
+from cotpd.core.config import Task
+from cotpd.student.tasks.entities import EntityOutput
+from cotpd.student.tasks.output import TaskOutput
+from cotpd.student.tasks.relations import RelationOutput
+
+OUTPUTS: dict[Task, TaskOutput] = {
+    "entities": EntityOutput(),
+    "relations": RelationOutput(),
+}
