@@ -68,7 +68,7 @@ def test_ids_of_pairs_differ_from_all_other_ids(make: Callable[..., Any], corpus
     assert [example.id for example in expand_pairs(posts)] == ids
 
 
-def test_a_pair_outside_its_example_is_an_error_that_names_the_example(make: Callable[..., Any], corpus: Corpus) -> None:
+def test_a_pair_outside_its_example_is_an_error_that_names_it(make: Callable[..., Any], corpus: Corpus) -> None:
     student, _, config = make()
     relation = Relation(Span(0, 1), Span(2, 9), NO_RELATION)
     with pytest.raises(DataError, match=r"^bad: .* an example of 3 words"):

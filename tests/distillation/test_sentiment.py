@@ -67,7 +67,7 @@ def test_targets_that_cannot_be_learnt_or_scored_are_named(
     for example, message in ((outside, "an example of 1 words"), (unknown, "unknown label 'mixed'")):
         with pytest.raises(DataError, match=f"^bad: .*{message}"):
             TrainingBatches(student, [example], config)
-    with pytest.raises(DataError, match="no dev .* has sentiment"):
+    with pytest.raises(DataError, match="no dev example has sentiment"):
         distill(replace(targets, dev=(Example("1", ("a",)),)), config=config, out=tmp_path / "run")
 
 

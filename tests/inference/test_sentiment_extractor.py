@@ -54,7 +54,7 @@ def test_extraction_uses_the_one_decode_path(sentiment: SentimentExtractor) -> N
 
 
 @pytest.mark.parametrize("kind", ViewKind)
-def test_each_target_has_a_reading_of_its_own(sentiment: SentimentExtractor, kind: ViewKind) -> None:
+def test_each_target_is_read_in_a_view_of_its_own(sentiment: SentimentExtractor, kind: ViewKind) -> None:
     targets = (TargetSentiment(Span(0, 1), "neutral"), TargetSentiment(Span(2, 3), "positive"))
     example = Example("1", ("anna", "joins", "ajax"), sentiments=targets)
     windows = list(DECODERS["sentiment"].windows(sentiment.student, 0, example, kind))
@@ -85,7 +85,7 @@ def test_rows_mark_one_target_or_all_entities(sentiment: SentimentExtractor) -> 
         list(extract_rows(sentiment.student, [TextRow("Anna", {"text": "Anna"}, "a:3")]))
 
 
-def test_other_extractors_refuse_the_student(sentiment: SentimentExtractor, student: Student) -> None:
+def test_extractors_of_other_tasks_are_a_usage_error(sentiment: SentimentExtractor, student: Student) -> None:
     with pytest.raises(UsageError, match="trained on sentiment"):
         Extractor(sentiment.student)
     with pytest.raises(UsageError, match="SentimentExtractor needs a student of sentiment"):

@@ -119,9 +119,7 @@ class RunDirectory:
             try:
                 stack.enter_context(locked(self.path / _ENVIRONMENT, wait=False))  # a file that is never replaced
             except BlockingIOError as error:
-                raise UsageError(
-                    f"{self.path}: another process works on this run; wait, or choose another --out"
-                ) from error
+                raise UsageError(f"{self.path}: another process works on it; wait, or choose another --out") from error
             yield
 
     def save(self, kind: str, step: int) -> Any:

@@ -95,7 +95,7 @@ def _require_entities(run: str, task: Task, *, file: Path | None, entities_from:
 
     needs_entities = ROW_TASKS[task].needs_entities
     if entities_from and not needs_entities:
-        raise UsageError(f"--entities-from: {run} was trained on {task}; use this option with a run of relations or sentiment")
+        raise UsageError(f"--entities-from: {run} was trained on {task}; use it with a run of relations or sentiment")
     if needs_entities and not entities_from and not (file and is_json_lines(file)):
         raise UsageError(
             f"{run} was trained on {task}, and these texts do not mark their entities; add --entities-from RUN, or "
