@@ -1,6 +1,6 @@
-"""Write docs/knowledge-examples.md from the recorded answers of the sample and what a reader thinks of them.
+"""Write docs/research/knowledge-examples.md from the sample's recorded answers and a reader's judgements.
 
-`make docs` runs this, and a test fails where the page has fallen behind.
+`make docs` runs this program, and a test fails if the page is out of date.
 """
 
 from __future__ import annotations
@@ -17,32 +17,31 @@ from cotpd.core.records import Example, Grain, Knowledge, Rejection, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.knowledge.quality import measure
 
-PAGE = Path(__file__).parent / "knowledge-examples.md"
-JUDGEMENTS = PAGE.with_name("knowledge_examples.toml")
+PAGE = Path(__file__).parent / "research" / "knowledge-examples.md"
+JUDGEMENTS = Path(__file__).with_suffix(".toml")
 SAMPLE = Path(str(files("cotpd") / "sample"))
 NUM_POSTS, STEP = 100, 10
 KINDS = (*Grain, *VariantKind)
 VERDICTS = ("good", "partly", "bad")
 
-HEAD = f"""# Knowledge and variants: ten of each
+HEAD = f"""# Examples of knowledge and variants
 
-What a small language model, Qwen2.5-Coder-1.5B-Instruct in four bits on one thread of a processor, says about the first
-{NUM_POSTS} training posts of the [sample](../src/cotpd/sample/README.md), and what is kept of it:
+What a small language model, Qwen2.5-Coder-1.5B-Instruct in four bits, answers about the first {NUM_POSTS} training
+posts of the [sample corpus](../../src/cotpd/sample/README.md), and which answers are kept:
 
 ```
 cotpd elicit src/cotpd/sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
 cotpd augment src/cotpd/sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf --limit {NUM_POSTS} --images all
 ```
 
-The answers are recorded in the sample; `make docs` counts them, sets a reader's judgements beside them
-(`docs/knowledge_examples.toml`) and writes this page."""
+`make docs` writes this page from the recorded answers in the sample and from a reader's judgements in
+`docs/knowledge_examples.toml`."""
 
 LESSONS = """\
-Of a model this small one can take the sentence and multimodality grains as they are. Its noun grain lists more than
-names, which grounding does not punish: whatever the post holds is grounded. Its variants are the weaker half: a
-rewritten post can say the opposite, and the fact question, to which this model says yes nine times in ten, lets pass
-what nobody would believe. So nothing trains on them unless a configuration says so; a stronger model pays here
-first."""
+The sentence and multimodality answers of a model this small are usable. Its noun answers list more than names, and the
+*grounded* figure does not reveal that, because everything in the post counts as grounded. Its variants are weaker: a
+rewritten post can say the opposite, and the model answers yes to nine in ten fact questions, also to implausible ones.
+So training ignores variants by default; use a stronger model for them first."""
 
 
 WORDINGS = """\
@@ -53,7 +52,7 @@ cotpd elicit src/cotpd/sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf --
     --grain noun --grain sentence --wording v2
 ```
 
-The same figures of the first forty posts, in both wordings:
+The figures of the first forty posts in both wordings; no answer was rejected:
 
 | grain, wording | answers | words | grounded | refused | duplicates | diversity |
 |---|---:|---:|---:|---:|---:|---:|
@@ -62,8 +61,8 @@ The same figures of the first forty posts, in both wordings:
 | sentence, v1 | 40 | 34.9 | 67.6% | 0.0% | 0.0% | 0.74 |
 | sentence, v2 | 40 | 32.2 | 71.0% | 0.0% | 0.0% | 0.75 |
 
-None was rejected. Asked for the clue that decides before the kind, a model this small finds fewer names and takes clues
-from the examples of the template: it calls an airline "a news account". The wordings of a sentence are equally good."""
+The sentence wordings are equally good. Asked for the deciding clue before the kind of a name (noun, v2), this model
+finds fewer names and copies clues from the template's examples: it calls an airline "a news account"."""
 
 
 def main() -> None:
@@ -72,31 +71,31 @@ def main() -> None:
 
 
 def page() -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     corpus = Corpus.sample()
     posts = corpus.train[:NUM_POSTS]
     judgements = tomllib.loads(JUDGEMENTS.read_text(encoding="utf-8"))
     parts = [HEAD, *figures(posts), *verdicts(judgements), LESSONS, WORDINGS, "## Every tenth post"]
-    made = variants(corpus)
+    texts = variants(corpus)
     for post in posts[STEP - 1 :: STEP]:
-        parts += section(post, made, judgements[post.id])
+        parts += section(post, texts, judgements[post.id])
     return "\n\n".join(parts) + "\n"
 
 
 def figures(posts: tuple[Example, ...]) -> Iterator[str]:
-    """How good the answers look without a reader, and why which were rejected."""
+    """Yield the section with the quality figures and the reasons of rejections."""
     ids = {post.id for post in posts}
     knowledge = [answer for post in posts for answer in post.knowledge]
     rejected = [row for row in rows("rejections.jsonl") if row["example_id"] in ids]
     rejections = [Rejection(row["example_id"], Grain(row["grain"]), row["reason"], row["answer"]) for row in rejected]
     yield "## Figures"
     yield quality(posts, knowledge, rejections)
-    yield "[What they mean](asking.md#what-comes-back). What was not kept, by cause:"
+    yield "[The guide](../guides/asking.md#read-the-result) explains the figures. Rejections by reason:"
     yield losses(knowledge, rejections)
 
 
 def quality(posts: tuple[Example, ...], knowledge: list[Knowledge], rejections: list[Rejection]) -> str:
-    """The figures of each grain."""
+    """Return the table of the quality figures of each grain."""
     lines = [
         "| grain | answers | words | grounded | refused | duplicates | diversity |",
         "|---|---:|---:|---:|---:|---:|---:|",
@@ -108,7 +107,7 @@ def quality(posts: tuple[Example, ...], knowledge: list[Knowledge], rejections: 
 
 
 def losses(knowledge: list[Knowledge], rejections: list[Rejection]) -> str:
-    """What was asked, kept and rejected of each kind."""
+    """Return the table of kept and rejected answers and variants of each kind."""
     kept = Counter(str(answer.grain) for answer in knowledge)
     kept.update(str(row["origin"]["kind"]) for row in rows("augmented.jsonl"))
     reasons = Counter((str(each.grain), each.reason) for each in rejections)
@@ -117,36 +116,36 @@ def losses(knowledge: list[Knowledge], rejections: list[Rejection]) -> str:
     for kind in KINDS:
         lost = {reason: count for (of, reason), count in reasons.most_common() if of == kind}
         tried = kept[kind] + sum(lost.values())
-        told = ", ".join(f"{count / tried:.0%} {reason}" for reason, count in lost.items()) or "none"
-        lines.append(f"| {kind} | {tried} | {kept[kind]} | {told} |")
+        shares = ", ".join(f"{count / tried:.0%} {reason}" for reason, count in lost.items()) or "none"
+        lines.append(f"| {kind} | {tried} | {kept[kind]} | {shares} |")
     return "\n".join(lines)
 
 
 def verdicts(judgements: dict[str, dict[str, str]]) -> Iterator[str]:
-    """How often a reader found what."""
+    """Yield the table of the reader's verdicts."""
     counts = Counter(
         (kind, verdict.partition(":")[0]) for each in judgements.values() for kind, verdict in each.items()
     )
     lines = ["| of ten | " + " | ".join(VERDICTS) + " |", "|---|---:|---:|---:|"]
     lines += [f"| {kind} | " + " | ".join(str(counts[kind, verdict]) for verdict in VERDICTS) + " |" for kind in KINDS]
-    yield "A reader's judgement of those below, where a right rejection is good:"
+    yield "A reader's judgement of the examples below; a justified rejection counts as good:"
     yield "\n".join(lines)
 
 
-def section(post: Example, made: dict[str, str], judged: dict[str, str]) -> Iterator[str]:
-    """One post with all that was made of it."""
+def section(post: Example, texts: dict[str, str], judgements: dict[str, str]) -> Iterator[str]:
+    """Yield one post with its answers and variants."""
     caption = f"*{post.caption.text}*" if post.caption else "no picture"
     gold = ", ".join(f"{post.words_of(entity.span)} ({entity.label})" for entity in post.entities)
     yield f"**{post.id}** {post.text}\\\nPicture: {caption}\\\nEntities: {gold}"
-    said = {str(answer.grain): answer.text for answer in post.knowledge}
-    said |= {kind: made[f"{post.id}+{kind}1"] for kind in VariantKind}
-    lines = ["| kind | what was said | judgement |", "|---|---|---|"]
-    lines += [f"| {kind} | {cell(said[kind])} | {judged[kind]} |" for kind in KINDS]
+    answers = {str(answer.grain): answer.text for answer in post.knowledge}
+    answers |= {kind: texts[f"{post.id}+{kind}1"] for kind in VariantKind}
+    lines = ["| kind | answer | judgement |", "|---|---|---|"]
+    lines += [f"| {kind} | {cell(answers[kind])} | {judgements[kind]} |" for kind in KINDS]
     yield "\n".join(lines)
 
 
 def variants(corpus: Corpus) -> dict[str, str]:
-    """What became of each variant, by id."""
+    """Return the text of each kept variant, or the reason of its rejection, by id."""
     found = {post.id: post.text for post in corpus.augmented}
     found |= {
         post.id: post.caption.text
@@ -158,18 +157,13 @@ def variants(corpus: Corpus) -> dict[str, str]:
     }
 
 
-def is_of(kind: VariantKind, post: Example) -> bool:
-    """Whether a post was made so."""
-    return post.origin is not None and post.origin.kind is kind
-
-
 def rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a file of the sample."""
+    """Return the rows of a JSONL file of the sample."""
     return [json.loads(line) for line in (SAMPLE / name).read_text(encoding="utf-8").splitlines()]
 
 
 def cell(text: str) -> str:
-    """A text inside of a table."""
+    """Return a text escaped for a table cell."""
     return text.replace("|", "\\|").replace("\n", "<br>")
 
 

@@ -157,7 +157,8 @@ class CaptioningRun:
     def _pictures(self, image_ids: Iterable[str]) -> Iterator[Picture]:
         """Yield the pictures to describe, each content once."""
         for image_id in image_ids:
-            if file := self.find_or_read(image_id):
+            file = self.find_or_read(image_id)
+            if file and not self._session.store_only:
                 key = self._keys[image_id]
                 try:
                     picture = None if key in self._waiting else open_picture(file)

@@ -58,20 +58,20 @@ def _without_repetition(parts: list[str], grain: Grain) -> list[str]:
 
 def _without_echo(parts: list[str], post: Post) -> list[str]:
     sources = _normalise(post.text), _normalise(post.caption or "")
-    kept = [part for part in parts if not any(_normalise(part) in source for source in sources)]
-    if not kept:
+    remaining = [part for part in parts if not any(_normalise(part) in source for source in sources)]
+    if not remaining:
         raise UnusableAnswerError("echo")
-    return kept
+    return remaining
 
 
 def _grounded(lines: list[str], post: Post) -> list[str]:
     """Keep the lines that name something in the post. A line "none" is kept only if no other line is."""
-    kept = [line for line in lines if _is_grounded(line, post)]
-    if not kept and _name(lines[0]) == NO_NAMES:
+    remaining = [line for line in lines if _is_grounded(line, post)]
+    if not remaining and _name(lines[0]) == NO_NAMES:
         return lines[:1]
-    if not kept:
+    if not remaining:
         raise UnusableAnswerError("ungrounded")
-    return [_refuse_loop(line) for line in kept]
+    return [_refuse_loop(line) for line in remaining]
 
 
 def _is_grounded(line: str, post: Post) -> bool:

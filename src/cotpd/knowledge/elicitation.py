@@ -93,11 +93,11 @@ def elicit(
         BudgetReachedError, LanguageModelError, StoreError: As `AskingSession.answers` does.
     """
     examples, asking = list(examples), asking or Asking()
-    asked = list(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
-    outcomes = _read_export(asked, out, asking)
+    all_questions = list(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
+    outcomes = _read_export(all_questions, out, asking)
     with asking.open_store(out) as store:
         session = AskingSession(store, asking)
-        to_ask = _to_ask(asked, outcomes, store, asking)
+        to_ask = _to_ask(all_questions, outcomes, store)
         session.total = len(to_ask)
         session.num_reused = len(outcomes.keys() - {question.key for question in to_ask})
         try:
@@ -105,8 +105,8 @@ def elicit(
                 outcomes[question.key] = question.outcome(result)
         finally:
             if out:
-                export_knowledge(out, _in_order(outcomes, asked))
-    return _report(session, asked, outcomes, num_examples=len(examples), grains=grains)
+                export_knowledge(out, _in_order(outcomes, all_questions))
+    return _report(session, all_questions, outcomes, num_examples=len(examples), grains=grains)
 
 
 def questions(
@@ -132,12 +132,12 @@ def questions(
 
 
 def open_questions(
-    asked: Sequence[KnowledgeQuestion], model: LanguageModel, out: Path, asking: Asking
+    all_questions: Sequence[KnowledgeQuestion], model: LanguageModel, out: Path, asking: Asking
 ) -> list[KnowledgeQuestion]:
     """Return the questions that `elicit` would put to the model, since neither store nor ``out`` answers them."""
-    exported = _read_export(asked, out, asking)
+    exported = _read_export(all_questions, out, asking)
     with asking.open_store(None) as store:
-        candidates = _to_ask(asked, exported, store, asking)
+        candidates = _to_ask(all_questions, exported, store)
         return [each for each in candidates if is_open(each.request, model, store, asking.policy)]
 
 
@@ -168,11 +168,13 @@ def _question(post: Post, template: Template, *, grain: Grain, model: str, endpo
     return KnowledgeQuestion(post, grain, template.name, messages, model, request_key, key)
 
 
-def _read_export(asked: Sequence[KnowledgeQuestion], out: Path | None, asking: Asking) -> dict[str, AnswerOutcome]:
+def _read_export(
+    all_questions: Sequence[KnowledgeQuestion], out: Path | None, asking: Asking
+) -> dict[str, AnswerOutcome]:
     """Return the answers in a file of knowledge to these questions; without rejections that are asked again."""
     if out is None:
         return {}
-    keys = {question.key for question in asked}
+    keys = {question.key for question in all_questions}
     outcomes: dict[str, AnswerOutcome] = {}
     if not asking.policy.ask_again:
         rejected = RejectionRow.read(knowledge_rejections_path(out), where=lambda row: RejectionRow.key_of(row) in keys)
@@ -182,29 +184,31 @@ def _read_export(asked: Sequence[KnowledgeQuestion], out: Path | None, asking: A
 
 
 def _to_ask(
-    asked: Sequence[KnowledgeQuestion], exported: dict[str, AnswerOutcome], store: RequestStore, asking: Asking
+    all_questions: Sequence[KnowledgeQuestion], exported: dict[str, AnswerOutcome], store: RequestStore
 ) -> list[KnowledgeQuestion]:
     """Return the questions that the store answers or the model must answer; the store takes precedence over exports."""
-    if asking.store_only:
-        return [question for question in asked if store.find(question.request_key)]
-    return [question for question in asked if question.key not in exported or store.find(question.request_key)]
+    return [question for question in all_questions if question.key not in exported or store.find(question.request_key)]
 
 
-def _in_order(outcomes: dict[str, AnswerOutcome], asked: Sequence[KnowledgeQuestion]) -> dict[str, AnswerOutcome]:
-    return {question.key: outcomes[question.key] for question in asked if question.key in outcomes}
+def _in_order(
+    outcomes: dict[str, AnswerOutcome], all_questions: Sequence[KnowledgeQuestion]
+) -> dict[str, AnswerOutcome]:
+    return {question.key: outcomes[question.key] for question in all_questions if question.key in outcomes}
 
 
 def _report(
     session: AskingSession,
-    asked: Sequence[KnowledgeQuestion],
+    all_questions: Sequence[KnowledgeQuestion],
     outcomes: dict[str, AnswerOutcome],
     *,
     num_examples: int,
     grains: Sequence[Grain],
 ) -> ElicitationReport:
-    ordered = _in_order(outcomes, asked).values()
+    ordered = _in_order(outcomes, all_questions).values()
     knowledge = [each for each in ordered if isinstance(each, Knowledge)]
     rejections = [each for each in ordered if isinstance(each, Rejection)]
-    report = session.report(knowledge, rejections, reasons=(each.reason for each in rejections), total=len(asked))
-    report.num_skipped = num_examples * len(grains) - len(asked)
+    report = session.report(
+        knowledge, rejections, reasons=(each.reason for each in rejections), total=len(all_questions)
+    )
+    report.num_skipped = num_examples * len(grains) - len(all_questions)
     return report

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 if TYPE_CHECKING:
-    from cotpd.llm.asking.progress import Progress
+    from cotpd.llm.asking.progress import AskingProgress
 
 
 class LiveDisplay:
@@ -40,12 +40,12 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, progress: Progress, total: int) -> None:
+    def show(self, progress: AskingProgress, total: int) -> None:
         """Show the progress of a run of ``total`` questions."""
         self._bar.update(self._task, completed=progress.done, total=total, state=progress_line(progress, total))
 
 
-def progress_line(progress: Progress, total: int) -> str:
+def progress_line(progress: AskingProgress, total: int) -> str:
     """Return rejections, failures, rate, tokens, cost, requests in flight and remaining time in one line."""
     parts = [f"{progress.rejected:,} rejected"]
     if progress.failed:

@@ -122,7 +122,7 @@ def fact_question(post: Post) -> tuple[Message, ...]:
 
 def load_template(name: str) -> Template:
     """Return a template of augmentation: style, entity, fact or image."""
-    return Template.load(f"{name}.{_VERSION}", _PLACEHOLDERS[name])
+    return Template.load(f"{name}.{_VERSION}", _PLACEHOLDERS[name], package="cotpd.knowledge.augmentation")
 
 
 def drafts(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Draft]:

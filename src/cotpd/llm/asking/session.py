@@ -18,7 +18,7 @@ from cotpd.llm.answer_text import UnusableAnswerError
 from cotpd.llm.asking.ask import ask
 from cotpd.llm.asking.budget import Spending
 from cotpd.llm.asking.policy import Policy
-from cotpd.llm.asking.progress import Progress, Tally
+from cotpd.llm.asking.progress import AskingProgress, ProgressCounter
 from cotpd.llm.language_model import Answer, LanguageModel, Message, Parameters, Request
 from cotpd.llm.store.request_store import RequestStore, StoredAnswer
 
@@ -42,7 +42,7 @@ class Asking:
 
     store: RequestStore | None = None
     policy: Policy = field(default_factory=Policy)
-    listener: Callable[[Progress, int], None] | None = None
+    listener: Callable[[AskingProgress, int], None] | None = None
     store_only: bool = False
 
     def open_store(self, out: Path | None) -> AbstractContextManager[RequestStore]:
@@ -150,19 +150,21 @@ class AskingSession:
 
     Attributes:
         store: The request store of the session.
+        policy: The policy of the session.
+        store_only: Whether open questions stay open; see `Asking`.
         total: The number of questions, for the listener.
         failures: Error messages of questions without an answer.
         num_reused: Questions that an earlier export answered; the store's own answers are counted separately.
     """
 
     def __init__(self, store: RequestStore, asking: Asking, *, total: int = 0) -> None:
-        self.store, self.policy, self.total = store, asking.policy, total
+        self.store, self.policy, self.store_only, self.total = store, asking.policy, asking.store_only, total
         self.failures: list[str] = []
         self.num_reused = 0
         self._listener = asking.listener
         self._spending = Spending(asking.policy)
-        self._rounds = [Progress()]
-        self._tally = Tally()
+        self._rounds = [AskingProgress()]
+        self._counter = ProgressCounter()
         self._answered_by: Counter[str] = Counter()
         self._began = monotonic()
 
@@ -176,7 +178,9 @@ class AskingSession:
             LanguageModelError: If the model cannot be asked at all.
             StoreError: If an answer cannot be stored.
         """
-        self._rounds.append(Progress())
+        self._rounds.append(AskingProgress())
+        if self.store_only:
+            requests = (each for each in requests if self.store.find(each.key(model.endpoint, model.name)))
         ends = ask(
             requests, model, store=self.store, policy=self.policy, listener=self._listen, spending=self._spending
         )
@@ -196,10 +200,10 @@ class AskingSession:
         """Store answers of a model that is not asked through `answers`, in one transaction."""
         self.store.add(answers)
         for stored in answers:
-            self._tally.asked += 1
-            self._tally.rejected += stored.rejected is not None
-            self._tally.answered += stored.rejected is None
-        self._listen(self._tally.progress(self._spending, in_flight=0))
+            self._counter.asked += 1
+            self._counter.rejected += stored.rejected is not None
+            self._counter.answered += stored.rejected is None
+        self._listen(self._counter.progress(self._spending, in_flight=0))
 
     def report(
         self, results: list[Result], rejections: list[RejectedResult], *, reasons: Iterable[str], total: int
@@ -220,7 +224,7 @@ class AskingSession:
             answered_by=self._answered_by,
         )
 
-    def _listen(self, progress: Progress) -> None:
+    def _listen(self, progress: AskingProgress) -> None:
         self._rounds[-1] = progress
         if self._listener:
             self._listener(progress, self.total)

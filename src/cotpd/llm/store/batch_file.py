@@ -17,7 +17,7 @@ from cotpd.core.files import atomic_writer, hash_text, json_line, read_jsonl
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.models.chat_request import Dialect, to_chat
-from cotpd.llm.models.completion import read_completion, told
+from cotpd.llm.models.completion import clean_server_text, read_completion
 from cotpd.llm.store.request_store import FailedAttempt, RequestStore, StoredAnswer
 
 _GROUP_SIZE = 1_000
@@ -107,7 +107,7 @@ def _learned_dialect(by_key: Mapping[str, Request], source: Source, store: Reque
     dialect = Dialect()
     complaints = {each.reason: each.key for each in store.failed_attempts() if each.key in by_key}
     for complaint, key in complaints.items():
-        dialect = dialect.after(complaint, to_chat(by_key[key], model=source.model, dialect=dialect))
+        dialect = dialect.adapted_to(complaint, to_chat(by_key[key], model=source.model, dialect=dialect))
     return dialect
 
 
@@ -174,5 +174,5 @@ def _read_result(row: dict[str, Any], model: str) -> Answer:
     """Return the answer in a row. Raises `CallError` if it expired, failed or has no completion."""
     response = row.get("response")
     if not isinstance(response, dict) or row.get("error"):
-        raise CallError(f"the batch gave no answer: {told(str(row.get('error')))}", Fault.BROKEN)
+        raise CallError(f"the batch gave no answer: {clean_server_text(str(row.get('error')))}", Fault.TRANSIENT)
     return read_completion(response.get("body"), model=model)

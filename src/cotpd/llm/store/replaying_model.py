@@ -25,5 +25,5 @@ class ReplayingModel:
         """
         stored = self._store.find(request.key(self.endpoint, self.name))
         if stored is None:
-            raise CallError(f"the store has no answer of {self.name} to this question", Fault.UNKNOWN)
+            raise CallError(f"the store has no answer of {self.name} to this question", Fault.NOT_RECORDED)
         return stored.answer

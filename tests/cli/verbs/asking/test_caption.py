@@ -145,7 +145,7 @@ def test_blip2_captions_a_corpus_once(data: Path, images: Path, tiny_blip2: Path
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--images", "nowhere"], 5, "no such folder of images"),
+        (["--images", "nowhere"], 5, "the folder of images does not exist"),
         (["--split", "unsplit"], 2, "--split"),
         (["--split", "test"], 5, "no example has an image id"),
         (["--model", "."], 2, "not a BLIP-2"),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cotpd.llm.store.request_store import RequestStore
 
 Split = Literal["train", "dev", "test"]
-Wording = Literal["v1", "v2", "direct-v1"]
+Wording = Literal["v1", "v2", "direct-v1", "paper-v0"]
 
 
 @with_groups
@@ -36,7 +36,10 @@ def elicit(
     *,
     grain: Annotated[list[Grain] | None, typer.Option(help="Grain to ask at, repeatable. Default: all three.")] = None,
     wording: Annotated[
-        Wording, typer.Option(help="Question set: v1 and v2 ask for reasoning in steps, direct-v1 does not.")
+        Wording,
+        typer.Option(
+            help="Question set: v1 and v2 ask for reasoning in steps, direct-v1 does not, paper-v0 is zero-shot."
+        ),
     ] = "v1",
     split: Annotated[Split | None, typer.Option(help="Split to ask about. Default: all splits.")] = None,
     captioner: Annotated[
@@ -89,15 +92,17 @@ def elicit(
     examples = corpus.posts(split)[:limit]
     refuse_shared_ids(examples, corpus.examples)
     with llm.open() as model, asking.open_store(target, read_only=dry_run) as store:
-        asked = list(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
+        all_questions = list(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
         how, returned = Asking(store, policy), None
         if dry_run:
-            return _print_plan(asked, open_questions(asked, model, target, how), model, how)
+            return _print_plan(all_questions, open_questions(all_questions, model, target, how), model, how)
         if to_batch:
-            return _write_batch(open_questions(asked, model, target, how), asked, to_batch, model, store)
+            return _write_batch(
+                open_questions(all_questions, model, target, how), all_questions, to_batch, model, store
+            )
         if from_batch:
-            returned, how = _read_batch(asked, from_batch, model, store), Asking(store, store_only=True)
-        elif num_in_batch := _num_in_batch(asked, store):
+            returned, how = _read_batch(all_questions, from_batch, model, store), Asking(store, store_only=True)
+        elif num_in_batch := _num_in_batch(all_questions, store):
             typer.echo(f"{num_in_batch:,} questions are in a batch; they are asked and paid for again", err=True)
         with LiveDisplay("elicit") as display:
             how = Asking(how.store, how.policy, display.show, how.store_only)
@@ -128,22 +133,22 @@ def _file_name(wording: str) -> str:
 
 
 def _print_plan(
-    asked: Sequence[KnowledgeQuestion], open_: Sequence[KnowledgeQuestion], model: LanguageModel, asking: Any
+    all_questions: Sequence[KnowledgeQuestion], open_: Sequence[KnowledgeQuestion], model: LanguageModel, asking: Any
 ) -> None:
     from cotpd.cli.display.dry_run import print_plan, print_questions
     from cotpd.llm.asking.plan import plan_requests
 
-    first_of_grain = {question.grain: question for question in reversed(asked)}
+    first_of_grain = {question.grain: question for question in reversed(all_questions)}
     shown = reversed(first_of_grain.values())
     print_questions({f"{each.template}, {each.post.id}": each.request for each in shown})
-    num_posts = len({question.post.id for question in asked})
-    typer.echo(f"{len(open_):,} of {len(asked):,} questions to ask about {num_posts:,} posts")
+    num_posts = len({question.post.id for question in all_questions})
+    typer.echo(f"{len(open_):,} of {len(all_questions):,} questions to ask about {num_posts:,} posts")
     print_plan(plan_requests((each.request for each in open_), model, asking.store, asking.policy))
 
 
 def _write_batch(
     open_: Sequence[KnowledgeQuestion],
-    asked: Sequence[KnowledgeQuestion],
+    all_questions: Sequence[KnowledgeQuestion],
     path: Path,
     model: LanguageModel,
     store: RequestStore,
@@ -154,27 +159,27 @@ def _write_batch(
     if count := write_batch(requests, path, source=Source(model.name, model.endpoint), store=store):
         advice = "submit it, then run again with --from-batch and the files that come back"
         return typer.echo(f"{path}: {count:,} questions; {advice}")
-    in_batch = _num_in_batch(asked, store)
+    in_batch = _num_in_batch(all_questions, store)
     advice = f"`cotpd store {store.path}` lists batches, --forget-batch forgets one"
     reason = f"{in_batch:,} are in a batch; {advice}" if in_batch else "all are answered"
     typer.echo(f"{path} was not written: no question is left to ask, {reason}")
 
 
 def _read_batch(
-    asked: Sequence[KnowledgeQuestion], paths: Sequence[Path], model: LanguageModel, store: RequestStore
+    all_questions: Sequence[KnowledgeQuestion], paths: Sequence[Path], model: LanguageModel, store: RequestStore
 ) -> BatchReport:
     from cotpd.llm.store.batch_file import Source, read_batch
 
-    requests = (question.request for question in asked)
+    requests = (question.request for question in all_questions)
     report = read_batch(requests, paths, source=Source(model.name, model.endpoint), store=store)
     counts = ((name, value) for name, value in asdict(report).items() if isinstance(value, int) and value)
     typer.echo(f"batch: {', '.join(f'{value:,} {name}' for name, value in counts) or 'no results'}", err=True)
     return report
 
 
-def _num_in_batch(asked: Sequence[KnowledgeQuestion], store: RequestStore) -> int:
+def _num_in_batch(all_questions: Sequence[KnowledgeQuestion], store: RequestStore) -> int:
     """Count the questions in a batch; duplicates count once."""
-    return sum(map(store.is_in_batch, {question.request_key for question in asked}))
+    return sum(map(store.is_in_batch, {question.request_key for question in all_questions}))
 
 
 def _values(report: ElicitationReport, quality: dict[Grain, Quality]) -> dict[str, Any]:
