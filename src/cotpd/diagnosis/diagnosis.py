@@ -19,7 +19,7 @@ from cotpd.diagnosis.multimodal_inputs import WORSE_KNOWLEDGE_VIEW, multimodal_i
 from cotpd.diagnosis.prompts import prompt_finding
 from cotpd.distillation.corpora import RunCorpora
 from cotpd.distillation.targets import Targets, parts_read, record_targets, teaching_view
-from cotpd.distillation.training_set.corruption import corrupted
+from cotpd.distillation.training_set.corruption import corrupt_knowledge
 from cotpd.evaluation import compare
 from cotpd.views.view import ViewKind
 
@@ -88,7 +88,7 @@ def _knowledge(run: ExaminedRun) -> Finding:
     if reader.lacks_knowledge:
         return unmeasured(UNUSED_KNOWLEDGE, _NO_KNOWLEDGE)
     shuffle = training_set.model_copy(update={"corruption": "shuffled", "corruption_share": 1.0})
-    shuffled = reader.with_examples(corrupted(run.examples, shuffle, seed=0))
+    shuffled = reader.with_examples(corrupt_knowledge(run.examples, shuffle, seed=0))
     comparison = compare(reader.scores(ViewKind.KNOWLEDGE), shuffled.scores(ViewKind.KNOWLEDGE))
     return knowledge_finding(comparison, training_set.corruption)
 

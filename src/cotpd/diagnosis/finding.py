@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from cotpd.evaluation import Comparison
-from cotpd.evaluation.table import aligned
+from cotpd.evaluation.table import format_table
 
 
 class FindingVerdict(StrEnum):
@@ -58,7 +58,7 @@ class Finding:
         lines = [title, *_wrap(self.meaning)]
         lines += ["", *(f"  {name.ljust(width)}  {value}" for name, value in self.figures)]
         if self.rows:
-            lines += ["", *("  " + line for line in aligned(self.header, self.rows).splitlines())]
+            lines += ["", *("  " + line for line in format_table(self.header, self.rows).splitlines())]
         lines += ["", *_wrap(f"Found if {self.rule}.")]
         if self.verdict is FindingVerdict.FOUND and self.advice:
             lines += ["", *_wrap(f"What to change: {self.advice}.")]

@@ -10,7 +10,7 @@ import pytest
 
 from cotpd.cli.verbs.runs.study import format_time_left
 from cotpd.distillation.progress import Progress
-from cotpd.evaluation.statistics.over_seeds import ShareReached
+from cotpd.evaluation.statistics.over_seeds import GapClosed
 from cotpd.evaluation.statistics.resampling import Interval
 from cotpd.studies.execution.progress import Forecast
 from cotpd.studies.report.curves import Curve
@@ -42,7 +42,7 @@ def row(run: str, view: str, mean: float) -> ScoreRow:
 def results() -> Results:
     """Two runs, one of them with HTML in its name."""
     rows = (row("text", "text", 0.8), row(SCRIPT, "text", 0.82), row(SCRIPT, "knowledge", 0.86))
-    share = ShareReached(0.33, Interval(0.1, 0.6))
+    share = GapClosed(0.33, Interval(0.1, 0.6))
     one = replace(COMPARED, name=f"{SCRIPT} − text", run=SCRIPT)
     two = replace(COMPARED, name="share", ceiling="knowledge", gap_closed=share, gap_num_seeds=3)
     curves = (Curve("text", 1, ((10, 0.5), (20, 0.8))), Curve(SCRIPT, 1, ((10, 0.6), (20, 0.82))))
@@ -126,7 +126,7 @@ VERDICTS: list[tuple[dict[str, Any], str, str | None]] = [
     ({"p_holm": 0.04, "baseline_is_control": True}, "ahead", "the lead comes from what the control lacks"),
     ({"p_holm": 0.2, "baseline_is_control": True}, "undecided", "a control: there is no significant lead over it"),
     ({"p_holm": 0.04, "ceiling": "c"}, "ahead", "c has no scores of these examples"),
-    ({"p_holm": 0.04, "gap_closed": ShareReached(0.5, None), "gap_num_seeds": 2}, "ahead", "uses 2 of 3 seeds"),
+    ({"p_holm": 0.04, "gap_closed": GapClosed(0.5, None), "gap_num_seeds": 2}, "ahead", "uses 2 of 3 seeds"),
     ({"p_holm": 1.0, "run_is_control": True, "num_seeds": 1}, "undecided", "its interval"),
     ({"p_holm": None, "run_is_control": True}, "described", "a control leads"),
     ({"p_holm": None, "run_is_control": True, "num_seeds": 1}, "described", "a single seed"),

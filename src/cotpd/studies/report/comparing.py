@@ -9,8 +9,8 @@ from dataclasses import replace
 from cotpd.core.errors import CotpdError, UsageError
 from cotpd.evaluation.matching import DEFAULT_MODE
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.statistics.over_seeds import ShareReached, hierarchical_interval, share_reached
-from cotpd.evaluation.statistics.pooling import pooled
+from cotpd.evaluation.statistics.over_seeds import GapClosed, gap_closed, hierarchical_interval
+from cotpd.evaluation.statistics.pooling import pool_scores
 from cotpd.evaluation.statistics.significance import holm
 from cotpd.studies.execution.scoring import RunScore
 from cotpd.studies.plan.design import ComparedSide, PlannedComparison
@@ -34,7 +34,7 @@ def compare_sides(planned: PlannedComparison, scores: Sequence[RunScore]) -> Com
     run, baseline = _paired(sides)
     lead = hierarchical_interval(run, baseline, paired=True, resamples=RESAMPLES)
     assert lead.p_value is not None
-    gap_closed, gap_num_seeds = _gap_closed(planned, scores)
+    gap, gap_num_seeds = _gap_closed(planned, scores)
     return ComparisonResult(
         name=planned.name,
         run=planned.run.title,
@@ -51,7 +51,7 @@ def compare_sides(planned: PlannedComparison, scores: Sequence[RunScore]) -> Com
         run_is_control=planned.run.is_control,
         baseline_is_control=planned.baseline.is_control,
         ceiling=planned.ceiling.title if planned.ceiling else None,
-        gap_closed=gap_closed,
+        gap_closed=gap,
         gap_num_seeds=gap_num_seeds,
     )
 
@@ -69,12 +69,12 @@ def correct(compared: Sequence[ComparisonResult], *, num_planned: int) -> Iterat
         yield one if one.p_holm is None else replace(one, p_holm=next(corrected))
 
 
-def _gap_closed(planned: PlannedComparison, scores: Sequence[RunScore]) -> tuple[ShareReached | None, int]:
+def _gap_closed(planned: PlannedComparison, scores: Sequence[RunScore]) -> tuple[GapClosed | None, int]:
     """Return the share of the gap that the run closes and its number of seeds, if the ceiling has scores."""
     if planned.ceiling:
         with suppress(CotpdError):
             run, baseline, ceiling = _paired([_scores_by_seed(side, scores) for side in planned.sides])
-            return share_reached(run, baseline, ceiling, paired=True, resamples=RESAMPLES), len(run)
+            return gap_closed(run, baseline, ceiling, paired=True, resamples=RESAMPLES), len(run)
     return None, 0
 
 
@@ -89,7 +89,7 @@ def _scores_by_seed(side: ComparedSide, scores: Sequence[RunScore]) -> dict[int,
     if not complete:
         names = ", ".join(f"{place.run} ({place.view}) on {place.score}" for place in side.places)
         raise MissingScoresError(f"no seed has scores of {names}; see which runs failed or could not be scored")
-    return {seed: pooled([known[*place, seed] for place in side.places]) for seed in complete}
+    return {seed: pool_scores([known[*place, seed] for place in side.places]) for seed in complete}
 
 
 def _paired(sides: Sequence[dict[int, Scores]]) -> list[list[Scores]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cotpd.evaluation.statistics.over_seeds import ShareReached
+from cotpd.evaluation.statistics.over_seeds import GapClosed
 from cotpd.evaluation.statistics.resampling import Interval
 from cotpd.studies.report.curves import Curve
 
@@ -94,7 +94,7 @@ class ComparisonResult:
     run_is_control: bool
     baseline_is_control: bool
     ceiling: str | None = None
-    gap_closed: ShareReached | None = None
+    gap_closed: GapClosed | None = None
     gap_num_seeds: int = 0
 
 

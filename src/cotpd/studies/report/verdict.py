@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from cotpd.evaluation.statistics.resampling import LEVEL
+from cotpd.evaluation.statistics.resampling import CONFIDENCE_LEVEL
 from cotpd.studies.report.results import ComparisonResult
 
 
@@ -26,7 +26,7 @@ def verdict_of(one: ComparisonResult) -> ComparisonVerdict:
     """
     if one.p_holm is None:
         return ComparisonVerdict.DESCRIBED
-    if one.num_seeds < 2 or one.p_holm > 1 - LEVEL or _spans_zero(one):
+    if one.num_seeds < 2 or one.p_holm > 1 - CONFIDENCE_LEVEL or _spans_zero(one):
         return ComparisonVerdict.UNDECIDED
     return ComparisonVerdict.AHEAD if one.lead > 0 else ComparisonVerdict.BEHIND
 
@@ -65,7 +65,7 @@ def _size_remarks(one: ComparisonResult) -> list[str]:
     if verdict_of(one) is ComparisonVerdict.AHEAD and one.at_least > 0:
         size = "less than" if one.lead < one.at_least else "at least"
         notes.append(f"{size} the lead of {100 * one.at_least:g} F1 that the plan asks for")
-    if one.p_holm is not None and one.p_holm > 1 - LEVEL and not _spans_zero(one):
+    if one.p_holm is not None and one.p_holm > 1 - CONFIDENCE_LEVEL and not _spans_zero(one):
         notes.append("its interval excludes 0, but it is not significant after Holm's correction")
     return notes
 

@@ -80,7 +80,7 @@ def test_it_scores_what_the_one_decode_path_predicts(view: str | None, runs: Pat
 
 def test_the_table_names_run_data_view_and_mode(runs: Path, data: Path, cotpd: Cotpd) -> None:
     outcome = cotpd("evaluate", runs / "text" / "model", data, "--mode", "strict")
-    for part in ("view  text", f"data  {data} (test)", "mode strict (", "unseen as an entity in training"):
+    for part in ("view  text", f"data  {data} (test)", "mode strict (", "entities unseen in training"):
         assert part in outcome.out
     assert "never learnt" not in outcome.err, "the run's label map was not found beside its model directory"
 
