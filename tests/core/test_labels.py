@@ -1,11 +1,11 @@
-"""Entities and tags say the same, and every broken tag meets its policy."""
+"""Conversion between entities and tags, and repair of tags that break their scheme."""
 
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval import scheme
 from seqeval.metrics import sequence_labeling
@@ -29,7 +29,7 @@ PREFIXED = [f"{prefix}-{name}" for prefix in "BIESLU" for name in ("PER", "LOC",
 
 @st.composite
 def posts(draw: st.DrawFn) -> tuple[list[Entity], int]:
-    """Entities that do not overlap, and the number of words."""
+    """Draw entities without overlaps, and a number of words."""
     entities, position = [], 0
     for gap, length in draw(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4)), max_size=5)):
         span = Span(position + gap, position + gap + length)
@@ -38,8 +38,9 @@ def posts(draw: st.DrawFn) -> tuple[list[Entity], int]:
     return entities, position + draw(st.integers(0, 3))
 
 
+@settings(max_examples=60)
 @given(posts(), st.sampled_from(["BIO", "BIOES"]))
-def test_tags_give_back_the_entities_they_were_made_of(post: tuple[list[Entity], int], scheme: Scheme) -> None:
+def test_tags_convert_back_to_the_same_entities(post: tuple[list[Entity], int], scheme: Scheme) -> None:
     entities, num_words = post
     assert list(to_entities(to_tags(entities, num_words, scheme), Repair.STRICT)) == entities
 
@@ -49,91 +50,95 @@ SCHEMES: dict[TagScheme, Any] = {"BIO": scheme.IOB2, "BIOES": scheme.IOBES, "BIL
 
 @st.composite
 def tags_of(draw: st.DrawFn, prefixes: str) -> list[str]:
-    """Any tags of these prefixes, in any order."""
+    """Draw tags with these prefixes in any order."""
     return draw(st.lists(st.sampled_from(["O", *(f"{p}-{name}" for p in prefixes for name in ("PER", "LOC"))])))
 
 
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(["BIO", "BIOES", "BILOU"]))
-def test_what_dropping_keeps_is_what_seqeval_counts_in_strict_mode(data: st.DataObject, name: TagScheme) -> None:
-    """In BIOES an entity that nothing ends is broken, too, and no entity in strict scores."""
+def test_drop_keeps_what_seqeval_counts_in_strict_mode(data: st.DataObject, name: TagScheme) -> None:
     tags = data.draw(tags_of(name.replace("O", "")))
     expected = [(e.start, e.end, e.tag) for e in scheme.Tokens(tags, SCHEMES[name]).entities]
     kept = to_entities(tags, Repair.DROP, scheme=name)
     assert [(e.span.start, e.span.end, e.label) for e in kept] == expected
     broken = len(to_entities(tags, Repair.CONLLEVAL, scheme=name)) > len(kept)
     if broken:
-        with pytest.raises(DataError, match="repair with conlleval or drop"):
+        with pytest.raises(DataError, match="set repair to 'conlleval'"):
             to_entities(tags, Repair.STRICT, scheme=name)
     else:
         assert to_entities(tags, Repair.STRICT, scheme=name) == kept
 
 
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(["BIO", "BIOES"]))
-def test_what_conlleval_keeps_is_what_seqeval_counts_by_default(data: st.DataObject, name: TagScheme) -> None:
+def test_conlleval_keeps_what_seqeval_counts_by_default(data: st.DataObject, name: TagScheme) -> None:
     tags = data.draw(tags_of(name.replace("O", "")))
     expected = [(start, end + 1, label) for label, start, end in sequence_labeling.get_entities(tags)]
     assert [(e.span.start, e.span.end, e.label) for e in to_entities(tags, scheme=name)] == expected
 
 
 @pytest.mark.parametrize("name", ["BIOES", "BILOU"])
-def test_an_entity_that_nothing_ends_follows_the_repair(name: TagScheme) -> None:
+def test_entity_without_an_end_follows_the_repair(name: TagScheme) -> None:
     tags = ["B-PER", "I-PER", "O", "B-LOC", "E-LOC" if name == "BIOES" else "L-LOC"]
     first, second = to_entities(tags, scheme=name)
     assert (first.orphan, second.orphan) == (True, False)
     assert to_entities(tags, Repair.DROP, scheme=name) == (second,)
-    with pytest.raises(DataError, match=f"I-PER is the last of its entity, which nothing ends in {name}, at word 1"):
+    with pytest.raises(
+        DataError, match=f"word 1: no tag ends the entity whose last tag is 'I-PER', as {name} requires"
+    ):
         to_entities(tags, Repair.STRICT, scheme=name)
-    assert not any(entity.orphan for entity in to_entities(tags)), "BIO does not end entities"
+    assert not any(entity.orphan for entity in to_entities(tags)), "BIO has no end tags"
 
 
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(["O", *PREFIXED])))
-def test_any_tags_are_read_and_repair_policies_agree_on_what_is_sound(tags: list[str]) -> None:
+def test_any_tags_are_read_and_drop_removes_only_orphans(tags: list[str]) -> None:
     lenient = to_entities(tags, Repair.CONLLEVAL)
     assert to_entities(tags, Repair.DROP) == tuple(entity for entity in lenient if not entity.orphan)
     covered = {word for entity in lenient for word in range(entity.span.start, entity.span.end)}
     assert covered == {word for word, tag in enumerate(tags) if tag != "O"}, "a tagged word was lost"
 
 
-def test_an_orphan_begins_an_entity_is_dropped_or_is_an_error() -> None:
+def test_orphan_is_kept_by_default_and_an_error_in_strict_repair() -> None:
     tags = ["O", "I-PER", "I-PER", "B-LOC", "I-PER"]
     assert [(e.span, e.label, e.orphan) for e in to_entities(tags)] == [
         (Span(1, 3), "PER", True),
         (Span(3, 4), "LOC", False),
         (Span(4, 5), "PER", True),
     ]
-    with pytest.raises(DataError, match="I-PER continues nothing, at word 2"):
+    with pytest.raises(DataError, match="word 2: tag 'I-PER' continues no entity"):
         to_entities(tags, Repair.STRICT)
 
 
-@pytest.mark.parametrize("tag", ["", "B", "B-", "B- ", "X-PER", "PER", "o"])
-def test_what_is_no_tag_is_refused(tag: str) -> None:
-    with pytest.raises(DataError, match="is no tag"):
-        to_entities([tag])
+def test_invalid_tag_is_an_error() -> None:
+    for tag in ("", "B", "B-", "B- ", "X-PER", "PER", "o"):
+        with pytest.raises(DataError, match=r"invalid tag .*; expected O, or a type with the prefix"):
+            to_entities([tag])
 
 
-def test_encoding_refuses_what_it_cannot_hold() -> None:
+def test_encoding_rejects_unknown_types_long_spans_and_overlaps() -> None:
     labels = LabelSet.of(["PER"])
     with pytest.raises(DataError, match="label_map"):
         labels.encode([Entity(Span(0, 1), "LOC")], 2)
-    with pytest.raises(DataError, match="outside a post"):
+    with pytest.raises(DataError, match="exceeds the text of 2 words"):
         labels.encode([Entity(Span(1, 3), "PER")], 2)
     with pytest.raises(DataError, match="overlaps"):
         labels.encode([Entity(Span(0, 2), "PER"), Entity(Span(1, 3), "PER")], 3)
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
-def test_allowed_transitions_are_those_of_sound_sequences(scheme: Scheme) -> None:
-    """A constraint too many would forbid gold; one too few would let the decoder emit orphans."""
+def test_allowed_transitions_are_exactly_those_of_valid_sequences(scheme: Scheme) -> None:
+    """A missing transition would forbid gold tags; an extra one would let the decoder emit orphans."""
     labels = LabelSet.of(["A", "B"], scheme)
     allowed, tags = labels.allowed_transitions(), labels.tags
     start, end = len(tags), len(tags) + 1
     for first in range(len(tags)):
         for second in range(len(tags)):
             path = allowed[start, first] and allowed[first, second] and allowed[second, end]
-            assert path == _is_sound([tags[first], tags[second]], scheme), (tags[first], tags[second])
+            assert path == _is_valid([tags[first], tags[second]], scheme), (tags[first], tags[second])
 
 
-def _is_sound(tags: list[str], scheme: Scheme) -> bool:
+def _is_valid(tags: list[str], scheme: Scheme) -> bool:
     try:
         entities = to_entities(tags, Repair.STRICT)
         return to_tags(entities, len(tags), scheme) == tags
@@ -141,8 +146,8 @@ def _is_sound(tags: list[str], scheme: Scheme) -> bool:
         return False
 
 
-def test_twitter_2015_counts_its_entities_in_both_modes(shared: Path) -> None:
-    """The published counts of method.md: 6352 lenient and 6166 strict in train."""
+def test_twitter_2015_has_the_published_entity_counts(shared: Path) -> None:
+    """6352 counted leniently and 6166 strictly in train."""
     tags: list[str] = []
     lenient = strict = 0
     for line in [*(shared / "twitter2015" / "train.txt").read_text(encoding="utf-8").split("\n"), ""]:
@@ -155,9 +160,8 @@ def test_twitter_2015_counts_its_entities_in_both_modes(shared: Path) -> None:
     assert (lenient, strict) == (6352, 6166)
 
 
-@pytest.mark.parametrize(
-    ("posts", "scheme"),
-    [
+def test_scheme_of_tags_is_detected() -> None:
+    for posts, expected in (
         (["I-PER O I-ORG B-ORG"], "IOB1"),
         (["I-PER I-PER"], "IOB1"),
         (["I-PER I-ORG", "B-PER", "I-LOC"], "IOB1"),
@@ -168,15 +172,14 @@ def test_twitter_2015_counts_its_entities_in_both_modes(shared: Path) -> None:
         (["S-PER", "U-PER"], None),
         (["O O", ""], None),
         ([], None),
-    ],
-)
-def test_the_scheme_of_tags_is_detected(posts: list[str], scheme: str | None) -> None:
-    assert detect_scheme([post.split() for post in posts]) == scheme
+    ):
+        assert detect_scheme([post.split() for post in posts]) == expected, posts
 
 
+@settings(max_examples=60)
 @given(st.lists(st.sampled_from(["PER", "LOC", None]), max_size=8), st.data())
-def test_iob1_tags_become_the_same_entities(types: list[str | None], data: st.DataObject) -> None:
-    """IOB1: a B- stands only between two entities of one type that touch."""
+def test_iob1_tags_convert_to_the_same_entities(types: list[str | None], data: st.DataObject) -> None:
+    """In IOB1, B- occurs only between two adjacent entities of the same type."""
     entities = [Entity(Span(n, n + 1), name) for n, name in enumerate(types) if name is not None]
     touching = {n for n, (one, two) in enumerate(pairwise(types), 1) if one == two}
     tags = [f"{'B' if n in touching else 'I'}-{name}" if name else OUTSIDE for n, name in enumerate(types)]
@@ -185,6 +188,6 @@ def test_iob1_tags_become_the_same_entities(types: list[str | None], data: st.Da
     assert not any(entity.orphan for entity in found)
 
 
-def test_what_is_no_tag_has_no_scheme() -> None:
-    with pytest.raises(DataError, match="is no tag"):
+def test_scheme_of_an_invalid_tag_is_an_error() -> None:
+    with pytest.raises(DataError, match="invalid tag"):
         detect_scheme([["X-PER"]])

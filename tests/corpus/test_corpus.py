@@ -1,8 +1,9 @@
-"""A corpus is found by its path, with its splits, captions and knowledge; what is missing is one clear error."""
+"""Reading a corpus: its splits, captions and knowledge, and one clear error for bad data."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ Make = Callable[..., Path]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """A directory of the files given by name; a list is written as JSON lines."""
+    """Write files by name into a directory; a list becomes JSON lines."""
 
     def write(**files: str | list[dict[str, object]]) -> Path:
         for name, content in files.items():
@@ -35,9 +36,8 @@ def post(name: str) -> str:
     return POST.format(name)
 
 
-@pytest.mark.parametrize(
-    ("name", "split"),
-    [
+def test_split_is_a_word_of_the_file_name() -> None:
+    for name, split in (
         ("train.txt", "train"),
         ("valid.txt", "dev"),
         ("val.jsonl", "dev"),
@@ -48,13 +48,11 @@ def post(name: str) -> str:
         ("contest.txt", None),
         ("train_test.txt", None),
         ("posts.txt", None),
-    ],
-)
-def test_a_name_tells_its_split_as_a_word_of_its_own(name: str, split: str | None) -> None:
-    assert named_split(name) == split
+    ):
+        assert named_split(name) == split, name
 
 
-def test_a_directory_has_its_splits_whatever_else_lies_there(make: Make) -> None:
+def test_directory_is_read_by_split_and_other_files_are_reported(make: Make) -> None:
     path = make(train=post("1") + post("2"), valid=post("3"), test=post("4"), train_notes="no corpus", LICENSE="…")
     corpus = Corpus.from_path(path)
     assert [[example.id for example in posts] for posts in corpus.splits.values()] == [["1", "2"], ["3"], ["4"]]
@@ -65,7 +63,7 @@ def test_a_directory_has_its_splits_whatever_else_lies_there(make: Make) -> None
     assert ignored == [("ignored-file", "train_notes.txt")]
 
 
-def test_one_file_is_a_corpus(make: Make) -> None:
+def test_single_file_is_a_corpus(make: Make) -> None:
     path = make(
         valid=post("1"), posts=[{"words": ["a"], "split": "val"}, {"words": ["b"], "split": "test"}, {"words": ["c"]}]
     )
@@ -74,54 +72,57 @@ def test_one_file_is_a_corpus(make: Make) -> None:
     assert [len(corpus.dev), len(corpus.test), len(corpus.unsplit)] == [1, 1, 1]
 
 
-def test_the_only_file_of_a_directory_needs_no_name(make: Make) -> None:
+def test_only_file_of_a_directory_needs_no_split_in_its_name(make: Make) -> None:
     assert len(Corpus.from_path(make(posts=post("1"), captions=[])).unsplit) == 1
 
 
-def test_the_name_of_a_file_goes_before_the_split_of_a_row(make: Make) -> None:
+def test_file_name_takes_precedence_over_the_split_of_a_row(make: Make) -> None:
     corpus = Corpus.from_path(make(train=[{"words": ["a"], "split": "test"}, {"words": ["b"], "split": "fold3"}]))
     assert len(corpus.train) == 2
     assert [defect.kind for defect in corpus.defects] == ["split-differs", "unknown-split"]
 
 
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
+def test_bad_data_is_one_clear_error(make: Make, tmp_path: Path) -> None:
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({}, "no train, dev or test file"),
         ({"a": "x\tO\n", "b": "y\tO\n"}, "no train, dev or test file"),
-        ({"train": post("1"), "dev": post("2"), "valid": post("3")}, "dev.txt and valid.txt are both dev"),
-        ({"train": ""}, "no post in this corpus"),
-        ({"train": "IMGID:1\n\n"}, "no post in this corpus"),
-        ({"train": "<html>\n"}, "a format that is not known"),
+        (
+            {"train": post("1"), "dev": post("2"), "valid": post("3")},
+            "dev.txt and valid.txt are both dev files; remove one",
+        ),
+        ({"train": ""}, "the corpus contains no posts"),
+        ({"train": "IMGID:1\n\n"}, "the corpus contains no posts"),
+        ({"train": "<html>\n"}, "unknown format; convert the file"),
         ({"train": "{'token': ['a'], 'h': {}}\n"}, "train.txt:1: h.name: Field required"),
-        ({"train": post("1"), "dev": "IMGID:1\nword O\n"}, "dev.txt:2: a space, not a tab"),
-        ({"train": [{"words": ["a"]}, {"word": "a"}]}, "train.jsonl:2: neither words nor text"),
-        ({"train": post("1"), "captions": [{"text": "a dog"}]}, "captions.jsonl:1: neither image_id nor example_id"),
+        ({"train": post("1"), "dev": "IMGID:1\nword O\n"}, "dev.txt:2: a space separates word and tag"),
+        ({"train": [{"words": ["a"]}, {"word": "a"}]}, "train.jsonl:2: the row has neither `words` nor `text`"),
+        ({"train": post("1"), "captions": [{"text": "a dog"}]}, "captions.jsonl:1: the row has neither image_id"),
         (
             {"train": post("1"), "knowledge": [{"image_id": "1", "grain": "verb", "text": "x"}]},
             "knowledge.jsonl:1: grain",
         ),
         ({"train": post("1"), "captions": [{"image_id": "1"}]}, "captions.jsonl:1: text: Field required"),
-    ],
-)
-def test_bad_data_is_one_clear_error(make: Make, files: dict[str, str], message: str) -> None:
-    with pytest.raises(DataError) as raised:
-        Corpus.from_path(make(**files))
-    assert message in str(raised.value)
-    assert raised.value.exit_code == 5
+    )
+    for files, message in cases:
+        for path in tmp_path.iterdir():
+            path.unlink()
+        with pytest.raises(DataError) as raised:
+            Corpus.from_path(make(**files))
+        assert message in str(raised.value)
+        assert raised.value.exit_code == 5
 
 
-def test_a_missing_path_is_named(tmp_path: Path) -> None:
+def test_missing_path_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such file or directory"):
         Corpus.from_path(tmp_path / "nowhere")
 
 
-def test_types_are_renamed_and_tags_repaired(make: Make) -> None:
+def test_label_map_and_repair_are_applied(make: Make) -> None:
     path = make(train="IMGID:1\na\tB-OTHER\nb\tO\nc\tI-OTHER\n")
     corpus = Corpus.from_path(path, label_map={"OTHER": "MISC"}, repair=Repair.DROP)
     assert [entity.label for entity in corpus.train[0].entities] == ["MISC"]
     assert [defect.kind for defect in corpus.defects] == ["orphan-tag"]
-    with pytest.raises(DataError, match=r"train\.txt:4: I-OTHER continues nothing"):
+    with pytest.raises(DataError, match=r"train\.txt:4: tag 'I-OTHER' continues no entity; set repair"):
         Corpus.from_path(path, repair=Repair.STRICT)
 
 
@@ -129,7 +130,7 @@ def captions(*rows: tuple[str, str, str]) -> list[dict[str, object]]:
     return [{"image_id": image, "captioner": name, "text": text} for image, name, text in rows]
 
 
-def test_captions_are_those_of_one_captioner(make: Make) -> None:
+def test_captions_of_one_captioner_are_used(make: Make) -> None:
     rows = captions(
         ("1", "blip", "a dog"),
         ("1", "llava", "a hound"),
@@ -148,8 +149,8 @@ def test_captions_are_those_of_one_captioner(make: Make) -> None:
     assert [example.caption and example.caption.text for example in chosen.train] == ["a hound", "a cat"]
 
 
-def test_ids_may_be_numbers_and_texts_null(make: Make) -> None:
-    """Many files of captions have the ids of Twitter-2015 as numbers, and null where a captioner failed."""
+def test_ids_may_be_integers_and_texts_null(make: Make) -> None:
+    """Caption files of Twitter-2015 have integers as ids, and null where the captioner failed."""
     rows: list[dict[str, object]] = [{"image_id": 1, "text": "a dog"}, {"image_id": 2, "text": None}]
     corpus = Corpus.from_path(make(train=post("1") + post("2"), captions=rows))
     assert [example.caption and example.caption.text for example in corpus.train] == ["a dog", None]
@@ -158,17 +159,17 @@ def test_ids_may_be_numbers_and_texts_null(make: Make) -> None:
 
 
 @pytest.mark.parametrize("option", ["captioner", "knowledge_model"])
-def test_a_captioner_or_model_without_rows_is_a_usage_error(make: Make, option: str) -> None:
+def test_captioner_or_model_without_rows_is_a_usage_error(make: Make, option: str) -> None:
     rows = [{"image_id": "1", "captioner": "blip", "grain": "noun", "model": "gpt", "text": "x"}]
     path = make(train=post("1"))
     with pytest.raises(UsageError, match="no such file"):
         Corpus.from_path(path, **{option: "nobody"})
     make(captions=rows, knowledge=rows)
-    with pytest.raises(UsageError, match=r"nothing is by 'nobody'; there is (blip|gpt)"):
+    with pytest.raises(UsageError, match=r"no rows by 'nobody'; available: (blip|gpt)"):
         Corpus.from_path(path, **{option: "nobody"})
 
 
-def test_knowledge_comes_by_grain_and_a_post_goes_before_its_image(make: Make) -> None:
+def test_knowledge_of_a_post_takes_precedence_over_that_of_its_image(make: Make) -> None:
     rows = [
         {"image_id": "1", "grain": "sentence", "model": "m", "template": "sentence.v1", "text": "of the image"},
         {"image_id": "1", "grain": "noun", "model": "m", "text": "first"},
@@ -188,14 +189,14 @@ def test_knowledge_comes_by_grain_and_a_post_goes_before_its_image(make: Make) -
     assert (counts.repeated, counts.unmatched) == (1, 1)
 
 
-def test_knowledge_can_be_given_in_memory(make: Make) -> None:
+def test_knowledge_can_be_attached_in_memory(make: Make) -> None:
     path = make(train=post("1"), knowledge=[{"image_id": "1", "grain": "noun", "text": "old"}])
     rows = [Knowledge(Grain.NOUN, "new", example_id="1"), Knowledge(Grain.SENTENCE, "more", image_id="1")]
     [example] = Corpus.from_path(path).with_knowledge(rows).train
     assert [row.text for row in example.knowledge] == ["new", "more"]
 
 
-def test_statistics_count_both_ways_of_reading_orphans(make: Make) -> None:
+def test_statistics_count_entities_with_and_without_orphans(make: Make) -> None:
     counts = (
         Corpus.from_path(make(train="IMGID:1\na\tB-PER\nb\tI-LOC\nc\tO\n\nIMGID:2\nd\tO\n"))
         .statistics()
@@ -205,8 +206,8 @@ def test_statistics_count_both_ways_of_reading_orphans(make: Make) -> None:
     assert (counts.entities, counts.num_entities, counts.strict_entities) == ({"LOC": 1, "PER": 1}, 2, 1)
 
 
-def test_the_sample_is_whole() -> None:
-    """The embedded corpus keeps what its README says: 336 posts, no defect, every relation seen in training."""
+def test_sample_has_the_documented_content() -> None:
+    """As its README says: 336 posts, no defects, and every relation occurs in train."""
     corpus = Corpus.sample()
     assert [len(corpus.train), len(corpus.dev), len(corpus.test)] == [180, 50, 106]
     assert corpus.label_set.types == ("LOC", "MISC", "ORG", "PER")

@@ -204,7 +204,7 @@ def test_a_run_is_made_by_one_process_at_a_time(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     def begin_again(_: Progress) -> None:
-        with pytest.raises(UsageError, match="another process makes it"):
+        with pytest.raises(UsageError, match="another process works on this run"):
             distill(corpus, config=configure(), out=tmp_path, resume=True)
         raise KeyboardInterrupt
 
@@ -226,10 +226,10 @@ def test_a_run_that_began_with_other_data_is_refused_and_other_circumstances_are
     (tmp_path / "environment.json").write_text(moved, encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
         distill(corpus, config=configure(), out=tmp_path, resume=True, listener=stop)
-    assert f"begun with torch 1.0 (now {begun['torch']}), num_processes 4 (now 1); " in caplog.text
+    assert f"started with torch 1.0 (now {begun['torch']}), num_processes 4 (now 1); " in caplog.text
     first = replace(corpus.train[0], caption=None)
     for other in (replace(corpus, train=(first, *corpus.train[1:])), replace(corpus, dev=corpus.dev[1:])):
-        with pytest.raises(UsageError, match="other posts, captions or knowledge"):
+        with pytest.raises(UsageError, match="other examples, captions or knowledge"):
             distill(other, config=configure(), out=tmp_path, resume=True)
     (tmp_path / "environment.json").write_text("{", encoding="utf-8")
     with pytest.raises(CheckpointError, match="damaged"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cotpd.core.pairs import grouped
+from cotpd.core.pairs import group_by_post
 from cotpd.core.records import NO_RELATION, Entity, Example, Prediction, Relation, Span
 from cotpd.evaluation.cooccurrence import co_occurrence, drop_unknown_pairs
 
@@ -25,14 +25,14 @@ EXHAUSTIVE = [Example("1", WORDS, tuple(Entity(Span(n, n + 1), "PER") for n in r
 
 
 def test_examples_of_one_post_are_grouped_with_all_their_relations() -> None:
-    first, second = grouped(LISTED)
+    first, second = group_by_post(LISTED)
     assert (first.id, first.relations) == ("1", (relation(0, 1, "peer"), relation(1, 2)))
     assert second == LISTED[2]
-    assert grouped(EXHAUSTIVE) == tuple(EXHAUSTIVE)
+    assert group_by_post(EXHAUSTIVE) == tuple(EXHAUSTIVE)
 
 
 def test_unlisted_pairs_are_unknown_in_a_corpus_of_pairs() -> None:
-    posts = grouped(LISTED)
+    posts = group_by_post(LISTED)
     classified = (
         relation(0, 1, "parent"),
         relation(1, 2, "peer"),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cotpd.core.errors import DataError
-from cotpd.core.pairs import REACH, num_pairs, one_pair_each, pairs, relation_labels
+from cotpd.core.pairs import REACH, expand_pairs, num_pairs, pairs, relation_labels
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.inference.decoding import decode
 from cotpd.inference.tasks import marked_spans
@@ -50,7 +50,7 @@ def test_the_pairs_of_a_post_are_the_stated_and_the_unrelated() -> None:
     }
     assert {pair.label for pair in found[1:]} == {NO_RELATION}
     assert pairs(MARKED) == MARKED.relations
-    assert len({example.id for example in one_pair_each([POST, MARKED])}) == 7
+    assert len({example.id for example in expand_pairs([POST, MARKED])}) == 7
     assert relation_labels([POST, MARKED]) == (NO_RELATION, "lives_in")
 
 

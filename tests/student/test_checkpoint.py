@@ -71,7 +71,7 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
         ({"model_type": "bert"}, "not a CoTPD model"),
         ({"format_version": 99}, "newer CoTPD"),
         ({"format_version": "new"}, "format_version must be a number, got 'new'"),
-        ({"task": "parsing"}, "unknown task 'parsing'; expected entities, relations"),
+        ({"task": "parsing"}, "unknown task 'parsing'; expected entities, relations, sentiment"),
         ({"labels": ["PER"]}, "the labels give O, B-PER, I-PER"),
         ({"labels": ["PER", "ORG", "LOC"]}, "the labels give O, B-PER, I-PER, B-ORG, I-ORG, B-LOC, I-LOC"),
         ({"deployed_view": "picture"}, "picture"),

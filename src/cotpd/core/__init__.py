@@ -1,1 +1,1 @@
-"""What every stage speaks: records, labels, files, errors. No torch, and nothing else of ours."""
+"""Shared vocabulary of all stages: records, labels, files and errors. Imports no torch and no other stage."""

@@ -20,8 +20,8 @@ Part = Literal["caption", "noun", "sentence", "multimodality"]
 
 ViewName = Literal["text", "knowledge", "prompt"]
 
-Task = Literal["entities", "relations"]
-"""Multimodal named entity recognition, or multimodal relation extraction."""
+Task = Literal["entities", "relations", "sentiment"]
+"""Named entity recognition, relation extraction, or the sentiment toward a target."""
 
 REST = "rest"
 """In ``training_set.unlabelled``: the training examples outside of ``training_set.share``."""

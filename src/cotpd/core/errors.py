@@ -1,34 +1,38 @@
-"""The errors this library raises, each with the exit code its command ends with.
+"""Exceptions of the library, each with the exit code of the command that raises it.
 
-    CotpdError                 1  something failed
-    ├── UsageError             2  a wrong option, setting or configuration key
+    CotpdError                 1  an operation failed
+    ├── UsageError             2  an option, argument or configuration key is wrong
     ├── TooManyRejectedError   3  more answers were rejected than allowed
-    ├── BudgetReachedError     4  the budget is spent; the work can go on later
-    ├── DataError              5  a corpus, a label or a line is wrong (says where)
-    ├── MissingExtraError      6  an extra, a device or a hub is missing
-    ├── CheckpointError        1  a model or checkpoint directory cannot be trusted
-    ├── LanguageModelError     1  a language model could not be asked
-    ├── StoreError             1  a request store is in use, newer, read-only or full
-    └── TrainingError          1  training cannot go on (NaN loss), or a device's memory runs out
+    ├── BudgetReachedError     4  the budget is spent; the command can be resumed
+    ├── DataError              5  a corpus, label or line is invalid (names the place)
+    ├── MissingExtraError      6  an optional package, device or hub is missing
+    ├── CheckpointError        1  a model or checkpoint directory is damaged or incompatible
+    ├── LanguageModelError     1  a request to a language model failed
+    ├── StoreError             1  a request store is locked, too new, read-only or full
+    └── TrainingError          1  training failed (NaN loss, out of memory)
 
 Every message says what is wrong, where, and what to do.
 """
 
 
 class CotpdError(Exception):
-    """Root of every error that this library raises on purpose."""
+    """Base class of all exceptions that this library raises on purpose.
+
+    Attributes:
+        exit_code: The exit code of a command that ends with this exception.
+    """
 
     exit_code = 1
 
 
 class UsageError(CotpdError):
-    """A wrong option, setting or configuration key."""
+    """An option, argument or configuration key is wrong."""
 
     exit_code = 2
 
 
 class TooManyRejectedError(CotpdError):
-    """More answers of the language model were rejected than allowed."""
+    """More answers of a language model were rejected than allowed."""
 
     exit_code = 3
 
@@ -40,7 +44,12 @@ class BudgetReachedError(CotpdError):
 
 
 class DataError(CotpdError):
-    """A file, line, label or example is wrong. ``where`` is ``file:line`` or an id."""
+    """A file, line, label or example is invalid.
+
+    Args:
+        message: What is wrong and what to do.
+        where: The place as ``file:line`` or the id of an example. It becomes the prefix of the message.
+    """
 
     exit_code = 5
 
@@ -50,22 +59,22 @@ class DataError(CotpdError):
 
 
 class MissingExtraError(CotpdError):
-    """An extra, a device, a hub or a file of the machine is missing."""
+    """An optional package, a device, a model hub or a system file is missing."""
 
     exit_code = 6
 
 
 class CheckpointError(CotpdError):
-    """A model or checkpoint directory is damaged, foreign or from another version."""
+    """A model or checkpoint directory is damaged, was not written by this library, or has another version."""
 
 
 class LanguageModelError(CotpdError):
-    """A language model could not be asked, or its endpoint cannot be used."""
+    """A request to a language model failed, or its endpoint is unusable."""
 
 
 class StoreError(CotpdError):
-    """A request store is in use by another process, newer than this program, read-only, full or no store at all."""
+    """A request store is locked by another process, written by a newer version, read-only, full, or not a store."""
 
 
 class TrainingError(CotpdError):
-    """Training cannot go on, or the memory of a device runs out."""
+    """Training cannot continue, or a device ran out of memory."""

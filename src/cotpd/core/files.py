@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, read line by line with the place of every defect, hashed by content."""
+"""Atomic writing, reading of text lines and JSON lines with error positions, and content hashes."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from typing import Any, BinaryIO
 from cotpd.core.errors import CheckpointError, DataError, UsageError
 
 MANIFEST = "manifest.json"
-"""The file of a directory that holds the SHA-256 of all its other files."""
+"""The name of the file that lists the SHA-256 of all other files of a directory."""
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_HALVES = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write ``content`` to ``path``, whole or not at all."""
-    with writing(path) as stream:
+    """Write ``content`` to ``path`` completely or not at all. Strings are encoded as UTF-8."""
+    with atomic_writer(path) as stream:
         stream.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file under a temporary name; at the end it is synced and moved: readers never see a torn file.
+def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that replaces ``path`` when the block ends, so that readers never see a partial file.
 
-    Of a link it is the target that is written; a file that exists keeps its mode. A pipe or device is written as it is.
+    Symbolic links are followed, and an existing file keeps its mode. Pipes and devices are written directly.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as stream:
@@ -59,11 +59,13 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Fill a temporary directory that becomes ``path`` whole: a manifest of hashes is written last, then it is moved.
+    """Create a temporary directory that becomes ``path`` when the block ends, with a manifest of file hashes.
 
-    A failure leaves nothing, so that a full disk is no fuller. A process killed at any moment leaves either nothing or
-    a complete directory (and a hidden temporary one, which the next call removes). Raises `UsageError` if ``path``
-    exists: nothing is overwritten.
+    If the block fails, the temporary directory is removed. If the process is killed, ``path`` is either missing or
+    complete; the next call removes the hidden temporary directory.
+
+    Raises:
+        UsageError: If ``path`` exists.
     """
     if path.exists():
         raise UsageError(f"{path} exists and is never overwritten; choose another name or remove it")
@@ -85,32 +87,42 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file ``path``, once no other process does; the lock ends with the process, however that ends.
+    """Hold an exclusive lock on the file ``path``. The lock ends with the block or with the process.
 
-    Raises BlockingIOError at once where another process holds it, unless ``wait``.
+    Args:
+        path: The lock file. It is created if necessary.
+        wait: Wait until no other process holds the lock.
+
+    Raises:
+        BlockingIOError: If another process holds the lock and ``wait`` is False.
     """
     with path.open("ab") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 
-def verify_directory(path: Path, *, advice: str = "use another checkpoint", apart_from: str = "") -> None:
-    """Raise `CheckpointError`, with what to do, unless every file of the manifest is there as it was written.
+def verify_directory(path: Path, *, advice: str = "use another checkpoint", ignore: str = "") -> None:
+    """Check that the files of a directory match its manifest.
 
-    ``apart_from``: the name of a file that may be changed or removed.
+    Args:
+        path: A directory made by `new_directory`.
+        advice: What to do if the check fails, for the message.
+        ignore: The name of a file that may be changed or missing.
+
+    Raises:
+        CheckpointError: If the manifest or a file is missing or changed.
     """
     try:
         hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        named = [(name, sha256) for name, sha256 in hashes.items() if name != apart_from]
-        damaged = [name for name, sha256 in named if hash_file(path / name) != sha256]
+        damaged = [name for name, sha256 in hashes.items() if name != ignore and hash_file(path / name) != sha256]
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: incomplete or damaged ({error}); {advice}") from error
     if damaged:
-        raise CheckpointError(f"{path}: {', '.join(damaged)} changed after saving; {advice}")
+        raise CheckpointError(f"{path}: {', '.join(damaged)} changed since it was saved; {advice}")
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable (a no-op where directories cannot be synced)."""
+    """Sync the entries of a directory to disk, on platforms that support it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -121,41 +133,52 @@ def sync_directory(path: Path) -> None:
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write one JSON object a line, atomically."""
+    """Write one JSON object per line, atomically."""
     write_atomic(path, "".join(json_line(row) for row in rows))
 
 
 def json_line(row: dict[str, Any]) -> str:
-    """One line of JSONL, ended by a line feed. Halves of characters, which UTF-8 cannot hold, are escaped."""
+    """Format one line of JSONL with its line feed. Lone surrogates are escaped, since UTF-8 cannot encode them."""
     line = json.dumps(row, ensure_ascii=False)
-    return (json.dumps(row) if _HALVES.search(line) else line) + "\n"
+    return (json.dumps(row) if _SURROGATE.search(line) else line) + "\n"
 
 
 def raise_defect(defect: DataError) -> None:
-    """Stop at the first defect: how files are read unless the caller collects defects."""
+    """Raise a defect: the default of the readers below, which stops at the first one."""
     raise defect
 
 
 def read_lines(path: Path, *, on_defect: Callable[[DataError], None] = raise_defect) -> Iterator[tuple[int, str]]:
-    """Yield ``(number, line)`` of a UTF-8 text file, from 1, split at LF or CRLF only and without a BOM.
+    """Yield the numbered lines of a UTF-8 text file.
 
-    Bytes that are not UTF-8 go to ``on_defect`` as a `DataError` with file:line; where it returns, they are read as
-    U+FFFD, but no line of UTF-16. Raises `DataError` for a file that cannot be read.
+    Lines end at LF or CRLF only. A byte order mark at the start is removed.
+
+    Args:
+        path: The file.
+        on_defect: Receives a `DataError` with ``file:line`` for bytes that are not UTF-8. If it returns, they are read
+            as U+FFFD; a UTF-16 file yields no lines.
+
+    Yields:
+        The number of the line, from 1, and its text without the line end.
+
+    Raises:
+        DataError: If the file cannot be read.
     """
     try:
         with path.open("rb") as stream:
-            yield from decoded_lines(stream, str(path), on_defect=on_defect)
+            yield from decode_lines(stream, str(path), on_defect=on_defect)
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}); check the path", where=str(path)) from error
+        message = f"cannot read the file ({error.strerror}); check the path and its permissions"
+        raise DataError(message, where=str(path)) from error
 
 
-def decoded_lines(
+def decode_lines(
     stream: Iterable[bytes], name: str, *, on_defect: Callable[[DataError], None] = raise_defect
 ) -> Iterator[tuple[int, str]]:
-    """As `read_lines`, of a stream that ``name`` stands for in messages."""
+    """Yield numbered lines like `read_lines`, from a binary stream that messages call ``name``."""
     for number, raw in enumerate(stream, 1):
         if number == 1 and raw.startswith(_UTF16):
-            on_defect(DataError("UTF-16, not UTF-8; convert it to UTF-8", where=f"{name}:1"))
+            on_defect(DataError("the file is UTF-16; convert it to UTF-8", where=f"{name}:1"))
             return
         line = _decode(raw.removeprefix(_BOM) if number == 1 else raw, f"{name}:{number}", on_defect)
         yield number, line.removesuffix("\n").removesuffix("\r")
@@ -164,9 +187,11 @@ def decoded_lines(
 def read_jsonl(
     path: Path, *, on_defect: Callable[[DataError], None] = raise_defect
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield ``(file:line, object)`` for every line that is not blank.
+    """Yield the objects of a JSON Lines file with their ``file:line``. Blank lines are skipped.
 
-    A line that is no JSON object goes to ``on_defect`` as a `DataError`; where it returns, the line is left out.
+    Args:
+        path: The file.
+        on_defect: Receives a `DataError` for a line that is not a JSON object. If it returns, the line is skipped.
     """
     for number, line in read_lines(path, on_defect=on_defect):
         if not line.strip():
@@ -175,36 +200,41 @@ def read_jsonl(
         try:
             row = json.loads(line, object_pairs_hook=unique_keys)
         except (ValueError, RecursionError) as error:
-            on_defect(DataError(f"not a JSON object ({error}); each line holds one object", where=where))
+            on_defect(DataError(f"not a JSON object ({error}); write one object per line", where=where))
             continue
         if isinstance(row, dict):
             yield where, row
         else:
-            on_defect(DataError(f"a JSON object was expected, found {type(row).__name__}", where=where))
+            message = f"expected a JSON object, got {type(row).__name__}; write one object per line"
+            on_defect(DataError(message, where=where))
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object as a dict, for `json.JSONDecoder`. Raises ValueError for a key given twice: JSON keeps the last."""
+    """Build a dict from JSON members, as an ``object_pairs_hook``.
+
+    Raises:
+        ValueError: If a key occurs twice. `json` by itself would silently keep the last value.
+    """
     row = dict(pairs)
     if len(row) != len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise ValueError(f"the key {twice[:40]!a} twice")
+        repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {repeated[:40]!a} occurs twice")
     return row
 
 
 def hash_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def hash_bytes(content: bytes) -> str:
-    """The SHA-256 of bytes, in hexadecimal."""
+    """Return the SHA-256 of bytes in hexadecimal."""
     return hashlib.sha256(content).hexdigest()
 
 
 def hash_text(*parts: str) -> str:
-    """The SHA-256 of the parts, each told apart from its neighbours, in hexadecimal."""
+    """Return the SHA-256 of the parts in hexadecimal. Each part is prefixed with its length, so boundaries matter."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
@@ -216,5 +246,6 @@ def _decode(raw: bytes, where: str, on_defect: Callable[[DataError], None]) -> s
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        on_defect(DataError(f"not UTF-8 at byte {error.start} of the line; convert it to UTF-8", where=where))
+        message = f"byte {error.start + 1} of the line is not valid UTF-8; convert the file to UTF-8"
+        on_defect(DataError(message, where=where))
         return raw.decode("utf-8", "replace")

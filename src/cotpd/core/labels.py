@@ -1,4 +1,4 @@
-"""Entities as tags of words and back, with an explicit policy for tags that break the scheme."""
+"""Conversion between entities and word tags, with an explicit policy for tags that break their scheme."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from cotpd.core.records import Entity, Span
 
 Scheme = Literal["BIO", "BIOES"]
 TagScheme = Literal["IOB1", "BIO", "BIOES", "BILOU"]
-"""How a file marks entities. IOB1: an ``I-`` begins one, a ``B-`` only behind one of the same type; BIO is IOB2."""
+"""Tag schemes of files. BIO is IOB2. In IOB1, ``B-`` only starts an entity right after another of the same type."""
 
 OUTSIDE = "O"
+EXPECTED_TAG = "expected O, or a type with the prefix B-, I-, E-, S-, L- or U-"
+"""The end of every message about an invalid tag."""
 _PREFIXES: dict[Scheme, str] = {"BIO": "BI", "BIOES": "BIES"}
 _OPENS, _CLOSES = frozenset("BSU"), frozenset("ESLU")
 
@@ -25,9 +27,13 @@ _OPENS, _CLOSES = frozenset("BSU"), frozenset("ESLU")
 class Repair(StrEnum):
     """What to do with an entity whose tags break the scheme.
 
-    It does so where an ``I-`` or ``E-`` continues nothing, and in BIOES and BILOU where no ``E-``, ``L-``, ``S-`` or
-    ``U-`` ends it. ``conlleval``: it is an entity all the same (as conlleval and seqeval have it); ``drop``: it is left
-    out; ``strict``: a `DataError`.
+    Tags break the scheme if an ``I-`` or ``E-`` tag continues no entity, and in BIOES and BILOU also if no ``E-``,
+    ``L-``, ``S-`` or ``U-`` tag ends the entity.
+
+    Attributes:
+        CONLLEVAL: Keep the entity, as conlleval and seqeval do.
+        DROP: Skip the entity.
+        STRICT: Raise `DataError`.
     """
 
     CONLLEVAL = "conlleval"
@@ -37,54 +43,76 @@ class Repair(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:
-    """The entity types of a corpus, sorted, and the tags of a scheme over them; tag 0 is ``O``."""
+    """The entity types of a corpus and their tags in a scheme. Tag 0 is ``O``.
+
+    Attributes:
+        types: The entity types, sorted.
+        scheme: The tag scheme.
+    """
 
     types: tuple[str, ...]
     scheme: Scheme = "BIO"
 
     @classmethod
     def of(cls, types: Iterable[str], scheme: Scheme = "BIO") -> LabelSet:
-        """The label set of these types, each once and sorted."""
+        """Create a label set from types in any order, with or without repetitions."""
         return cls(tuple(sorted(set(types))), scheme)
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Every tag: ``O``, then ``B-X``, ``I-X`` (and ``E-X``, ``S-X``) of each type."""
+        """Return all tags: ``O``, then ``B-X`` and ``I-X`` (in BIOES also ``E-X`` and ``S-X``) for each type X."""
         return (OUTSIDE, *(f"{prefix}-{name}" for name in self.types for prefix in _PREFIXES[self.scheme]))
 
     def encode(self, entities: Iterable[Entity], num_words: int) -> np.ndarray:
-        """Tag indices of the words, ``[num_words]`` int64.
+        """Convert entities to tag indices.
 
-        Raises `DataError` for a type outside the set, a span outside the post, or entities that overlap.
+        Args:
+            entities: Entities without overlaps.
+            num_words: The number of words of the example.
+
+        Returns:
+            The tag index of each word, ``[num_words]`` int64.
+
+        Raises:
+            DataError: If a type is not in this label set, a span exceeds the words, or entities overlap.
         """
         index = {tag: number for number, tag in enumerate(self.tags)}
         return np.array([self._index(index, tag) for tag in to_tags(entities, num_words, self.scheme)], dtype=np.int64)
 
     def decode(self, indices: Sequence[int]) -> tuple[Entity, ...]:
-        """The entities of a sequence of tag indices, orphans begun as conlleval does."""
+        """Convert tag indices to entities. An entity that starts with ``I-`` is kept, as in conlleval."""
         tags = self.tags
         return to_entities([tags[index] for index in indices])
 
     def allowed_transitions(self) -> np.ndarray:
-        """``[tags + 2, tags + 2]`` bool: may column follow row? The last two stand for the start and the end."""
+        """Return which tag may follow which, ``[tags + 2, tags + 2]`` bool, where a column follows its row.
+
+        The last two rows and columns are the start and the end of the sequence.
+        """
         tags = [*self.tags, "start", "end"]
         return np.array([[_may_follow(row, column, self.scheme) for column in tags] for row in tags])
 
     def _index(self, index: dict[str, int], tag: str) -> int:
         if tag not in index:
-            raise DataError(f"the type {tag[2:]!r} is not among {', '.join(self.types)}; map it with data.label_map")
+            expected = f"expected one of {', '.join(self.types)}"
+            raise DataError(f"unknown entity type {tag[2:]!r}, {expected}; rename it with label_map")
         return index[tag]
 
 
 def to_tags(entities: Iterable[Entity], num_words: int, scheme: Scheme = "BIO") -> list[str]:
-    """The tags of a post's words. Raises `DataError` for a span outside the post or entities that overlap."""
+    """Convert entities to the tags of ``num_words`` words.
+
+    Raises:
+        DataError: If a span exceeds the words or entities overlap.
+    """
     tags = [OUTSIDE] * num_words
     for entity in entities:
         span, length = entity.span, entity.span.end - entity.span.start
         if span.end > num_words:
-            raise DataError(f"the span [{span.start}, {span.end}) lies outside a post of {num_words} words")
+            offsets = f"[{span.start}, {span.end})"
+            raise DataError(f"span {offsets} exceeds the text of {num_words} words; correct its offsets")
         if any(tag != OUTSIDE for tag in tags[span.start : span.end]):
-            raise DataError(f"the {entity.label} at [{span.start}, {span.end}) overlaps another entity")
+            raise DataError(f"{entity.label} at [{span.start}, {span.end}) overlaps another entity; remove one of them")
         tags[span.start : span.end] = [f"{prefix}-{entity.label}" for prefix in _prefixes(length, scheme)]
     return tags
 
@@ -92,42 +120,53 @@ def to_tags(entities: Iterable[Entity], num_words: int, scheme: Scheme = "BIO") 
 def to_entities(
     tags: Sequence[str], repair: Repair = Repair.CONLLEVAL, *, scheme: TagScheme | None = None
 ) -> tuple[Entity, ...]:
-    """The entities that a sequence of BIO, BIOES or BILOU tags marks, in order.
+    """Convert BIO, BIOES or BILOU tags to entities, in order.
 
-    One that breaks the scheme follows ``repair`` and is marked ``orphan``; that nothing ends it breaks BIOES and BILOU
-    alone, which ``scheme`` tells. Raises `DataError` for a tag that is neither ``O`` nor ``PREFIX-TYPE``, and for a
-    broken entity when ``repair`` is strict.
+    Args:
+        tags: One tag per word.
+        repair: What to do with an entity whose tags break the scheme. A kept one is marked ``orphan``.
+        scheme: The scheme of the tags. Only in BIOES and BILOU does a missing end break the scheme.
+
+    Raises:
+        DataError: If a tag is neither ``O`` nor ``PREFIX-TYPE``, or if an entity breaks the scheme and ``repair`` is
+            `Repair.STRICT`.
     """
-    found: list[Entity] = []
+    entities: list[Entity] = []
     start, label = 0, ""
     for position, tag in enumerate([*tags, OUTSIDE]):
         prefix, name = split_tag(tag)
-        if label and (prefix in _OPENS or name != label or _closed(tags[position - 1])):
-            wrong = defect_of(tags[start:position], scheme)
-            if wrong and repair is Repair.STRICT:
-                raise DataError(f"{wrong}, at word {start + 1}; repair with conlleval or drop")
-            if not (wrong and repair is Repair.DROP):
-                found.append(Entity(Span(start, position), label, orphan=bool(wrong)))
+        if label and (prefix in _OPENS or name != label or _closes(tags[position - 1])):
+            defect = describe_defect(tags[start:position], scheme)
+            if defect and repair is Repair.STRICT:
+                raise DataError(f"word {start + 1}: {defect}; set repair to 'conlleval' (keep it) or 'drop' (skip it)")
+            if not (defect and repair is Repair.DROP):
+                entities.append(Entity(Span(start, position), label, orphan=bool(defect)))
             label = ""
         if name and not label:
             start, label = position, name
-    return tuple(found)
+    return tuple(entities)
 
 
-def defect_of(tags: Sequence[str], scheme: TagScheme | None) -> str:
-    """How the tags of one entity break the scheme, in words; empty where they do not."""
+def describe_defect(tags: Sequence[str], scheme: TagScheme | None) -> str:
+    """Describe how the tags of one entity break the scheme; return an empty string if they do not."""
     if split_tag(tags[0])[0] not in _OPENS:
-        return f"{tags[0]} continues nothing"
-    if scheme in ("BIOES", "BILOU") and not _closed(tags[-1]):
-        return f"{tags[-1]} is the last of its entity, which nothing ends in {scheme}"
+        return f"tag {tags[0]!r} continues no entity"
+    if scheme in ("BIOES", "BILOU") and not _closes(tags[-1]):
+        return f"no tag ends the entity whose last tag is {tags[-1]!r}, as {scheme} requires"
     return ""
 
 
-class SchemeSigns(NamedTuple):
-    """What tells a scheme: the prefixes seen, and how many entities behind another type or none begin with each.
+class SchemeEvidence(NamedTuple):
+    """Tag counts from which the scheme of a file is detected.
 
-    ``E-`` or ``S-`` tell BIOES, ``L-`` or ``U-`` BILOU, both nothing. Else it is IOB1 where more begin with an ``I-``
-    (``num_inside``) than with a ``B-`` (``num_begun``).
+    ``E-`` or ``S-`` tags indicate BIOES, ``L-`` or ``U-`` tags BILOU, and both together a mixture. Otherwise the scheme
+    is IOB1 if more entities start with ``I-`` than with ``B-``, and BIO if not. Only entities that follow ``O`` or
+    another type are counted.
+
+    Attributes:
+        prefixes: The prefixes that occur.
+        num_inside: The number of entities that start with ``I-``.
+        num_begun: The number of entities that start with ``B-``.
     """
 
     prefixes: frozenset[str]
@@ -136,12 +175,12 @@ class SchemeSigns(NamedTuple):
 
     @property
     def is_mixed(self) -> bool:
-        """Whether there are signs of both BIOES and BILOU."""
+        """Return True if prefixes of both BIOES and BILOU occur."""
         return bool(self.prefixes & set("ES")) and bool(self.prefixes & set("LU"))
 
     @property
     def scheme(self) -> TagScheme | None:
-        """The scheme; None where no entity or a mixture tells none."""
+        """Return the scheme; None if there are no entities or the schemes are mixed."""
         if self.is_mixed or not self.prefixes - {OUTSIDE}:
             return None
         if self.prefixes & set("ESLU"):
@@ -150,12 +189,20 @@ class SchemeSigns(NamedTuple):
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> TagScheme | None:
-    """The scheme that the tags of many posts follow, as `SchemeSigns` has it. Raises `DataError` for what is no tag."""
-    return scheme_signs(sequences).scheme
+    """Detect the tag scheme of many sequences, as described in `SchemeEvidence`.
+
+    Raises:
+        DataError: If a tag is invalid.
+    """
+    return collect_evidence(sequences).scheme
 
 
-def scheme_signs(sequences: Iterable[Sequence[str]]) -> SchemeSigns:
-    """What tells the scheme of the tags of many posts. Raises `DataError` for what is no tag."""
+def collect_evidence(sequences: Iterable[Sequence[str]]) -> SchemeEvidence:
+    """Count what indicates the tag scheme of many sequences.
+
+    Raises:
+        DataError: If a tag is invalid.
+    """
     prefixes: set[str] = set()
     num_inside = num_begun = 0
     for tags in sequences:
@@ -164,11 +211,11 @@ def scheme_signs(sequences: Iterable[Sequence[str]]) -> SchemeSigns:
             prefixes.add(prefix)
             num_inside += prefix == "I" and name != type_before
             num_begun += prefix == "B" and name != type_before
-    return SchemeSigns(frozenset(prefixes), num_inside, num_begun)
+    return SchemeEvidence(frozenset(prefixes), num_inside, num_begun)
 
 
 def from_iob1(tags: Sequence[str]) -> list[str]:
-    """IOB1 tags as BIO tags: an ``I-`` that continues nothing becomes a ``B-``."""
+    """Convert IOB1 tags to BIO: an ``I-`` that starts an entity becomes a ``B-``."""
     return [
         f"B-{tag[2:]}" if tag.startswith("I-") and tag[2:] != before[2:] else tag
         for before, tag in pairwise([OUTSIDE, *tags])
@@ -176,15 +223,19 @@ def from_iob1(tags: Sequence[str]) -> list[str]:
 
 
 def split_tag(tag: str) -> tuple[str, str]:
-    """``B-PER`` as ``("B", "PER")``, ``O`` as ``("O", "")``; the type may hold hyphens itself."""
+    """Split ``B-PER`` into ``("B", "PER")`` and ``O`` into ``("O", "")``. A type may contain hyphens.
+
+    Raises:
+        DataError: If the tag is neither ``O`` nor ``PREFIX-TYPE``.
+    """
     prefix, hyphen, name = tag.partition("-")
     if tag != OUTSIDE and not (hyphen and name.strip() and prefix in ("B", "I", "E", "S", "L", "U")):
-        raise DataError(f"{tag!r} is no tag; O or a B-, I-, E-, S-, L- or U- with a type is expected")
+        raise DataError(f"invalid tag {tag!r}; {EXPECTED_TAG}")
     return prefix, name
 
 
 def is_tag(text: str) -> bool:
-    """Whether a text is a tag of any scheme."""
+    """Return True if a text is a tag of any scheme."""
     try:
         split_tag(text)
     except DataError:
@@ -198,7 +249,7 @@ def _prefixes(length: int, scheme: Scheme) -> str:
     return "S" if length == 1 else "B" + "I" * (length - 2) + "E"
 
 
-def _closed(tag: str) -> bool:
+def _closes(tag: str) -> bool:
     return split_tag(tag)[0] in _CLOSES
 
 

@@ -1,9 +1,9 @@
-"""Posts that two sets of examples share: the same text, nearly the same text, the same image.
+"""Search for examples that two sets share: equal texts, similar texts, equal images.
 
-Texts are compared by their letters and digits (NFKC, case folded, links left out): their similarity is the Jaccard
-index of their sets of three following words. The search is exact all the same: two sets that are similar enough share
-one of their rarest members (prefix filtering), and enough of them stand behind the first one (positional filtering),
-so only those that do are compared.
+Texts are compared by their letters and digits (NFKC, case-folded, without links). The similarity of two texts is the
+Jaccard index of their sets of word trigrams (shingles). The search is exact and fast: two sets with enough similarity
+share one of their rarest members (prefix filtering), and enough members follow the first shared one (positional
+filtering), so only such sets are compared.
 """
 
 from __future__ import annotations
@@ -18,60 +18,69 @@ from dataclasses import dataclass
 from cotpd.core.records import Example
 
 SHINGLE = 3
-"""Words of a shingle; a text with fewer is one shingle."""
+"""The number of words in a shingle. A shorter text is a single shingle."""
 
 Shingles = frozenset[tuple[str, ...]]
 
-_Holders = defaultdict[tuple[str, ...], defaultdict[tuple[int, int], list[Shingles]]]
-"""The sets that hold a shingle among their rarest, by their size and its place there."""
+_Index = defaultdict[tuple[str, ...], defaultdict[tuple[int, int], list[Shingles]]]
+"""The sets that contain a rare shingle, by the size of the set and the position of the shingle in it."""
 
 _LINK = re.compile(r"https?://\S+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Overlap:
-    """Example ``first`` of the one set and ``second`` of the other, by index; ``similarity`` 1.0: the same text."""
+class SimilarPair:
+    """Two examples with similar texts.
+
+    Attributes:
+        first: The index of the example in the first set.
+        second: The index of the example in the second set.
+        similarity: The Jaccard index of their shingles; 1.0 for equal texts.
+    """
 
     first: int
     second: int
     similarity: float
 
 
-def similar_texts(first: Sequence[Example], second: Sequence[Example], *, threshold: float = 0.5) -> list[Overlap]:
-    """The posts of ``second`` that are similar to one of ``first``, each with the most similar one.
+def similar_texts(first: Sequence[Example], second: Sequence[Example], *, threshold: float = 0.5) -> list[SimilarPair]:
+    """Return the examples of ``second`` that resemble one of ``first``, each with its most similar one.
 
-    ``threshold`` lies above 0; half a post's shingles are the same where a name was put into another's sentence.
+    Args:
+        first: The examples to compare with.
+        second: The examples to look up.
+        threshold: The minimum similarity, above 0. At the default, two texts that differ in one name are similar.
     """
     known: dict[Shingles, int] = {}
     for number, example in enumerate(first):
         known.setdefault(shingles(example), number)
-    asked = [shingles(example) for example in second]
-    frequency = Counter(shingle for members in {*known, *asked} for shingle in members)
-    holders: _Holders = defaultdict(lambda: defaultdict(list))
+    queries = [shingles(example) for example in second]
+    frequency = Counter(shingle for members in {*known, *queries} for shingle in members)
+    index: _Index = defaultdict(lambda: defaultdict(list))
     for members in known:
-        for place, shingle in enumerate(_rarest(members, frequency, threshold)):
-            holders[shingle][len(members), place].append(members)
+        for position, shingle in enumerate(_rarest(members, frequency, threshold)):
+            index[shingle][len(members), position].append(members)
     nearest: dict[Shingles, tuple[float, int]] = {}
-    for members in {*asked}:
+    for members in {*queries}:
         rarest = _rarest(members, frequency, threshold)
-        candidates = {*_candidates(rarest, len(members), holders, threshold)}
+        candidates = {*_candidates(rarest, len(members), index, threshold)}
         scored = ((jaccard(other, members), -known[other]) for other in candidates)
         nearest[members] = max(scored, default=(0.0, 0))
-    matches = ((nearest[members], number) for number, members in enumerate(asked))
-    return [Overlap(-other, number, score) for (score, other), number in matches if score >= threshold]
+    matches = ((nearest[members], number) for number, members in enumerate(queries))
+    return [SimilarPair(-other, number, score) for (score, other), number in matches if score >= threshold]
 
 
 def shared_images(first: Sequence[Example], second: Sequence[Example]) -> list[tuple[int, int]]:
-    """The posts of ``second`` whose image a post of ``first`` has, as pairs of indices with the first such post."""
-    holders: dict[str | None, int] = {}
+    """Return index pairs of examples with the same image; for each example of ``second``, the first match."""
+    owners: dict[str | None, int] = {}
     for number, example in enumerate(first):
-        holders.setdefault(example.image_id, number)
+        owners.setdefault(example.image_id, number)
     images = ((number, example.image_id) for number, example in enumerate(second))
-    return [(holders[image], number) for number, image in images if image is not None and image in holders]
+    return [(owners[image], number) for number, image in images if image is not None and image in owners]
 
 
 def shingles(example: Example) -> Shingles:
-    """The sets of three following words of a post's comparable text; empty only of a text without characters."""
+    """Return the word trigrams of an example's text. The set is empty only if the text has no characters."""
     words = comparable_words(example.text)
     size = min(SHINGLE, len(words))
     starts = range(len(words) - size + 1 if words else 0)
@@ -79,27 +88,27 @@ def shingles(example: Example) -> Shingles:
 
 
 def comparable_words(text: str) -> list[str]:
-    """The words by which texts are compared; of a text without letters and digits, its visible characters."""
+    """Return the normalised words of a text, or its visible characters if it has no letters and digits."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return re.findall(r"\w+", _LINK.sub(" ", folded)) or list("".join(folded.split()))
 
 
 def jaccard(first: Shingles, second: Shingles) -> float:
-    """The share of their members that two sets have in common; 0 of two empty ones."""
+    """Return the Jaccard index of two sets, |A ∩ B| / |A ∪ B|; 0 if both are empty."""
     shared = len(first & second)
     return shared / max(1, len(first) + len(second) - shared)
 
 
-def _candidates(rarest: list[tuple[str, ...]], size: int, holders: _Holders, threshold: float) -> Iterator[Shingles]:
-    """The sets that may be similar enough to one of so many members: a first shared member leaves enough behind it."""
-    for place, shingle in enumerate(rarest):
-        for (other_size, other_place), others in holders.get(shingle, {}).items():
+def _candidates(rarest: list[tuple[str, ...]], size: int, index: _Index, threshold: float) -> Iterator[Shingles]:
+    """Yield the sets that can reach the threshold, given the positions of the first shared shingle."""
+    for position, shingle in enumerate(rarest):
+        for (other_size, other_position), others in index.get(shingle, {}).items():
             needed = threshold / (1 + threshold) * (size + other_size) - 1e-9
-            if min(size - place, other_size - other_place) >= needed:
+            if min(size - position, other_size - other_position) >= needed:
                 yield from others
 
 
 def _rarest(members: Shingles, frequency: Counter[tuple[str, ...]], threshold: float) -> list[tuple[str, ...]]:
-    """The rarest members, so many that two sets as similar as ``threshold`` share one of them."""
+    """Return the shortest prefix of rare members that any set above the threshold must share."""
     ordered = sorted(members, key=lambda shingle: (frequency[shingle], shingle))
     return ordered[: len(ordered) - math.ceil(threshold * len(ordered) - 1e-9) + 1]

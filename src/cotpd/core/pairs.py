@@ -1,4 +1,4 @@
-"""Posts of several relations as examples of one pair each, the unrelated pairs included."""
+"""Entity pairs of an example, related or not, as units for relation extraction."""
 
 from __future__ import annotations
 
@@ -8,33 +8,38 @@ from dataclasses import replace
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
 from cotpd.core.units import split_units
 
-_Post = tuple[tuple[str, ...], str | None]
+_PostKey = tuple[tuple[str, ...], str | None]
 
 REACH = 64
-"""The most words between two entities that nobody marked as a pair: more than a post has."""
+"""The maximum number of words between two entities that form an unrelated pair. Posts are usually shorter."""
 
 
 def pairs(example: Example, *, reach: int = REACH) -> tuple[Relation, ...]:
-    """The relations of a post, then every other ordered pair of its entities up to ``reach`` words apart, unrelated.
+    """Return the gold relations of an example, followed by its unrelated entity pairs.
 
-    An entity is not paired with itself. Corpora that mark one pair a line (MNRE) have no entities: that pair is all.
+    Every ordered pair of different entities without a gold relation becomes a `NO_RELATION`. Corpora such as MNRE mark
+    one pair per line and no entities; there the marked pair is the only one.
+
+    Args:
+        example: The example.
+        reach: The maximum number of words between the two entities of an unrelated pair.
     """
-    stated = {(relation.head, relation.tail) for relation in example.relations}
-    others = _near((entity.span for entity in example.entities), reach)
-    unrelated = (Relation(head, tail, NO_RELATION) for head, tail in others if (head, tail) not in stated)
+    related = {(relation.head, relation.tail) for relation in example.relations}
+    candidates = _nearby_pairs((entity.span for entity in example.entities), reach)
+    unrelated = (Relation(head, tail, NO_RELATION) for head, tail in candidates if (head, tail) not in related)
     return (*example.relations, *unrelated)
 
 
 def num_pairs(example: Example) -> int:
-    """How many `pairs` a post has, however far apart; they are counted and not made, for they grow with the square."""
-    stated = {(relation.head, relation.tail) for relation in example.relations}
+    """Count the `pairs` of an example at any distance, without creating them (their number grows quadratically)."""
+    related = {(relation.head, relation.tail) for relation in example.relations}
     spans = {entity.span for entity in example.entities}
-    own = sum(head in spans and tail in spans and head != tail for head, tail in stated)
-    return len(example.relations) + len(spans) * (len(spans) - 1) - own
+    num_related = sum(head in spans and tail in spans and head != tail for head, tail in related)
+    return len(example.relations) + len(spans) * (len(spans) - 1) - num_related
 
 
-def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
-    """Yield each pair of each example as an example of its own with that single relation."""
+def expand_pairs(examples: Iterable[Example]) -> Iterator[Example]:
+    """Yield one example per pair, each with a single relation and an id that no other example has."""
     every = tuple(examples)
     taken = {example.id for example in every}
     for example in every:
@@ -42,42 +47,45 @@ def one_pair_each(examples: Iterable[Example]) -> Iterator[Example]:
         yield from split_units(example, parts, taken=taken)
 
 
-def grouped(examples: Iterable[Example]) -> tuple[Example, ...]:
-    """Each post once, under its first id: those on several lines, a pair each (MNRE), with all that these state."""
-    posts: dict[_Post, Example] = {}
+def group_by_post(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """Merge examples with the same words and image into one, as needed for corpora with one pair per line (MNRE).
+
+    A merged example has the first id and all distinct entities and relations.
+    """
+    posts: dict[_PostKey, Example] = {}
     for example in examples:
-        first = posts.setdefault(_post(example), example)
+        first = posts.setdefault(_post_key(example), example)
         if first is not example:
             entities = tuple(dict.fromkeys((*first.entities, *example.entities)))
             relations = tuple(dict.fromkeys((*first.relations, *example.relations)))
-            posts[_post(first)] = replace(first, entities=entities, relations=relations)
+            posts[_post_key(first)] = replace(first, entities=entities, relations=relations)
     return tuple(posts.values())
 
 
 def post_numbers(examples: Iterable[Example]) -> tuple[int, ...]:
-    """The number of the post that each example is of, from 0; examples of one post are told as in `grouped`."""
-    numbers: dict[_Post, int] = {}
-    return tuple(numbers.setdefault(_post(example), len(numbers)) for example in examples)
+    """Return a number from 0 per example; examples with the same words and image have the same number."""
+    numbers: dict[_PostKey, int] = {}
+    return tuple(numbers.setdefault(_post_key(example), len(numbers)) for example in examples)
 
 
 def relation_labels(examples: Iterable[Example]) -> tuple[str, ...]:
-    """The labels of relations, `NO_RELATION` first and the others sorted."""
+    """Return the relation labels of the examples, `NO_RELATION` first and the others sorted."""
     labels = {relation.label for example in examples for relation in example.relations}
     return (NO_RELATION, *sorted(labels - {NO_RELATION}))
 
 
-def _near(spans: Iterable[Span], reach: int) -> list[tuple[Span, Span]]:
-    """Every ordered pair of different spans up to ``reach`` words apart, in order; those far apart cost nothing."""
-    places = {span: place for place, span in enumerate(dict.fromkeys(spans))}
-    ordered = sorted(places)
-    near: list[tuple[Span, Span]] = []
+def _nearby_pairs(spans: Iterable[Span], reach: int) -> list[tuple[Span, Span]]:
+    """Return the ordered pairs of different spans within ``reach`` words. The time is linear in their number."""
+    positions = {span: position for position, span in enumerate(dict.fromkeys(spans))}
+    ordered = sorted(positions)
+    nearby: list[tuple[Span, Span]] = []
     for number, first in enumerate(ordered):
         for second in ordered[number + 1 :]:
             if second.start - first.end > reach:
                 break
-            near += [(first, second), (second, first)]
-    return sorted(near, key=lambda pair: (places[pair[0]], places[pair[1]]))
+            nearby += [(first, second), (second, first)]
+    return sorted(nearby, key=lambda pair: (positions[pair[0]], positions[pair[1]]))
 
 
-def _post(example: Example) -> _Post:
+def _post_key(example: Example) -> _PostKey:
     return example.words, example.image_id

@@ -1,14 +1,15 @@
-"""Raw text to words and back to characters: the rules by which the corpora's posts were split.
+"""Tokenisation of raw text into words, following the tokenisation of the published corpora.
 
-What is between words is white space and nothing else. A word is the first of these that fits:
+White space separates words and is dropped. Otherwise a word is the first alternative that matches:
 
-    fine     as Twitter-2017: ``# MUFC``, ``@ jk_rowling``, ``it ' s``, ``5 th``, ``10,000``, ``same - sex``
-        a link · an emoticon ``:) ;-( :D :/`` · a number with its commas and decimals · a run of letters, digits and
-        underscores that begins with no digit, with its combining marks · any single character (so emoji by code point)
-    coarse   as Twitter-2015: ``#MUFC``, ``@jk _ rowling``, ``it ' s``, ``5th``, ``10 , 000``, ``same-sex``, ``w/o``
+    fine     as in Twitter-2017: ``# MUFC``, ``@ jk_rowling``, ``it ' s``, ``5 th``, ``10,000``, ``same - sex``
+        a link · an emoticon ``:) ;-( :D :/`` · a number with commas and decimals · a run of letters, digits and
+        underscores that starts with a letter, with combining marks · any single character (emoji by code point)
+    coarse   as in Twitter-2015: ``#MUFC``, ``@jk _ rowling``, ``it ' s``, ``5th``, ``10 , 000``, ``same-sex``, ``w/o``
         a link · a run of emoji · a run of letters, digits, combining marks and ``#@&*/…-`` · any single character
 
-Both leave words joined by spaces as they are, but for the rare word that its corpus split otherwise.
+Splitting words that were joined by spaces returns the same words, except for rare words that the corpus itself split
+differently.
 """
 
 from __future__ import annotations
@@ -25,14 +26,19 @@ from cotpd.core.records import Example
 
 
 class Rule(StrEnum):
-    """How text is split: ``fine`` (every punctuation mark apart) or ``coarse`` (tags, names and compounds whole)."""
+    """A tokenisation rule.
+
+    Attributes:
+        FINE: Split off every punctuation mark.
+        COARSE: Keep hashtags, user names and compounds whole.
+    """
 
     FINE = "fine"
     COARSE = "coarse"
 
 
 class Word(NamedTuple):
-    """A word and its characters ``[start, end)`` in the text, counted in code points."""
+    """A word with its character offsets ``[start, end)`` in the text, in code points."""
 
     text: str
     start: int
@@ -40,26 +46,27 @@ class Word(NamedTuple):
 
 
 def split_words(text: str, rule: Rule = Rule.FINE) -> list[Word]:
-    """The words of a text, in order, with their offsets; no character but white space is left out. Linear in time."""
+    """Split a text into words with offsets. Only white space is dropped, and the time is linear."""
     return [Word(match[0], *match.span()) for match in _pattern(rule).finditer(text)]
 
 
 def best_rule(examples: Iterable[Example]) -> Rule:
-    """The rule that finds the most of a corpus's words in its posts, as joined by spaces and as people type them.
+    """Return the rule that recovers the most words of the examples; `Rule.FINE` if there are no words.
 
-    Joined posts show what a rule divides too much, typed ones what it leaves whole. Without words: ``fine``.
+    Each text is tried joined by spaces, which reveals words that a rule splits too much, and as a person would type
+    it, which reveals words that a rule does not split.
     """
-    num_found = dict.fromkeys(Rule, 0)
+    num_correct = dict.fromkeys(Rule, 0)
     for example in examples:
         for text in (example.text, as_typed(example.words)):
-            gold = _places(example.words, text)
+            gold = _word_offsets(example.words, text)
             for rule in Rule:
-                num_found[rule] += len(gold.intersection((start, end) for _, start, end in split_words(text, rule)))
-    return max(Rule, key=num_found.__getitem__)
+                num_correct[rule] += len(gold.intersection((start, end) for _, start, end in split_words(text, rule)))
+    return max(Rule, key=num_correct.__getitem__)
 
 
 def as_typed(words: Iterable[str]) -> str:
-    """A guess at how a person types the words of a post: no space before a comma, none behind ``#``, and so on."""
+    """Join words the way a person would type them, for example without a space before a comma or after ``#``."""
     text = " ".join(words)
     for pattern, replacement in _TYPED:
         text = re.sub(pattern, replacement, text)
@@ -89,18 +96,18 @@ def _pattern(rule: Rule) -> re.Pattern[str]:
 
 
 def _combining_marks() -> str:
-    """Every combining mark, as the inside of a character class: the ``\\w`` of `re` leaves them out."""
+    """Return all combining marks as the inside of a character class, since ``\\w`` of `re` does not match them."""
     codes = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))
     marks = [code for code in codes if unicodedata.category(chr(code)).startswith("M")]
     runs = [[code for _, code in run] for _, run in groupby(enumerate(marks), lambda pair: pair[1] - pair[0])]
     return "".join(f"\\U{run[0]:08x}-\\U{run[-1]:08x}" for run in runs)
 
 
-def _places(words: Iterable[str], text: str) -> set[tuple[int, int]]:
-    """Where each word stands in the text; one that holds a space may have become another in a typed text."""
-    places, end = set(), 0
+def _word_offsets(words: Iterable[str], text: str) -> set[tuple[int, int]]:
+    """Return the offsets of each word in the text. A word with a space in it may be missing from a typed text."""
+    offsets, end = set(), 0
     for word in words:
         if (start := text.find(word, end)) >= 0:
             end = start + len(word)
-            places.add((start, end))
-    return places
+            offsets.add((start, end))
+    return offsets

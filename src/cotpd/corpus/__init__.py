@@ -1,1 +1,1 @@
-"""Stage 1: files to `Example`s, with every defect named and nothing dropped uncounted."""
+"""Corpora: reading and writing of their formats, splits, sidecar files, statistics and inspection."""

@@ -1,4 +1,4 @@
-"""A corpus from any format to any other, with everything that is lost on the way counted."""
+"""Conversion of a corpus between formats, with a count of everything that is lost."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats import FORMATS, Format, brat, jsonl, named_format
 from cotpd.corpus.formats.parsing.reading import Reading
-from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, UNSPLIT, companion
+from cotpd.corpus.splits import AUGMENTED, CAPTIONS, KNOWLEDGE, UNSPLIT, sidecar_path
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """One file written: where, its posts, and how many values of each kind its format could not hold."""
+class WrittenFile:
+    """A file written by `convert`.
+
+    Attributes:
+        path: The file.
+        posts: The number of examples in it.
+        losses: The number of values that its format cannot hold, by kind.
+    """
 
     path: Path
     posts: int
@@ -31,78 +37,133 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """How many posts of a split are drawn, by its name; splits that are not named stay whole.
+class Subsample:
+    """Sizes of random subsamples, which are nested: a small one is part of a larger one with the same seed.
 
-    The first posts of an order that the seed gives, so that a small draw is part of a larger one.
+    Attributes:
+        sizes: The number of examples by split. Other splits are used completely.
+        seed: The seed of the random order.
     """
 
     sizes: Mapping[str, int] = field(default_factory=dict)
     seed: int = 1
 
-    def of(self, split: str, posts: Sequence[Example]) -> tuple[Example, ...]:
-        """The drawn posts, in their order. Raises `UsageError` where there are fewer."""
+    def select(self, split: str, posts: Sequence[Example]) -> tuple[Example, ...]:
+        """Return the subsample of a split in corpus order. Raises `UsageError` if the split is too small."""
         size = self.sizes.get(split, len(posts))
         if size > len(posts):
-            raise UsageError(f"{size:,} {split} posts were asked for, and there are {len(posts):,}")
-        drawn = np.random.default_rng(self.seed).permutation(len(posts))[:size]
-        return tuple(posts[number] for number in sorted(drawn))
+            raise UsageError(f"cannot select {size:,} {split} posts; the split has {len(posts):,}")
+        chosen = np.random.default_rng(self.seed).permutation(len(posts))[:size]
+        return tuple(posts[number] for number in sorted(chosen))
 
 
 def convert(
-    source: Path, target: Path, reading: Reading, *, to: str | None = None, draw: Draw | None = None
-) -> dict[str, Written]:
-    """Write the corpus at ``source`` to ``target`` in the format ``to``, else the one that its ending tells.
+    source: Path, target: Path, reading: Reading, *, to: str | None = None, subsample: Subsample | None = None
+) -> dict[str, WrittenFile]:
+    """Write a corpus in another format, completely or not at all.
 
-    Several splits become files of a directory, named as those of the source; captions, knowledge and variants that lie
-    beside the source are written there, but for those of posts that get another id, which are counted as lost, as are
-    those that one file in another place leaves behind. It is written whole or not at all. What reading leaves out goes
-    to ``reading`` as defects. Raises `DataError` for what cannot be read or written or has no split where other posts
-    have one, `UsageError` when ``target`` exists, cannot hold several splits or tells no format.
+    Several splits become the files of a directory, named as in the source. Captions, knowledge and variants from
+    sidecar files are copied into the directory, except those of examples whose id changes; these count as lost. A
+    target file in another directory than the source loses all of them.
+
+    Args:
+        source: A corpus directory or file.
+        target: A new directory or file.
+        reading: The options of the reader. It receives the defects of the source.
+        to: The name of the format. By default the suffix of ``target`` determines it.
+        subsample: The number of examples to write by split. By default all are written.
+
+    Returns:
+        The files by split.
+
+    Raises:
+        DataError: If the source cannot be read, a value cannot be written, or only some examples have a split.
+        UsageError: If the target exists, is a file although there are several splits, or determines no format, or if a
+            subsample is larger than its split.
     """
-    chosen = named_format(to or _told_format(target))
-    _refuse_taken([target, target.with_suffix(brat.ANNOTATIONS)] if chosen is FORMATS["brat"] else [target])
-    corpus = Corpus.read_posts(source, reading)
-    accompanied = corpus.with_companions(source, reading)  # tells what is wrong with them
-    if corpus.unsplit and len(corpus.splits) > 1:
-        raise DataError("no split, which other posts have; files hold one split each", where=corpus.places[UNSPLIT][0])
+    form = named_format(to or _format_of_suffix(target))
+    _require_new([target, target.with_suffix(brat.ANNOTATIONS)] if form is FORMATS["brat"] else [target])
+    corpus = Corpus.read_examples(source, reading)
+    with_sidecars = corpus.with_sidecars(source, reading)  # also reports the defects of the sidecar files
     is_file = target.suffix in {form.suffix for form in FORMATS.values()} - {""}
-    if is_file and len(corpus.splits) > 1:
-        splits = ", ".join(corpus.splits)
-        raise UsageError(f"{target} is one file, but there are several splits ({splits}); give a directory")
-    draw = draw or Draw()
-    if unknown := draw.sizes.keys() - corpus.splits.keys():
-        raise UsageError(f"{source} has no {min(unknown)} posts to draw from; it has {', '.join(corpus.splits)}")
-    drawn = {split: draw.of(split, posts) for split, posts in corpus.splits.items()}
+    _check_splits(corpus, target, is_file=is_file)
+    splits = _select(corpus, source, subsample or Subsample())
     if is_file:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        is_beside = target.resolve().parent == companion(source, target.name).resolve().parent
-        return {split: _write_alone(chosen, target, x, accompanied, is_beside=is_beside) for split, x in drawn.items()}
-    names = {split: f"{_stem(corpus, split)}{chosen.suffix}" for split in drawn}
+        return _convert_to_file(form, source, target, splits, with_sidecars)
+    return _convert_to_directory(form, source, target, splits, corpus)
+
+
+def total_losses(files: Mapping[str, WrittenFile]) -> Counter[str]:
+    """Add up the losses of all files."""
+    return sum((Counter(file.losses) for file in files.values()), Counter())
+
+
+def _require_new(files: list[Path]) -> None:
+    if existing := [file for file in files if file.exists()]:
+        raise UsageError(f"{existing[0]} exists and is never overwritten; choose another name or remove it")
+
+
+def _check_splits(corpus: Corpus, target: Path, *, is_file: bool) -> None:
+    if len(corpus.splits) < 2:
+        return
+    if corpus.unsplit:
+        message = "this post has no split, but other posts have one; give each post a split, or none"
+        raise DataError(message, where=corpus.places[UNSPLIT][0])
+    if is_file:
+        splits = ", ".join(corpus.splits)
+        raise UsageError(f"cannot write several splits ({splits}) to the single file {target}; give a directory")
+
+
+def _select(corpus: Corpus, source: Path, subsample: Subsample) -> dict[str, tuple[Example, ...]]:
+    if unknown := subsample.sizes.keys() - corpus.splits.keys():
+        raise UsageError(f"{source} has no {min(unknown)} posts to select from; it has {', '.join(corpus.splits)}")
+    return {split: subsample.select(split, posts) for split, posts in corpus.splits.items()}
+
+
+def _convert_to_file(
+    form: Format, source: Path, target: Path, splits: Mapping[str, Sequence[Example]], with_sidecars: Corpus
+) -> dict[str, WrittenFile]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shares_sidecars = target.resolve().parent == sidecar_path(source, target.name).resolve().parent
+    written = {}
+    for split, posts in splits.items():
+        losses, moved = _write(form, target, posts)
+        left_behind = {post.id: post for post in posts if post.id in moved or not shares_sidecars}
+        _count_left_behind(losses, left_behind, with_sidecars)
+        written[split] = WrittenFile(target, len(posts), dict(+losses))
+    return written
+
+
+def _count_left_behind(losses: Counter[str], posts: Mapping[str, Example], with_sidecars: Corpus) -> None:
+    """Count the captions, answers and variants that posts lose because they stay beside the source."""
+    for post in with_sidecars.examples:
+        if written := posts.get(post.id):
+            losses["captions"] += post.caption is not None and written.caption is None
+            losses["knowledge"] += len(post.knowledge) - len(written.knowledge)
+    origins = (variant.origin for variant in with_sidecars.augmented)
+    losses["variants"] += sum(origin is not None and origin.parent in posts for origin in origins)
+
+
+def _convert_to_directory(
+    form: Format, source: Path, target: Path, splits: Mapping[str, Sequence[Example]], corpus: Corpus
+) -> dict[str, WrittenFile]:
+    names = {split: f"{_stem(corpus, split)}{form.suffix}" for split in splits}
     losses: dict[str, Counter[str]] = {}
     moved: dict[str, str] = {}
-    with _whole_directory(target) as folder:
-        for split, posts in drawn.items():
-            losses[split], ids = _write(chosen, folder / names[split], posts)
+    with _new_directory(target) as folder:
+        for split, posts in splits.items():
+            losses[split], ids = _write(form, folder / names[split], posts)
             moved |= dict.fromkeys(ids, split)
-        _write_companions(source, folder, moved, losses)
+        _copy_sidecars(source, folder, moved, losses)
         _write_variants(corpus.augmented, folder, moved, losses)
-    return {split: Written(target / names[split], len(x), dict(losses[split])) for split, x in drawn.items()}
-
-
-def total(done: Mapping[str, Written]) -> Counter[str]:
-    """The losses of all files together."""
-    return sum((Counter(written.losses) for written in done.values()), Counter())
-
-
-def _refuse_taken(files: list[Path]) -> None:
-    if taken := [file for file in files if file.exists()]:
-        raise UsageError(f"{taken[0]} exists and is never overwritten; choose another name or remove it")
+    return {
+        split: WrittenFile(target / names[split], len(posts), dict(losses[split])) for split, posts in splits.items()
+    }
 
 
 @contextmanager
-def _whole_directory(path: Path) -> Iterator[Path]:
-    """A directory to fill, which then becomes ``path``; nothing is left of it where filling it fails."""
+def _new_directory(path: Path) -> Iterator[Path]:
+    """Create a temporary directory that becomes ``path`` when the block ends, or disappears if it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         folder = Path(temporary) / path.name
@@ -111,66 +172,53 @@ def _whole_directory(path: Path) -> Iterator[Path]:
         folder.rename(path)
 
 
-def _told_format(target: Path) -> str:
-    """The only format with the ending of a file."""
-    found = [name for name, form in FORMATS.items() if form.suffix == target.suffix != ""]
-    if len(found) != 1:
-        raise UsageError(f"{target} does not tell its format; name it by --to: {', '.join(found or FORMATS)}")
-    return found[0]
+def _format_of_suffix(target: Path) -> str:
+    names = [name for name, form in FORMATS.items() if form.suffix == target.suffix != ""]
+    if len(names) != 1:
+        raise UsageError(
+            f"the suffix of {target} does not determine the format; set --to to one of {', '.join(names or FORMATS)}"
+        )
+    return names[0]
 
 
 def _stem(corpus: Corpus, split: str) -> str:
-    """The name of the file a split comes from, so that ids made of it stay; its own where one file held several."""
+    """Return the file name of a split without suffix: that of its source file, so that ids made from it stay."""
     if split in corpus.files and (split != UNSPLIT or corpus.files[split].is_file()):
         return corpus.files[split].stem.strip()
     return "posts" if split == UNSPLIT else split
 
 
 def _write(form: Format, path: Path, posts: Sequence[Example]) -> tuple[Counter[str], set[str]]:
-    """Write posts: the losses, the captions of their own rows among them, and the ids that then name another post.
+    """Write posts and read them back to see what changed.
 
-    Those are the old and the new ids of posts that the format calls otherwise: what has one of them is for no post, or
-    for another.
+    Returns:
+        The losses, including captions of the posts' own rows, and the old and new ids of posts whose id changed.
+        Sidecar rows of these ids would belong to no post or to another one.
     """
     losses = form.write(path, posts)
-    back = [row.example for row in form.read(path, Reading(lambda defect: None))]
+    read_back = [row.example for row in form.read(path, Reading(lambda defect: None))]
     losses["captions"] += sum(post.caption is not None for post in posts)
-    losses["captions"] -= sum(post.caption is not None for post in back)
-    before, after = ({(post.id, "".join(post.text.split())) for post in some} for some in (posts, back))
+    losses["captions"] -= sum(post.caption is not None for post in read_back)
+    losses["sentiments"] += sum(len(post.sentiments) for post in posts)
+    losses["sentiments"] -= sum(len(post.sentiments) for post in read_back)
+    before, after = ({(post.id, "".join(post.text.split())) for post in some} for some in (posts, read_back))
     return +losses, {name for name, _ in before ^ after}
 
 
-def _write_alone(
-    form: Format, path: Path, posts: Sequence[Example], accompanied: Corpus, *, is_beside: bool
-) -> Written:
-    """Write posts to one file, to which captions, answers and variants beside the source are lost.
-
-    Where it lies beside them, too, only those of posts that it calls otherwise are.
-    """
-    losses, moved = _write(form, path, posts)
-    left = {post.id: post for post in posts if post.id in moved or not is_beside}
-    for post in accompanied.examples:
-        if own := left.get(post.id):
-            losses["captions"] += post.caption is not None and own.caption is None
-            losses["knowledge"] += len(post.knowledge) - len(own.knowledge)
-    losses["variants"] += sum(each.origin is not None and each.origin.parent in left for each in accompanied.augmented)
-    return Written(path, len(posts), dict(+losses))
-
-
-def _write_companions(source: Path, target: Path, moved: Mapping[str, str], losses: Mapping[str, Counter[str]]) -> None:
-    """Copy captions and knowledge; rows of ids that are ``moved`` are left out, and lost in the split that it tells."""
+def _copy_sidecars(source: Path, target: Path, moved: Mapping[str, str], losses: Mapping[str, Counter[str]]) -> None:
+    """Copy captions and knowledge, except rows whose id is in ``moved`` (id to split), which count as lost."""
     for name in (CAPTIONS, KNOWLEDGE):
-        file = companion(source, name)
+        file = sidecar_path(source, name)
         if not file.is_file() or file == source:
             continue
-        kept = []
+        rows = []
         for _, row in read_jsonl(file):
             if split := moved.get(str(row.get("example_id"))):
                 losses[split][file.stem] += 1
             else:
-                kept.append(row)
+                rows.append(row)
         if any(lost[file.stem] for lost in losses.values()):
-            write_jsonl(target / name, kept)
+            write_jsonl(target / name, rows)
         else:
             shutil.copyfile(file, target / name)
 
@@ -178,12 +226,12 @@ def _write_companions(source: Path, target: Path, moved: Mapping[str, str], loss
 def _write_variants(
     variants: Sequence[Example], target: Path, moved: Mapping[str, str], losses: Mapping[str, Counter[str]]
 ) -> None:
-    """Write the variants, as they were read, of posts that keep their id; the others are lost."""
-    kept = []
+    """Write the variants of posts that keep their id. The others count as lost."""
+    written = []
     for variant in variants:
         if variant.origin and (split := moved.get(variant.origin.parent)):
             losses[split]["variants"] += 1
         else:
-            kept.append(variant)
-    if kept:
-        jsonl.write(target / AUGMENTED, kept)
+            written.append(variant)
+    if written:
+        jsonl.write(target / AUGMENTED, written)

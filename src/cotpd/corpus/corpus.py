@@ -1,4 +1,4 @@
-"""A corpus: the examples of its splits, with their captions and knowledge, and all that was odd in its files."""
+"""A corpus: the examples of its splits, with captions, knowledge and the defects of its files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cotpd.core.config import CorpusConfig
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.labels import LabelSet, Repair
 from cotpd.core.records import Caption, Example, Knowledge
-from cotpd.corpus.defects import Defect, Strict
-from cotpd.corpus.formats import jsonl, read_rows
-from cotpd.corpus.formats.parsing.reading import Reading, Row
+from cotpd.corpus.defects import Defect, RaiseOnError
+from cotpd.corpus.formats import jsonl, read_examples
+from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
 from cotpd.corpus.normalisation import normalise
 from cotpd.corpus.sidecars import (
-    Companion,
+    Sidecar,
     add_captions,
     add_knowledge,
     index_knowledge,
@@ -29,9 +29,9 @@ from cotpd.corpus.splits import (
     KNOWLEDGE,
     SPLITS,
     UNSPLIT,
-    companion,
     ignored_files,
     named_split,
+    sidecar_path,
     split_files,
 )
 from cotpd.corpus.statistics import Statistics, count
@@ -47,13 +47,20 @@ def embedded(path: Path) -> Path:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The posts of each split; ``unsplit`` holds those whose split nothing tells.
+    """The examples of a corpus by split.
 
-    ``augmented`` are the variants of training posts that lie beside it, ``unlabelled`` posts to be taught without
-    labels (`cotpd.distillation.training_set.unlabelled`): part of no split and of no count.
-
-    ``files`` are those it was read from, by the split they name; ``places`` the ``file:line`` of each split's examples;
-    ``defects`` the warnings met while reading. All three are empty of a corpus that was made in memory.
+    Attributes:
+        train: The training examples.
+        dev: The development examples.
+        test: The test examples.
+        unsplit: Examples without a split.
+        augmented: Variants of training examples, from ``augmented.jsonl``. They belong to no split.
+        unlabelled: Examples to train on without labels. They belong to no split.
+        captions: The captions file.
+        knowledge: The knowledge file.
+        files: The files by split. Empty for a corpus that was created in memory.
+        places: The ``file:line`` of each example, by split. Empty for a corpus that was created in memory.
+        defects: The warnings reported while reading. Empty for a corpus that was created in memory.
     """
 
     train: tuple[Example, ...] = ()
@@ -62,8 +69,8 @@ class Corpus:
     unsplit: tuple[Example, ...] = ()
     augmented: tuple[Example, ...] = field(default=(), repr=False)
     unlabelled: tuple[Example, ...] = field(default=(), repr=False)
-    captions: Companion[Caption] | None = field(default=None, repr=False)
-    knowledge: Companion[Knowledge] | None = field(default=None, repr=False)
+    captions: Sidecar[Caption] | None = field(default=None, repr=False)
+    knowledge: Sidecar[Knowledge] | None = field(default=None, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     source: CorpusConfig | None = field(default=None, repr=False, compare=False)
@@ -81,12 +88,22 @@ class Corpus:
         repair: Repair = Repair.CONLLEVAL,
         normalise_words: bool = False,
     ) -> Corpus:
-        """Read a directory with train, dev (valid, val) and test files, or one file; see docs/corpora.md.
+        """Read a corpus directory with train, dev (or valid, val) and test files, or a single file.
 
-        ``augmented.jsonl`` beside it is read, ``captions.jsonl`` and ``knowledge.jsonl`` are attached: those of
-        ``captioner`` and ``knowledge_model``, by default of the first that each names. ``label_map`` renames types,
-        ``normalise_words`` writes ``# tag`` and ``@ name`` as one word (`cotpd.corpus.normalisation`). Raises
-        `DataError` with file:line for the first error, and `UsageError` for a captioner or model without rows.
+        Captions, knowledge and variants are read from ``captions.jsonl``, ``knowledge.jsonl`` and ``augmented.jsonl``
+        in the same directory, if present.
+
+        Args:
+            path: The directory or file, in any supported format.
+            captioner: The captioner whose captions are used. By default the first one in the file.
+            knowledge_model: The language model whose knowledge is used. By default the first one in the file.
+            label_map: New names of entity types, for example ``{"OTHER": "MISC"}``.
+            repair: What to do with entities whose tags break their scheme.
+            normalise_words: Join ``# tag`` and ``@ name`` into one word each.
+
+        Raises:
+            DataError: At the first error in a file, with ``file:line``.
+            UsageError: If the captioner or language model has no rows.
         """
         return cls.of_config(
             CorpusConfig(
@@ -102,36 +119,37 @@ class Corpus:
     @classmethod
     def of_config(cls, source: CorpusConfig) -> Corpus:
         """Read a corpus as a configuration says; see `from_path`."""
-        strict = Strict()
-        reading = Reading(strict, source.repair, source.label_map)
+        handler = RaiseOnError()
+        reading = Reading(handler, source.repair, source.label_map)
         path = embedded(source.path)
         corpus = cls.read(path, reading, captioner=source.captioner, knowledge_model=source.knowledge_model)
         if source.normalise_words:
-            corpus = corpus._changed(lambda posts: tuple(normalise(post) for post in posts))
-        return replace(corpus, source=source, defects=tuple(strict.warnings))
+            corpus = corpus._map(lambda examples: tuple(normalise(example) for example in examples))
+        return replace(corpus, source=source, defects=tuple(handler.warnings))
 
     @classmethod
     def read(
         cls, path: Path, reading: Reading, *, captioner: str | None = None, knowledge_model: str | None = None
     ) -> Corpus:
-        """As `from_path`, telling every defect to ``reading``. Raises `DataError` when no post can be read at all."""
-        return cls.read_posts(path, reading).with_companions(path, reading, captioner, knowledge_model)
+        """Read a corpus like `from_path`, but report defects to ``reading``. Raises `DataError` if it has no posts."""
+        return cls.read_examples(path, reading).with_sidecars(path, reading, captioner, knowledge_model)
 
     @classmethod
-    def read_posts(cls, path: Path, reading: Reading) -> Corpus:
-        """As `read`, without the captions and the knowledge that lie beside: posts have what their own rows say."""
+    def read_examples(cls, path: Path, reading: Reading) -> Corpus:
+        """Read a corpus like `read`, but without the captions and knowledge of sidecar files."""
         sources = split_files(path)
         for file in ignored_files(path, sources.values()):
-            reading.warn("ignored-file", str(file), "not read: no split in its name, or another file of that split")
-        splits: dict[str, list[Row]] = {split: [] for split in (*SPLITS, UNSPLIT)}
+            message = "ignored because its name contains no split, or because another file has the same split"
+            reading.warn("ignored-file", str(file), message)
+        splits: dict[str, list[ParsedExample]] = {split: [] for split in (*SPLITS, UNSPLIT)}
         for split, file in sources.items():
-            rows = list(read_rows(file, reading))
+            rows = list(read_examples(file, reading))
             if not rows:
-                reading.warn("empty-file", str(file), f"no post in the file of {split}")
+                reading.warn("empty-file", str(file), f"the {split} file contains no posts")
             for row in rows:
                 splits[_split_of(row, split, reading)].append(row)
         if not any(splits.values()):
-            raise DataError("no post in this corpus; check the path and the format", where=str(path))
+            raise DataError("the corpus contains no posts; check the path and the format", where=str(path))
         posts = {split: tuple(row.example for row in rows) for split, rows in splits.items()}
         return cls(
             posts["train"],
@@ -145,58 +163,58 @@ class Corpus:
 
     @classmethod
     def sample(cls) -> Corpus:
-        """The small corpus that is part of this package."""
+        """Return the small corpus that is part of this package."""
         return cls.from_path(SAMPLE)
 
     @property
     def splits(self) -> dict[str, tuple[Example, ...]]:
-        """The splits that hold posts, by name."""
+        """Return the examples of each split that is not empty, by name."""
         return {split: posts for split in (*SPLITS, UNSPLIT) if (posts := getattr(self, split))}
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        """Every example: train, dev, test, unsplit."""
+        """Return all examples: train, dev, test, unsplit."""
         return (*self.train, *self.dev, *self.test, *self.unsplit)
 
     def posts(self, split: str | None) -> tuple[Example, ...]:
-        """The examples of a split, or all of them. Raises `DataError` for a split without posts."""
+        """Return the examples of a split, or of all splits for None. Raises `DataError` if the split is empty."""
         if split and split not in self.splits:
-            raise DataError(f"no post of {split}; there is {', '.join(self.splits)}")
+            raise DataError(f"the corpus has no {split} posts; it has {', '.join(self.splits) or 'no posts at all'}")
         return self.splits[split] if split else self.examples
 
     @property
     def label_set(self) -> LabelSet:
-        """The entity types of all splits."""
+        """Return the entity types of all splits."""
         return LabelSet.of(entity.label for example in self.examples for entity in example.entities)
 
     def statistics(self) -> Statistics:
-        """Counts of posts, words, entities, relations, captions and knowledge, by split."""
+        """Count posts, words, entities, relations, captions and knowledge by split."""
         return count(self.splits, self.captions, self.knowledge, variants=self.augmented)
 
     def with_knowledge(self, rows: Iterable[Knowledge]) -> Corpus:
-        """This corpus with these answers attached by example id or image id, before any that it has."""
-        found = index_knowledge(rows)
-        return self._changed(lambda posts: add_knowledge(posts, found))
+        """Return a copy with knowledge attached by example id or image id. It replaces knowledge of the same grain."""
+        index = index_knowledge(rows)
+        return self._map(lambda examples: add_knowledge(examples, index))
 
     def without_unlabelled(self) -> Corpus:
         """Return this corpus without the examples of unlabelled corpora."""
         return replace(self, unlabelled=(), unlabelled_paths=())
 
-    def with_companions(
+    def with_sidecars(
         self, path: Path, reading: Reading, captioner: str | None = None, knowledge_model: str | None = None
     ) -> Corpus:
-        """This corpus with the captions and the knowledge that lie beside ``path`` attached."""
+        """Return a copy with the captions and knowledge from the sidecar files of ``path``."""
         corpus = self
-        captions, knowledge = companion(path, CAPTIONS), companion(path, KNOWLEDGE)
+        captions, knowledge = sidecar_path(path, CAPTIONS), sidecar_path(path, KNOWLEDGE)
         if _is_wanted(captions, captioner):
-            said = read_captions(captions, captioner, reading)
-            corpus = replace(corpus._changed(lambda posts: add_captions(posts, said.found)), captions=said)
+            rows = read_captions(captions, captioner, reading)
+            corpus = replace(corpus._map(lambda examples: add_captions(examples, rows.values)), captions=rows)
         if _is_wanted(knowledge, knowledge_model):
-            known = read_knowledge(knowledge, knowledge_model, reading)
-            corpus = replace(corpus._changed(lambda posts: add_knowledge(posts, known.found)), knowledge=known)
+            answers = read_knowledge(knowledge, knowledge_model, reading)
+            corpus = replace(corpus._map(lambda examples: add_knowledge(examples, answers.values)), knowledge=answers)
         return corpus
 
-    def _changed(self, change: Callable[[tuple[Example, ...]], tuple[Example, ...]]) -> Corpus:
+    def _map(self, change: Callable[[tuple[Example, ...]], tuple[Example, ...]]) -> Corpus:
         return replace(
             self,
             train=change(self.train),
@@ -209,31 +227,35 @@ class Corpus:
 
 
 def _augmented(path: Path, reading: Reading) -> tuple[Example, ...]:
-    file = companion(path, AUGMENTED)
+    file = sidecar_path(path, AUGMENTED)
     if not file.is_file() or file == path:
         return ()
     rows = tuple(jsonl.read(file, reading))
     for row in rows:
         if row.example.origin is None:
-            reading.fail("bad-row", row.where, "no origin; cotpd augment writes which post a variant comes from")
+            message = "the row has no `origin`; augmented.jsonl must be written by `cotpd augment`"
+            reading.fail("bad-row", row.where, message)
     return tuple(row.example for row in rows)
 
 
-def _split_of(row: Row, file_split: str, reading: Reading) -> str:
-    """The split that the file's name tells, else the row's own."""
+def _split_of(row: ParsedExample, file_split: str, reading: Reading) -> str:
+    """Return the split of the file name, or else the split of the row."""
     own = named_split(row.split)
     if row.split is not None and own is None:
-        reading.warn("unknown-split", row.where, f"the split {row.split!r} is none of train, dev, test")
+        reading.warn(
+            "unknown-split", row.where, f"ignored the unknown split {row.split!r}; expected train, dev or test"
+        )
     if file_split == UNSPLIT:
         return own or UNSPLIT
     if own not in (None, file_split):
-        reading.warn("split-differs", row.where, f"the row says {own}, the file's name {file_split}, which counts")
+        reading.warn("split-differs", row.where, f"used the split of the file name, {file_split}; the row says {own}")
     return file_split
 
 
 def _is_wanted(path: Path, name: str | None) -> bool:
+    """Return True if a sidecar file exists. Raises `UsageError` if it is missing although a name is requested."""
     if path.is_file():
         return True
     if name is not None:
-        raise UsageError(f"{path}: there is no such file, so nothing by {name!r}")
+        raise UsageError(f"{path}: no such file, but {name!r} was requested; create the file or omit the name")
     return False

@@ -1,4 +1,4 @@
-"""What is wrong or worth knowing in a corpus: one record for all of it, and what readers do when they meet one."""
+"""Problems in the files of a corpus, and how readers report them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from cotpd.core.errors import DataError
 
 
 class Severity(StrEnum):
-    """``error``: the file breaks its format, and loading stops. ``warning``: it can be read; results may suffer."""
+    """How serious a defect is.
+
+    Attributes:
+        ERROR: The file violates its format. Loading stops.
+        WARNING: The file can be read, but results may suffer.
+    """
 
     ERROR = "error"
     WARNING = "warning"
@@ -18,7 +23,14 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One defect: what kind, where (``file:line`` or ``file``), and what to know or do about it."""
+    """A problem in a file.
+
+    Attributes:
+        kind: A short name such as ``"orphan-tag"``, by which defects are counted.
+        where: The place, as ``file:line`` or ``file``.
+        message: What is wrong, and what to do or what the reader did.
+        severity: Error or warning.
+    """
 
     kind: str
     where: str
@@ -27,28 +39,32 @@ class Defect:
 
     @classmethod
     def of(cls, error: DataError, kind: str = "unreadable") -> Defect:
-        """The defect that an error of a file is."""
+        """Convert an exception to a defect of severity error."""
         return cls(kind, error.where, str(error).removeprefix(f"{error.where}: "), Severity.ERROR)
 
 
-Report = Callable[[Defect], None]
-"""What a reader tells each defect to: `list.append` goes on, `Strict` stops at the first error."""
+DefectHandler = Callable[[Defect], None]
+"""Receives each defect. `list.append` collects all of them; `RaiseOnError` stops at the first error."""
 
 
-class Strict:
-    """Keep warnings in ``warnings`` and raise `DataError` for the first error."""
+class RaiseOnError:
+    """Defect handler that raises `DataError` for the first error.
+
+    Attributes:
+        warnings: The warnings received so far.
+    """
 
     def __init__(self) -> None:
         self.warnings: list[Defect] = []
 
     def __call__(self, defect: Defect) -> None:
-        """Keep or raise."""
+        """Store a warning, or raise an error."""
         if defect.severity is Severity.ERROR:
             raise DataError(defect.message, where=defect.where)
         self.warnings.append(defect)
 
 
-def quoted(text: str) -> str:
-    """A text of a file as a message shows it: in quotes, its middle left out where it is long, fit for a terminal."""
+def quote(text: str) -> str:
+    """Quote a text for a message: shortened in the middle, with unprintable characters escaped."""
     short = text if len(text) <= 80 else f"{text[:40]}…{text[-30:]}"
     return ascii(short) if not short.isprintable() else repr(short)

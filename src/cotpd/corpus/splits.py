@@ -1,4 +1,4 @@
-"""Which files of a directory hold which split: told by their names."""
+"""Detection of the files of a corpus and their splits by file name."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from cotpd.corpus.formats.mnre import LABELS
 
 SPLITS = ("train", "dev", "test")
 UNSPLIT = "unsplit"
-"""Where posts go whose split nothing tells."""
+"""The split of posts for which neither the file name nor the row names one."""
 
 CAPTIONS, KNOWLEDGE, AUGMENTED = "captions.jsonl", "knowledge.jsonl", "augmented.jsonl"
-_NOT_POSTS = re.compile(
+_OTHER_FILES = re.compile(
     rf"augmented\b|captions\b|knowledge\b|rejections\b|{re.escape(LABELS)}$|(?i:readme|license|licence)\b"
 )
 _NAMES = {"train": "train", "dev": "dev", "valid": "dev", "val": "dev", "validation": "dev", "test": "test"}
 
 
 def named_split(name: str | None) -> str | None:
-    """The split that a name tells: ``mnre_val .txt`` and ``valid`` are dev; None where it tells none or several."""
-    found = {_NAMES[part] for part in re.split(r"[^a-z]+", (name or "").lower()) if part in _NAMES}
-    return found.pop() if len(found) == 1 else None
+    """Return the split in a name (``mnre_val .txt`` and ``valid`` are dev), or None if it names none or several."""
+    splits = {_NAMES[part] for part in re.split(r"[^a-z]+", (name or "").lower()) if part in _NAMES}
+    return splits.pop() if len(splits) == 1 else None
 
 
 def split_files(path: Path) -> dict[str, Path]:
-    """The files of a corpus by split: of a directory those that name one, or its only file.
+    """Return the files of a corpus by split: those of a directory whose names contain a split, or its only file.
 
-    A directory of annotated documents (BRAT) that do not all name a split is one whole. Raises `DataError` for a path
-    that is missing, a directory without corpus files, or two files of one split.
+    A directory of BRAT documents that do not all name a split is read as one unsplit corpus.
+
+    Raises:
+        DataError: If the path does not exist, contains no corpus files, or has two files of one split.
     """
     if path.is_file() or (path / MARK).is_file():
         return {named_split(path.name) or UNSPLIT: path}
@@ -42,21 +44,24 @@ def split_files(path: Path) -> dict[str, Path]:
     if not all(named_split(file.name) for file in path.glob(f"*{ANNOTATIONS}")):
         return {UNSPLIT: path}
     candidates = _candidates(path)
-    found = {split: _only(files, split) for split in SPLITS if (files := _naming(split, candidates))}
-    if found:
-        return found
+    files_by_split = {split: _single_file(files, split) for split in SPLITS if (files := _naming(split, candidates))}
+    if files_by_split:
+        return files_by_split
     if len(candidates) == 1:
         return {UNSPLIT: candidates[0]}
-    raise DataError(f"no train, dev or test file ({', '.join(SUFFIXES)}) in this directory", where=str(path))
+    raise DataError(
+        f"no train, dev or test file ({', '.join(SUFFIXES)}) in this directory; rename the files or give one of them",
+        where=str(path),
+    )
 
 
 def ignored_files(path: Path, used: Collection[Path]) -> list[Path]:
-    """The files of a directory that look like posts, and are not among those ``used``."""
+    """Return the files of a directory that look like corpus files but are not in ``used``."""
     return [] if path in used or path.is_file() else [file for file in _candidates(path) if file not in used]
 
 
-def companion(path: Path, name: str) -> Path:
-    """Where the captions or the knowledge of a corpus lie: in its directory, or beside its file."""
+def sidecar_path(path: Path, name: str) -> Path:
+    """Return the path of a sidecar file: in the directory of a corpus, or next to its file."""
     return (path if path.is_dir() else path.parent) / name
 
 
@@ -67,17 +72,19 @@ def _candidates(path: Path) -> list[Path]:
 def _may_be_corpus(file: Path) -> bool:
     if file.is_dir():
         return (file / MARK).is_file() or any(file.glob(f"*{ANNOTATIONS}"))
-    return file.is_file() and file.suffix in SUFFIXES and not _NOT_POSTS.match(file.name)
+    return file.is_file() and file.suffix in SUFFIXES and not _OTHER_FILES.match(file.name)
 
 
 def _naming(split: str, candidates: list[Path]) -> list[Path]:
-    """The files that name a split: those that are called by it alone, else all."""
+    """Return the files whose name contains a split, preferring those whose whole stem is its name."""
     files = [file for file in candidates if named_split(file.name) == split]
     return [file for file in files if file.stem.strip().lower() in _NAMES] or files
 
 
-def _only(files: list[Path], split: str) -> Path:
+def _single_file(files: list[Path], split: str) -> Path:
     if len(files) > 1:
         names = " and ".join(file.name for file in files)
-        raise DataError(f"{names} are both {split}; keep one or name the file", where=str(files[0].parent))
+        raise DataError(
+            f"{names} are both {split} files; remove one or give the path of a single file", where=str(files[0].parent)
+        )
     return files[0]

@@ -11,7 +11,7 @@ from cotpd.core.errors import UsageError
 from cotpd.core.labels import Repair
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
-from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, companion
+from cotpd.corpus.splits import CAPTIONS, KNOWLEDGE, sidecar_path
 from cotpd.distillation.training_set.unlabelled import read_unlabelled
 
 
@@ -79,7 +79,7 @@ def as_scored(source: CorpusConfig, path: Path | None = None, *, reads_knowledge
     changes: dict[str, object] = {"repair": Repair.CONLLEVAL, "path": path or source.path}
     for key, file in (("captioner", CAPTIONS), ("knowledge_model", KNOWLEDGE)):
         may_miss = path is not None or not reads_knowledge
-        if may_miss and not (reads_knowledge and companion(path or source.path, file).is_file()):
+        if may_miss and not (reads_knowledge and sidecar_path(path or source.path, file).is_file()):
             changes[key] = None
     return source.model_copy(update=changes)
 

@@ -26,6 +26,7 @@ from cotpd.distillation.run_directory import RunDirectory, State
 from cotpd.distillation.trainer import Trainer
 from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.distillation.training_set.selection import TrainingSet
+from cotpd.evaluation.tasks import SCORING
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractors import extractor_of
 from cotpd.student import checkpoint
@@ -102,7 +103,7 @@ def distill(
         run = RunDirectory.open(path, config, data=training_set.fingerprint(config), resume=resume or not is_main)
     if batches.num_cut and is_main:
         logger.info("cut the knowledge of %d examples to %d pieces", batches.num_cut, config.views.knowledge_pieces)
-    with run.taken() if is_main else nullcontext():
+    with run.exclusive() if is_main else nullcontext():
         state = Trainer(student, batches, training_set.dev, config, run).train(listener if is_main else _ignore)
         if is_main:
             _finish(student, training_set, run, _summary(state, batches, config))
@@ -203,10 +204,13 @@ def _finish(student: Student, training_set: TrainingSet, run: RunDirectory, summ
     predictions = decode(student, training_set.dev, kind=student.design.deployed_view)
     write_atomic(run.path / "predictions.dev.jsonl", "".join(json_line(asdict(each)) for each in predictions))
     write_atomic(run.path / "summary.json", json.dumps(summary, indent=2) + "\n")
-    checkpoint.save(student, run.model, card=_card(summary))
+    checkpoint.save(student, run.model, card=_card(summary, student.design.task))
     run.finish()
 
 
-def _card(summary: dict[str, Any]) -> str:
-    score, mode = f"{100 * summary['best_f1']:.2f}", summary["score_mode"]
-    return f"Micro F1 on its dev examples ({mode}): {score}, after epoch {summary['best_epoch'] + 1}.\n"
+def _card(summary: dict[str, Any], task: Task) -> str:
+    scoring = SCORING[task]
+    average = scoring.dev_metric.removesuffix("_f1").capitalize()
+    mode = f" ({summary['score_mode']})" if scoring.has_modes else ""
+    score = f"{100 * summary['best_f1']:.2f}"
+    return f"{average} F1 on its dev examples{mode}: {score}, after epoch {summary['best_epoch'] + 1}.\n"

@@ -53,7 +53,7 @@ def load(path: Path, *, device: str | None = None) -> Student:
     """
     design, values = _read(path)
     _require_no_pickle(path / "model.safetensors")
-    verify_directory(path, apart_from=_CARD)
+    verify_directory(path, ignore=_CARD)
     try:
         student = Student(TextEncoder.from_config(values["encoder_config"]), _tokenizer(path), design)
     except (KeyError, TypeError, ValueError, RuntimeError, DataError, UsageError) as error:

@@ -22,7 +22,7 @@ def excerpt(example: Example, span: Span) -> Example:
     )
     for task in ANNOTATIONS.values():
         inside = [each for each in task.of(example) if all(span.contains(own) for own in each.spans)]
-        part = task.replaced(part, [each.shifted(-span.start) for each in inside])
+        part = task.replaced(part, [each.moved(lambda own: own.shifted(-span.start)) for each in inside])
     return part
 
 

@@ -1,5 +1,6 @@
-"""CoNLL-2003: columns, documents, comments, line ends; IOB1 is seen and read as such."""
+"""CoNLL-2003 format: columns, documents, comments, line ends, and detection of IOB1."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,13 @@ from cotpd.core.records import Entity, Example, Span
 from cotpd.corpus.defects import Severity
 from cotpd.corpus.formats import conll2003
 
+from .conftest import line_of
+
 IOB1 = "-DOCSTART- -X- -X- O\n\nBo NNP I-NP I-PER\nsees VB I-VP O\nAjax NNP I-NP I-ORG\nPSV NNP I-NP B-ORG\n"
 
 
-def test_iob1_is_seen_and_has_no_orphans(read: Any) -> None:
-    """Read as BIO, the original files would be full of orphans, and strict scoring would find no entity."""
+def test_iob1_is_detected_and_has_no_orphans(read: Any) -> None:
+    """Read as BIO, most entities of the original files would be orphans, which strict scoring does not count."""
     [example], [defect] = read("conll2003", IOB1, repair=Repair.STRICT)
     assert example == Example(
         "a:3",
@@ -25,14 +28,13 @@ def test_iob1_is_seen_and_has_no_orphans(read: Any) -> None:
     assert (defect.kind, defect.severity) == ("tag-scheme", Severity.WARNING)
 
 
-def test_the_scheme_may_be_given(read: Any) -> None:
+def test_scheme_can_be_chosen(read: Any) -> None:
     [example], defects = read("conll2003", IOB1, scheme="BIO")
     assert [entity.orphan for entity in example.entities] == [True, True, False]
     assert [defect.kind for defect in defects] == ["orphan-tag", "orphan-tag"]
 
 
-def test_odd_shapes_are_read(read: Any) -> None:
-    """CRLF, a BOM, tabs, a document without a blank line, a comment, a word that is #, no line end."""
+def test_crlf_byte_order_mark_tabs_and_comments_are_read(read: Any) -> None:
     content = (
         "\ufeff-DOCSTART- -X- O O\r\nBo\tNNP\tI-NP\tB-PER\r\n# text = Bo #\r\n# # # O\r\n \r\n\r\nAjax NNP I-NP B-ORG"
     )
@@ -41,7 +43,7 @@ def test_odd_shapes_are_read(read: Any) -> None:
     assert (defect.kind, defect.where.rpartition(":")[2]) == ("comment", "3")
 
 
-def test_columns_may_be_chosen(read: Any) -> None:
+def test_columns_can_be_chosen(read: Any) -> None:
     content = "1 B-PER Bo x\n2 O sees y\n"
     [example], defects = read("conll2003", content, columns=(2, 1))
     assert (example.words, example.entities, defects) == (("Bo", "sees"), (Entity(Span(0, 1), "PER"),), [])
@@ -49,24 +51,25 @@ def test_columns_may_be_chosen(read: Any) -> None:
     assert [(defect.kind, defect.severity) for defect in defects] == [("missing-column", Severity.ERROR)] * 2
 
 
-def test_a_word_that_begins_with_a_hash_is_no_comment_where_the_tag_is_not_the_last_column(read: Any) -> None:
+def test_hashtag_is_not_a_comment_if_its_line_has_a_tag(read: Any) -> None:
     [example], defects = read("conll2003", "#1 B-PER 0.9\n#MUFC B-ORG 0.8\nwin O 0.9\n", columns=(0, 1))
     assert example.words == ("#1", "#MUFC", "win")
     assert [entity.label for entity in example.entities] == ["PER", "ORG"]
     assert defects == []
 
 
-@pytest.mark.parametrize(
-    ("line", "kind"),
-    [("Bo", "missing-column"), ("Bo NNP I-NP PER", "unknown-tag"), ("#MUFC NNP I-NP B_ORG", "unknown-tag")],
-)
-def test_a_broken_line_is_an_error_with_its_place(line: str, kind: str, read: Any) -> None:
-    [example], [defect] = read("conll2003", f"ok _ _ B-PER\n{line}\nend _ _ O\n")
-    assert (defect.kind, defect.where.rpartition(":")[2], defect.severity) == (kind, "2", Severity.ERROR)
-    assert len(example.words) == 3
+def test_broken_line_is_an_error_and_its_word_is_kept(read: Any) -> None:
+    for line, kind in (
+        ("Bo", "missing-column"),
+        ("Bo NNP I-NP PER", "unknown-tag"),
+        ("#MUFC NNP I-NP B_ORG", "unknown-tag"),
+    ):
+        [example], [defect] = read("conll2003", f"ok _ _ B-PER\n{line}\nend _ _ O\n")
+        assert (defect.kind, line_of(defect), defect.severity) == (kind, 2, Severity.ERROR), line
+        assert len(example.words) == 3, line
 
 
-@pytest.mark.parametrize("word", ["", "New York", "a\tb", "a\rb"])
-def test_a_word_that_columns_cannot_hold_is_refused(word: str, tmp_path: Any) -> None:
-    with pytest.raises(DataError, match=r"^the_id: .*cannot be written"):
-        conll2003.write(tmp_path / "a.conll", [Example("the_id", (word,))])
+def test_writer_refuses_words_with_white_space(tmp_path: Path) -> None:
+    for word in ("", "New York", "a\tb", "a\rb"):
+        with pytest.raises(DataError, match=r"^the_id: .*cannot be written"):
+            conll2003.write(tmp_path / "a.conll", [Example("the_id", (word,))])

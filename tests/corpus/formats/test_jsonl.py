@@ -1,12 +1,11 @@
-"""Our own JSON lines: what is written reads back the same, and every broken row is named."""
+"""JSONL format: written files read back the same, and every broken row is reported with its place."""
 
 import json
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -16,13 +15,15 @@ from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats import jsonl
 from cotpd.corpus.formats.parsing.reading import Reading
 
+from .conftest import Read, line_of
+
 _TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 _LABELS = _TEXTS.filter(str.strip)
 
 
 @st.composite
 def examples(draw: st.DrawFn) -> Example:
-    """Any post that a reader of any format gives."""
+    """Draw any post that a reader may return."""
     words = tuple(draw(st.lists(_TEXTS, min_size=1, max_size=6)))
     borders = sorted(draw(st.sets(st.integers(0, len(words)))))
     spans = [Span(start, end) for start, end in pairwise(borders)]
@@ -31,30 +32,32 @@ def examples(draw: st.DrawFn) -> Example:
     return Example(draw(_TEXTS), words, entities, relations, draw(st.none() | _TEXTS))
 
 
-def read(*rows: Any, path: Path) -> tuple[list[Example], list[Defect]]:
-    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    defects: list[Defect] = []
-    return [row.example for row in jsonl.read(path, Reading(defects.append))], defects
+def rows(*values: Any) -> str:
+    """Return a file with one value per line; strings are lines already."""
+    return "\n".join(value if isinstance(value, str) else json.dumps(value) for value in values)
 
 
 @given(st.lists(examples(), max_size=4, unique_by=lambda example: example.id))
-def test_what_is_written_reads_back_the_same(tmp_path_factory: pytest.TempPathFactory, given: list[Example]) -> None:
+@settings(max_examples=40)
+def test_written_posts_read_back_the_same(tmp_path_factory: pytest.TempPathFactory, given: list[Example]) -> None:
     path = tmp_path_factory.mktemp("jsonl") / "train.jsonl"
     jsonl.write(path, given, split="train")
     defects: list[Defect] = []
-    rows = list(jsonl.read(path, Reading(defects.append)))
-    assert [row.example for row in rows] == given
-    assert [[e.orphan for e in row.example.entities] for row in rows] == [[e.orphan for e in x.entities] for x in given]
-    assert {row.split for row in rows} <= {"train"}
+    parsed = list(jsonl.read(path, Reading(defects.append)))
+    assert [row.example for row in parsed] == given
+    assert [[e.orphan for e in row.example.entities] for row in parsed] == [
+        [e.orphan for e in x.entities] for x in given
+    ]
+    assert {row.split for row in parsed} <= {"train"}
     assert [defect for defect in defects if defect.severity is Severity.ERROR] == []
 
 
 @given(st.text(st.sampled_from("ab,.#@'1 \n👩🚀\u200d🏽🇧🇷\u0301é"), max_size=20), st.data())
-def test_character_offsets_become_words(
+@settings(max_examples=50)
+def test_character_offsets_count_code_points(
     tmp_path_factory: pytest.TempPathFactory, text: str, data: st.DataObject
 ) -> None:
-    """Code points, not bytes or UTF-16 units: an emoji before the name must not shift it."""
+    """Not bytes or UTF-16 units: an emoji before a name must not shift it."""
     words = split_words(text)
     if not words:
         return
@@ -62,25 +65,27 @@ def test_character_offsets_become_words(
     last = data.draw(st.integers(first, len(words) - 1))
     entity = {"start": words[first].start, "end": words[last].end, "label": "PER"}
     path = tmp_path_factory.mktemp("jsonl") / "a.jsonl"
-    [example], defects = read({"text": text, "entities": [entity]}, path=path)
+    path.write_text(rows({"text": text, "entities": [entity]}), encoding="utf-8")
+    defects: list[Defect] = []
+    [example] = [row.example for row in jsonl.read(path, Reading(defects.append))]
     assert example.words == tuple(word.text for word in words)
     assert example.entities == (Entity(Span(first, last + 1), "PER"),)
     assert "offsets-cut-word" not in {defect.kind for defect in defects}
 
 
-def test_a_relation_names_its_arguments_in_three_ways(tmp_path: Path) -> None:
+def test_relation_arguments_have_three_forms(read: Read) -> None:
     entities = [{"start": 0, "end": 1, "label": "PER"}, {"start": 2, "end": 4, "label": "ORG"}]
     ways = [(0, 1), ([0, 1], [2, 4]), ({"start": 0, "end": 1}, {"start": 2, "end": 4})]
     relations = [{"head": head, "tail": tail, "label": "member_of"} for head, tail in ways]
     row = {"id": 7, "words": list("abcd"), "entities": entities, "relations": relations, "image": 5}
-    [example], defects = read(row, path=tmp_path / "a.jsonl")
+    [example], defects = read("jsonl", rows(row))
     assert example.relations == (Relation(Span(0, 1), Span(2, 4), "member_of"),) * 3
     assert (example.id, example.image_id, defects) == ("7", "5", [])
 
 
-def test_offsets_that_cut_a_word_are_widened_and_reported(tmp_path: Path) -> None:
+def test_offsets_within_a_word_are_extended_to_it(read: Read) -> None:
     [example], [defect] = read(
-        {"text": "in Parisian", "entities": [{"start": 3, "end": 8, "label": "LOC"}]}, path=tmp_path / "a.jsonl"
+        "jsonl", rows({"text": "in Parisian", "entities": [{"start": 3, "end": 8, "label": "LOC"}]})
     )
     assert example.entities == (Entity(Span(1, 2), "LOC"),)
     assert (defect.kind, defect.severity) == ("offsets-cut-word", Severity.WARNING)
@@ -89,9 +94,8 @@ def test_offsets_that_cut_a_word_are_widened_and_reported(tmp_path: Path) -> Non
 _ENTITY = {"start": 0, "end": 1, "label": "PER"}
 
 
-@pytest.mark.parametrize(
-    ("row", "kind"),
-    [
+def test_broken_row_is_an_error_and_the_others_are_kept(read: Read) -> None:
+    for row, kind in (
         ("not json", "unreadable"),
         ("[1]", "unreadable"),
         ("[" * 100_000, "unreadable"),
@@ -121,30 +125,28 @@ _ENTITY = {"start": 0, "end": 1, "label": "PER"}
         ('{"words": ["a"], "words": ["b"]}', "unreadable"),
         ({"words": ["a"], "relations": [{"head": 0, "tail": [0, 1], "label": "r"}]}, "bad-span"),
         ({"words": ["a"], "relations": [{"head": [0, 1, 2], "tail": [0, 1], "label": "r"}]}, "bad-span"),
-    ],
-)
-def test_a_broken_row_is_an_error_with_its_place(row: Any, kind: str, tmp_path: Path) -> None:
-    found, defects = read({"words": ["ok"]}, row, {"words": ["ok"]}, path=tmp_path / "a.jsonl")
-    assert [(d.kind, d.where, d.severity) for d in defects] == [(kind, f"{tmp_path / 'a.jsonl'}:2", Severity.ERROR)]
-    assert len(found) >= 2, "the rows around it are kept"
+    ):
+        examples, defects = read("jsonl", rows({"words": ["ok"]}, row, {"words": ["ok"]}))
+        assert [(d.kind, line_of(d), d.severity) for d in defects] == [(kind, 2, Severity.ERROR)], row
+        assert len(examples) >= 2, row
 
 
-def test_names_tell_that_offsets_beside_words_and_text_count_words(tmp_path: Path) -> None:
+def test_offsets_count_words_if_entities_of_a_row_with_words_and_text_have_texts(read: Read) -> None:
     entities = [{**_ENTITY, "text": "Anna"}, {"start": 1, "end": 2, "label": "ORG", "text": "Ajax"}]
     relations = [{"head": head, "tail": tail, "label": "member_of"} for head, tail in ((0, 1), ([0, 1], [1, 2]))]
     row = {"words": ["Anna", "Ajax"], "text": "Anna Ajax", "entities": entities, "relations": relations}
-    [example], defects = read(row, path=tmp_path / "a.jsonl")
+    [example], defects = read("jsonl", rows(row))
     assert [entity.span for entity in example.entities] == [Span(0, 1), Span(1, 2)]
     assert (example.relations, defects) == ((Relation(Span(0, 1), Span(1, 2), "member_of"),) * 2, [])
 
 
-def test_a_value_nested_too_deep_is_an_error_with_its_place() -> None:
-    """JSON is read a little deeper than it is written."""
+def test_deeply_nested_value_is_an_error() -> None:
+    """The JSON reader accepts deeper nesting than the writer."""
     nested: list[Any] = []
     for _ in range(100_000):
         nested = [nested]
     defects: list[Defect] = []
-    assert Reading(defects.append).fitting({"words": nested}, "a.jsonl:1", _Words) is None
+    assert Reading(defects.append).validate({"words": nested}, "a.jsonl:1", _Words) is None
     assert [(d.kind, d.where, d.severity) for d in defects] == [("bad-row", "a.jsonl:1", Severity.ERROR)]
 
 
@@ -152,9 +154,8 @@ class _Words(BaseModel):
     words: list[str]
 
 
-@pytest.mark.parametrize(
-    ("row", "kind"),
-    [
+def test_readable_oddity_is_a_warning(read: Read) -> None:
+    for row, kind in (
         ({"words": []}, "empty-post"),
         ({"text": " \n"}, "empty-post"),
         ({"words": ["New York"]}, "space-in-word"),
@@ -163,10 +164,8 @@ class _Words(BaseModel):
         ('{"words": ["a\\ud83d"]}', "lone-surrogate"),
         ({"words": ["a", "\xa0"]}, "invisible-word"),
         ({"words": ["ok"], "id": "a:1"}, "repeated-id"),
-    ],
-)
-def test_an_oddity_is_a_warning_with_its_place(row: Any, kind: str, tmp_path: Path) -> None:
-    found, defects = read({"words": ["ok"]}, row, path=tmp_path / "a.jsonl")
-    assert (kind, f"{tmp_path / 'a.jsonl'}:2", Severity.WARNING) in [(d.kind, d.where, d.severity) for d in defects]
-    assert {d.severity for d in defects} == {Severity.WARNING}
-    " ".join(word for example in found for word in example.words).encode("utf-8")
+    ):
+        examples, defects = read("jsonl", rows({"words": ["ok"]}, row))
+        assert (kind, 2) in [(d.kind, line_of(d)) for d in defects], row
+        assert {d.severity for d in defects} == {Severity.WARNING}, row
+        " ".join(word for example in examples for word in example.words).encode("utf-8")

@@ -1,4 +1,4 @@
-"""MNRE: lines are data, never code; what is written reads back the same, and every broken line is named."""
+"""MNRE format: lines are never executed, written files read back the same, and every broken line is reported."""
 
 from collections import Counter
 from dataclasses import replace
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cotpd.core.errors import DataError
@@ -15,6 +15,8 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats import mnre
 from cotpd.corpus.formats.parsing.reading import Reading
+
+from .conftest import Read, line_of
 
 LINE: dict[str, Any] = {
     "token": ["Anna", "Blum", "joins", "Ajax"],
@@ -26,10 +28,9 @@ LINE: dict[str, Any] = {
 _WORDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6) | st.sampled_from(["'", '"', "\\", "{[(", "\n"])
 
 
-def read(*lines: Any, path: Path) -> tuple[list[Example], list[Defect]]:
-    path.write_text("\n".join(line if isinstance(line, str) else repr(line) for line in lines), encoding="utf-8")
-    defects: list[Defect] = []
-    return [row.example for row in mnre.read(path, Reading(defects.append))], defects
+def lines(*values: Any) -> str:
+    """Return a file with one literal per line; strings are lines already."""
+    return "\n".join(value if isinstance(value, str) else repr(value) for value in values)
 
 
 @st.composite
@@ -43,27 +44,30 @@ def examples(draw: st.DrawFn) -> Example:
 
 
 @given(st.lists(examples(), max_size=4))
-def test_what_is_written_reads_back_the_same(tmp_path_factory: pytest.TempPathFactory, found: list[Example]) -> None:
+@settings(max_examples=30)
+def test_written_pairs_read_back_the_same(tmp_path_factory: pytest.TempPathFactory, drawn: list[Example]) -> None:
     path = tmp_path_factory.mktemp("mnre") / "mnre_val .txt"
-    named = [replace(example, id=f"mnre_val:{number}") for number, example in enumerate(found, 1)]
+    named = [replace(example, id=f"mnre_val:{number}") for number, example in enumerate(drawn, 1)]
     assert mnre.write(path, named) == Counter()
     defects: list[Defect] = []
     assert [row.example for row in mnre.read(path, Reading(defects.append))] == named
     assert [defect for defect in defects if defect.severity is Severity.ERROR] == []
 
 
-def test_a_line_is_one_pair_of_a_post(tmp_path: Path) -> None:
+def test_each_line_is_one_pair(tmp_path: Path) -> None:
     none = {**LINE, "relation": "None", "img_id": ""}
-    found, defects = read(LINE, "", none, path=tmp_path / "mnre_val .txt")
+    path = tmp_path / "mnre_val .txt"
+    path.write_text(lines(LINE, "", none), encoding="utf-8")
+    defects: list[Defect] = []
+    first, second = (row.example for row in mnre.read(path, Reading(defects.append)))
     relation = Relation(Span(0, 2), Span(3, 4), "/per/org/member_of")
-    assert found[0] == Example("mnre_val:1", tuple(LINE["token"]), relations=(relation,), image_id="7.jpg")
-    assert (found[1].id, found[1].image_id, found[1].relations[0].label) == ("mnre_val:3", None, NO_RELATION)
+    assert first == Example("mnre_val:1", tuple(LINE["token"]), relations=(relation,), image_id="7.jpg")
+    assert (second.id, second.image_id, second.relations[0].label) == ("mnre_val:3", None, NO_RELATION)
     assert defects == []
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_code_in_a_line_is_never_executed(read: Read, tmp_path: Path) -> None:
+    for line in (
         "__import__('os').system('touch {marker}')",
         "{{'token': [__import__('os').system('touch {marker}')]}}",
         "{{'token': [open('{marker}', 'w')]}}",
@@ -80,21 +84,16 @@ def test_a_line_is_one_pair_of_a_post(tmp_path: Path) -> None:
         "1j",
         "...",
         "{{'a': 1}} # a comment",
-    ],
-)
-def test_a_hostile_line_runs_nothing(line: str, tmp_path: Path) -> None:
-    """Fault 25: a published loader calls `eval` on each line."""
-    marker = tmp_path / "marker"
-    found, [defect] = read(LINE, line.format(marker=marker), path=tmp_path / "a.txt")
-    assert (defect.kind, defect.where, defect.severity) == ("unreadable", f"{tmp_path / 'a.txt'}:2", Severity.ERROR)
-    assert not marker.exists()
-    assert len(found) == 1
-    assert len(defect.message) < 300
+    ):
+        marker = tmp_path / "marker"
+        examples, [defect] = read("mnre", lines(LINE, line.format(marker=marker)))
+        assert (defect.kind, line_of(defect), defect.severity) == ("unreadable", 2, Severity.ERROR), line
+        assert not marker.exists(), line
+        assert len(examples) == 1, line
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_huge_or_broken_literal_is_an_error(read: Read) -> None:
+    for line in (
         "[" * 50_000,
         "[" * 9 + "]" * 9,
         "{'a': " * 5000 + "1" + "}" * 5000,
@@ -116,25 +115,20 @@ def test_a_hostile_line_runs_nothing(line: str, tmp_path: Path) -> None:
         "[1, 2]",
         "{1: 2}",
         "None",
-    ],
-    ids=range(21),
-)
-def test_a_huge_or_broken_literal_is_refused(line: str, tmp_path: Path) -> None:
-    found, [defect] = read(line, LINE, path=tmp_path / "a.txt")
-    assert (defect.kind, defect.where, defect.severity) == ("unreadable", f"{tmp_path / 'a.txt'}:1", Severity.ERROR)
-    assert len(found) == 1
-    assert len(defect.message) < 400
+    ):
+        examples, [defect] = read("mnre", lines(line, LINE))
+        assert (defect.kind, line_of(defect), defect.severity) == ("unreadable", 1, Severity.ERROR), line[:40]
+        assert len(examples) == 1, line[:40]
 
 
-def test_brackets_in_words_are_no_nesting() -> None:
+def test_brackets_in_words_do_not_count_as_nesting() -> None:
     assert mnre.parse(repr(["(" * 100, "it's [", "\\"])) == ["(" * 100, "it's [", "\\"]
-    with pytest.raises(DataError, match="nested deeper"):
+    with pytest.raises(DataError, match="nested deeper than 8 levels"):
         mnre.parse("[" * 9 + "'(' " + "]" * 9)
 
 
-@pytest.mark.parametrize(
-    ("change", "kind", "kept"),
-    [
+def test_broken_line_is_an_error(read: Read) -> None:
+    for change, kind, kept in (
         ({"h": {"name": "Anna", "pos": [0, 2]}}, "name-differs", 1),
         ({"h": {"name": "Anna", "pos": [0, 0]}}, "bad-span", 0),
         ({"h": {"name": "Anna", "pos": [-1, 1]}}, "bad-span", 0),
@@ -148,16 +142,13 @@ def test_brackets_in_words_are_no_nesting() -> None:
         ({"more": {(1, 2): 3}}, "bad-row", 0),
         ({"relation": " "}, "empty-label", 0),
         ({"token": ["Anna", "Blum", "", "Ajax"]}, "empty-word", 1),
-    ],
-)
-def test_a_broken_line_is_an_error_with_its_place(change: dict[str, Any], kind: str, kept: int, tmp_path: Path) -> None:
-    found, [defect] = read(LINE, {**LINE, **change}, path=tmp_path / "a.txt")
-    assert (defect.kind, defect.where, defect.severity) == (kind, f"{tmp_path / 'a.txt'}:2", Severity.ERROR)
-    assert len(found) == 1 + kept
+    ):
+        examples, [defect] = read("mnre", lines(LINE, {**LINE, **change}))
+        assert (defect.kind, line_of(defect), defect.severity) == (kind, 2, Severity.ERROR), change
+        assert len(examples) == 1 + kept, change
 
 
-def test_odd_files_are_read(tmp_path: Path) -> None:
-    """CRLF, a BOM, tuples, escapes that Python warns of, halves of characters, keys that nobody knows."""
+def test_crlf_tuples_surrogates_and_unknown_keys_are_read(tmp_path: Path) -> None:
     odd = repr({**LINE, "h": {"name": "Anna Blum", "pos": (0, 2)}}).replace("'joins'", "'\\d\\ud83d'")
     content = f"\ufeff{LINE!r}\r\n{odd}\r\n{ {**LINE, 'note': 1}!r}\r\n"
     (tmp_path / "a.txt").write_bytes(content.encode())
@@ -168,13 +159,13 @@ def test_odd_files_are_read(tmp_path: Path) -> None:
     assert [(defect.kind, defect.where[-1]) for defect in defects] == expected
 
 
-def test_labels_are_checked_against_the_list_beside(tmp_path: Path) -> None:
+def test_labels_are_checked_against_the_list_of_relations(read: Read, tmp_path: Path) -> None:
     (tmp_path / mnre.LABELS).write_text('{"None": 0}', encoding="utf-8")
-    found, [defect] = read(LINE, path=tmp_path / "a.txt")
-    assert (defect.kind, defect.severity, len(found)) == ("unknown-relation", Severity.WARNING, 1)
+    examples, [defect] = read("mnre", lines(LINE))
+    assert (defect.kind, defect.severity, len(examples)) == ("unknown-relation", Severity.WARNING, 1)
 
 
-def test_what_the_format_cannot_hold_is_counted(tmp_path: Path) -> None:
+def test_writer_counts_losses(tmp_path: Path) -> None:
     one, two = Relation(Span(0, 1), Span(1, 2), "a"), Relation(Span(1, 2), Span(0, 1), "b")
     entity = Entity(Span(0, 1), "PER")
     posts = [Example("x", ("a", "b"), (entity,), (one, two)), Example("y", ("c",))]
@@ -184,7 +175,8 @@ def test_what_the_format_cannot_hold_is_counted(tmp_path: Path) -> None:
     assert [example.relations for example in back] == [(one,), (two,)]
 
 
-def test_the_real_corpus_is_read_whole(shared: Path) -> None:
+@pytest.mark.slow
+def test_real_corpus_is_read_completely(shared: Path) -> None:
     corpus = Corpus.from_path(shared / "mnre", captioner="llava-next")
     assert [len(corpus.train), len(corpus.dev)] == [12247, 1624]
     assert corpus.defects == ()

@@ -1,4 +1,4 @@
-"""Files as other tools write them, in odd shapes: read as they mean, or refused with their place, never in silence."""
+"""Files of other tools in unusual shapes: read as intended or reported, but never misread silently."""
 
 import json
 from pathlib import Path
@@ -8,16 +8,16 @@ import pytest
 
 from cotpd.core.errors import DataError
 from cotpd.core.records import Entity, Example, Relation, Span
-from cotpd.corpus.defects import Defect, Severity
+from cotpd.corpus.defects import Severity
 from cotpd.corpus.formats import FORMATS, recognise
-from cotpd.corpus.formats.parsing.reading import Reading
+
+from .conftest import line_of
 
 GERMEVAL = "# n-tv 2005\n1\tAnna\tB-PER\tO\n2\tvon\tI-PER\tO\n3\tA\tO\tO\n\n1\tBo\tB-PER\tO\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "kind"),
-    [
+def test_content_that_would_be_misread_is_an_error(read: Any) -> None:
+    for name, content, kind in (
         ("conll2003", "Anna NNP B-NP B-PER\rwins VBZ O O\r\rBo NNP B-NP B-PER\r", "lone-cr"),
         ("twitter", "IMGID:1\nAnna\rBo\tB-PER\n", "lone-cr"),
         ("mnre", "{'token': ['a']}\r{'token': ['b']}\n", "lone-cr"),
@@ -33,73 +33,70 @@ GERMEVAL = "# n-tv 2005\n1\tAnna\tB-PER\tO\n2\tvon\tI-PER\tO\n3\tA\tO\tO\n\n1\tB
         ("wikidiverse", '[["a", "i", "b", "PER", "", "", "w", ["c"], "t", 0, 1]]', "mention-differs"),
         ("wikidiverse", '[["a", "i", "a", "PER", "", "", "w", ["c"], "t", "0", 1]]', "bad-row"),
         ("label_studio", '[{"text": "a", "id": 1, "label": [{"start": 0, "end": 1, "labels": ["X"]}]}]', "bad-row"),
-    ],
-)
-def test_what_would_be_read_wrong_is_an_error_with_its_place(name: str, content: str, kind: str, read: Any) -> None:
-    ann = "T1\tPER 0 4\tAnna\rT2\tPER 5 7\tBo\r" if name == "brat" else None
-    _, defects = read(name, content, ann=ann)
-    errors = [defect for defect in defects if defect.severity is Severity.ERROR]
-    assert kind in {defect.kind for defect in errors}
-    assert all(defect.where.rpartition(":")[2][0].isdigit() for defect in errors)
+    ):
+        ann = "T1\tPER 0 4\tAnna\rT2\tPER 5 7\tBo\r" if name == "brat" else None
+        _, defects = read(name, content, ann=ann)
+        assert kind in {defect.kind for defect in defects if defect.severity is Severity.ERROR}, content
 
 
-def test_columns_that_only_count_may_be_passed_over(read: Any) -> None:
+def test_columns_can_be_chosen_to_skip_word_numbers(read: Any) -> None:
     found, defects = read("conll2003", GERMEVAL, columns=(1, 2))
     assert [example.words for example in found] == [("Anna", "von", "A"), ("Bo",)]
     assert {defect.kind for defect in defects} == {"comment"}
 
 
-def test_numbers_are_words_where_they_do_not_count_all_posts(read: Any) -> None:
+def test_numbers_are_words_if_they_do_not_number_every_post(read: Any) -> None:
     found, defects = read("conll2003", "1 O\n2 O\n3 O\n\nAnna B-PER\n")
     assert ([len(example.words) for example in found], defects) == ([3, 1], [])
 
 
-def test_a_word_between_tabs_keeps_its_spaces(read: Any) -> None:
-    """Cut at the space, York would be gone: a column that nobody asked for."""
+def test_word_between_tabs_keeps_its_spaces(read: Any) -> None:
     [example], [defect] = read("conll2003", "New York\tNNP\tB-LOC\n")
     assert (example.words, defect.kind, defect.where[-2:]) == (("New York",), "space-in-word", ":1")
 
 
-def test_a_line_with_more_columns_than_the_others_is_reported(read: Any) -> None:
-    """Between spaces, half of a word with a space in it becomes a column that nobody reads."""
+def test_line_with_more_columns_than_the_first_is_reported(read: Any) -> None:
+    """If spaces separate columns, a part of a word with a space becomes a column that is not read."""
     found, [defect] = read("conll2003", "Anna NNP I-NP B-PER\nNew York NNP I-NP B-LOC\n")
     assert (defect.kind, defect.where[-2:], found[0].words) == ("columns-differ", ":2", ("Anna", "New"))
 
 
-@pytest.mark.parametrize("line", ["-DOCSTART- -X- O O", "-DOCSTART-", "-DOCSTART-\tO", "-DOCSTART- -X- -X-\tO"])
-def test_a_document_begins_in_any_way(line: str, read: Any) -> None:
-    found, defects = read("conll2003", f"{line}\n\nAnna B-PER\n{line}\nBo B-PER\n")
-    assert ([example.words for example in found], defects) == ([("Anna",), ("Bo",)], [])
+def test_document_lines_are_skipped(read: Any) -> None:
+    for line in (
+        "-DOCSTART- -X- O O",
+        "-DOCSTART-",
+        "-DOCSTART-\tO",
+        "-DOCSTART- -X- -X-\tO",
+    ):
+        examples, defects = read("conll2003", f"{line}\n\nAnna B-PER\n{line}\nBo B-PER\n")
+        assert ([example.words for example in examples], defects) == ([("Anna",), ("Bo",)], []), line
 
 
 @pytest.mark.parametrize("name", ["conll2003", "twitter"])
-def test_a_byte_order_mark_inside_is_reported(name: str, read: Any) -> None:
-    """Two files in one: the first word of the second is another one, and nobody sees it."""
+def test_byte_order_mark_within_a_file_is_reported(name: str, read: Any) -> None:
+    """It occurs in concatenated files, and invisibly changes a word."""
     found, defects = read(name, "IMGID:1\nAnna\tO\n\nIMGID:2\n\ufeffBo\tB-PER\n")
     assert "\ufeffBo" in found[-1].words
     assert ("control-character", "5") in [(defect.kind, defect.where[-1]) for defect in defects]
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("hf_datasets", "spacy_docbin")])
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_utf16_is_one_clear_error(name: str, encoding: str, tmp_path: Path) -> None:
-    path = tmp_path / f"a{FORMATS[name].suffix}"
-    path.write_bytes("\ufeffIMGID:1\nAnna\tB-PER\n".encode(encoding))
-    path.with_suffix(".ann").write_bytes(b"")
-    defects: list[Defect] = []
-    assert list(FORMATS[name].read(path, Reading(defects.append))) == []
-    assert "UTF-16" in defects[0].message
-    assert defects[0].where == f"{path}:1"
+def test_utf16_is_one_clear_error(read: Any) -> None:
+    for name in (name for name in FORMATS if name not in ("hf_datasets", "spacy_docbin")):
+        for encoding in ("utf-16-le", "utf-16-be"):
+            content = "\ufeffIMGID:1\nAnna\tB-PER\n".encode(encoding)
+            examples, defects = read(name, content, ann="" if name == "brat" else None)
+            assert examples == [], name
+            assert ("UTF-16" in defects[0].message, line_of(defects[0])) == (True, 1), name
 
 
-def test_a_type_that_a_line_cannot_hold_is_refused(tmp_path: Path) -> None:
+def test_writer_refuses_types_with_white_space(tmp_path: Path) -> None:
     for label in ("a\tb", "a\nB-PER", "PER "):
         with pytest.raises(DataError, match=r"^the_id: .*cannot be written"):
             FORMATS["twitter"].write(tmp_path / "a.txt", [Example("the_id", ("w",), (Entity(Span(0, 1), label),))])
 
 
-def test_the_relations_of_gliner_are_read(read: Any) -> None:
-    """Arguments are numbers of ``ner`` as the file has it, entities that overlap included."""
+def test_gliner_relations_are_read(read: Any) -> None:
+    """Arguments are indices into ``ner`` of the file, which includes overlapping entities."""
     ner = [[0, 0, "name"], [0, 1, "person"], [3, 3, "team"]]
     post = {"tokenized_text": ["Anna", "Blum", "joins", "Ajax"], "ner": ner, "rel_negatives": ["x"]}
     [example], defects = read("gliner", json.dumps([{**post, "relations": [[1, 2, "member_of"]]}]))
@@ -107,8 +104,8 @@ def test_the_relations_of_gliner_are_read(read: Any) -> None:
     assert [defect.kind for defect in defects] == ["overlap", "not-kept"]
 
 
-def test_the_files_of_wikidiverse_with_candidates_are_read(read: Any) -> None:
-    """They hold a mention an array; as posts of their own, each would deny the other mentions of its sentence."""
+def test_wikidiverse_files_with_candidates_are_read(read: Any) -> None:
+    """They have one array per mention. As separate posts, each would lack the other mentions of its sentence."""
     rest = ["", "", "wiki/X", ["X", "Y"], "sports"]
     values = [
         ["Anna joins Ajax", "i.jpg", "Anna", "Person", *rest, 0, 4],
@@ -123,7 +120,7 @@ def test_the_files_of_wikidiverse_with_candidates_are_read(read: Any) -> None:
     assert defect.message.endswith("6 candidates, 3 links, 2 topics")
 
 
-def test_events_of_brat_are_not_kept_and_their_triggers_are_no_entities(read: Any) -> None:
+def test_brat_events_and_their_triggers_are_ignored_and_counted(read: Any) -> None:
     ann = (
         "T1\tPER 0 5\tObama\nT2\tMEET 6 9\tmet\nT3\tPER 10 16\tMerkel\nE1\tMEET:T2 Who:T1 Whom:T3\n"
         "N1\tReference T1 Wikipedia:534366\tBarack Obama\nR1\tcause Arg1:E1 Arg2:T1\nR2\tknows Arg1:T1 Arg2:T3\t\n"
@@ -135,7 +132,7 @@ def test_events_of_brat_are_not_kept_and_their_triggers_are_no_entities(read: An
 
 
 def test_offsets_in_bytes_are_an_error(read: Any) -> None:
-    """They reach into the next line here: that is no reason to take them for a mention over two lines."""
+    """Here they extend into the next line, but they must not be reported as a mention across lines."""
     _, [defect] = read("brat", "é Rome\nBo\n", ann="T1\tLOC 3 7\tRome\n")
     assert (defect.kind, defect.severity) == ("mention-differs", Severity.ERROR)
 
@@ -151,8 +148,8 @@ def task(*annotations: dict[str, Any], key: str = "annotations", **more: Any) ->
 ANNA, AJAX = labelled("x", 0, 4, "Anna", "PER"), labelled("y", 11, 15, "Ajax", "ORG")
 
 
-def test_other_results_of_label_studio_are_counted(read: Any) -> None:
-    """A note beside the labels must not make the task unreadable; a relation to an image region has no place here."""
+def test_label_studio_results_of_other_types_are_counted(read: Any) -> None:
+    """Neither a note next to the labels nor a relation to an image region makes the task unreadable."""
     note = {"id": "x", "type": "textarea", "value": {"start": 0, "end": 4, "text": ["sure?"]}}
     box = {"id": "b", "type": "rectanglelabels", "value": {"x": 1.5, "rectanglelabels": ["Star"]}}
     link = {"type": "relation", "from_id": "x", "to_id": "b", "direction": "right", "labels": ["shown"]}
@@ -162,8 +159,8 @@ def test_other_results_of_label_studio_are_counted(read: Any) -> None:
     assert defect.message.endswith(counted)
 
 
-def test_what_else_a_label_studio_task_holds_is_counted(read: Any) -> None:
-    """Who wrote a post, and when, would be gone unsaid; what an export adds of its own is no loss."""
+def test_label_studio_metadata_is_counted(read: Any) -> None:
+    """The author and date of a post are reported as lost; keys that every export adds are not."""
     data = {"text": "Anna joins Ajax", "tweet_author": "bo", "date": "2017", "place": None}
     region = ANNA | {"meta": {"text": ["sure"]}, "origin": "manual"}
     given = {"id": 1, "data": data, "meta": {"batch": 3}, "project": 7, "created_at": "2020"}
@@ -173,26 +170,23 @@ def test_what_else_a_label_studio_task_holds_is_counted(read: Any) -> None:
     assert defect.message.endswith(": 1 data.date, 1 data.tweet_author, 1 meta of results, 1 meta of tasks")
 
 
-def test_of_several_annotators_the_ground_truth_counts(read: Any) -> None:
+def test_ground_truth_of_several_annotators_is_used(read: Any) -> None:
     [example], [defect] = read("label_studio", task({"result": [ANNA]}, {"result": [AJAX], "ground_truth": True}))
     assert [entity.label for entity in example.entities] == ["ORG"]
     assert (defect.kind, "1 annotations" in defect.message) == ("not-kept", True)
 
 
-def test_the_old_name_of_annotations_is_known(read: Any) -> None:
-    """Before version 1 they were called completions: without that name, every entity would be gone."""
+def test_old_name_of_annotations_is_accepted(read: Any) -> None:
+    """Label Studio called them completions before version 1."""
     [example], defects = read("label_studio", task({"result": [ANNA]}, key="completions"))
     assert ([entity.label for entity in example.entities], defects) == (["PER"], [])
 
 
-@pytest.mark.parametrize(
-    ("content", "name"),
-    [
+def test_conll_file_is_recognised_by_its_suffix(tmp_path: Path) -> None:
+    for content, name in (
         ("# id 1 domain=en\nAnna _ _ B-PER\n", "conll2003"),
         ("Anna\tB-PER\n", "conll2003"),
         ("IMGID:1\nAnna\tB-PER\n", "twitter"),
-    ],
-)
-def test_a_conll_file_is_known_by_its_ending(content: str, name: str, tmp_path: Path) -> None:
-    (tmp_path / "train.conll").write_text(content, encoding="utf-8")
-    assert recognise(tmp_path / "train.conll") == name
+    ):
+        (tmp_path / "train.conll").write_text(content, encoding="utf-8")
+        assert recognise(tmp_path / "train.conll") == name, content

@@ -1,4 +1,4 @@
-"""Formats of other packages: spaCy's DocBin and saved Hugging Face datasets; without the package, one clear error."""
+"""Formats of optional packages: spaCy DocBin files and saved Hugging Face datasets."""
 
 import sys
 from pathlib import Path
@@ -13,14 +13,18 @@ from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats import FORMATS
 from cotpd.corpus.formats.parsing.reading import Reading
 
+from .conftest import check_defects
+
 
 def read(name: str, path: Path) -> tuple[list[Example], list[Defect]]:
     defects: list[Defect] = []
-    return [row.example for row in FORMATS[name].read(path, Reading(defects.append))], defects
+    rows = list(FORMATS[name].read(path, Reading(defects.append)))
+    check_defects([defect for defect in defects if defect.where != str(path)], path.parent)
+    return [row.example for row in rows], defects
 
 
 @pytest.mark.parametrize(("name", "package"), [("spacy_docbin", "spacy"), ("hf_datasets", "datasets")])
-def test_a_missing_package_is_one_clear_error(
+def test_missing_package_is_one_clear_error(
     name: str, package: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for module in [package, *(each for each in sys.modules if each.startswith(f"{package}."))]:
@@ -29,8 +33,8 @@ def test_a_missing_package_is_one_clear_error(
         FORMATS[name].write(tmp_path / "train", [Example("1", ("a",))])
 
 
-def test_the_tokens_of_spacy_lose_their_line_breaks(tmp_path: Path) -> None:
-    """spaCy makes a token of each run of white space; entities behind it must move along."""
+def test_white_space_tokens_of_spacy_are_skipped(tmp_path: Path) -> None:
+    """spaCy converts line breaks to tokens, so entities after them must be shifted."""
     tokens = pytest.importorskip("spacy.tokens", reason="the extra formats (spacy) is missing")
     from spacy.vocab import Vocab
 
@@ -44,8 +48,8 @@ def test_the_tokens_of_spacy_lose_their_line_breaks(tmp_path: Path) -> None:
     assert len(Corpus.from_path(path).train) == 1
 
 
-def test_what_a_docbin_holds_beside_entities_is_counted(tmp_path: Path) -> None:
-    """Spans of groups look like entities to people: a file of them alone would be read as one without any."""
+def test_other_annotations_of_a_docbin_are_counted(tmp_path: Path) -> None:
+    """Users may store their entities in span groups, which are not read."""
     tokens = pytest.importorskip("spacy.tokens", reason="the extra formats (spacy) is missing")
     from spacy.vocab import Vocab
 
@@ -64,22 +68,22 @@ def test_what_a_docbin_holds_beside_entities_is_counted(tmp_path: Path) -> None:
     assert "1 categories, 1 links, 2 spans of the group sc" in defects[2].message
 
 
-@pytest.mark.parametrize("word", ["", " ", "\n"])
-def test_a_word_that_spacy_cannot_hold_is_refused(word: str, tmp_path: Path) -> None:
+def test_writer_refuses_words_of_white_space(tmp_path: Path) -> None:
     pytest.importorskip("spacy", reason="the extra formats (spacy) is missing")
-    with pytest.raises(DataError, match=r"^the_id: .*cannot be written"):
-        FORMATS["spacy_docbin"].write(tmp_path / "a.spacy", [Example("the_id", (word,))])
+    for word in ("", " ", "\n"):
+        with pytest.raises(DataError, match=r"^the_id: .*cannot be written"):
+            FORMATS["spacy_docbin"].write(tmp_path / "a.spacy", [Example("the_id", (word,))])
 
 
-def test_what_is_no_docbin_is_an_error(tmp_path: Path) -> None:
+def test_file_that_is_not_a_docbin_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("spacy", reason="the extra formats (spacy) is missing")
     (tmp_path / "a.spacy").write_bytes(b"IMGID:1\n")
     found, [defect] = read("spacy_docbin", tmp_path / "a.spacy")
     assert (found, defect.kind, defect.severity) == ([], "unreadable", Severity.ERROR)
 
 
-def test_a_document_that_spacy_cannot_read_is_an_error_with_its_place(tmp_path: Path) -> None:
-    """spaCy reads a document only when it is asked: an I without a B, a type without its string."""
+def test_damaged_document_is_an_error_with_its_number(tmp_path: Path) -> None:
+    """spaCy parses documents lazily and fails for a type whose string is missing."""
     tokens = pytest.importorskip("spacy.tokens", reason="the extra formats (spacy) is missing")
     from spacy.vocab import Vocab
 
@@ -100,7 +104,7 @@ def save(path: Path, **columns: Any) -> None:
     datasets.Dataset.from_dict(columns).save_to_disk(str(path))
 
 
-def test_a_saved_dataset_is_read_with_tags_as_names(tmp_path: Path) -> None:
+def test_saved_dataset_is_read_with_tags_as_names(tmp_path: Path) -> None:
     save(tmp_path / "train", tokens=[["Anna", "wins"], ["a"]], ner_tags=[["B-PER", "O"], ["O"]], more=[1, 2])
     save(tmp_path / "validation", tokens=[["Bo"]], ner_tags=[["S-PER"]], id=[7], image_id=[""])
     corpus = Corpus.from_path(tmp_path)
@@ -108,51 +112,48 @@ def test_a_saved_dataset_is_read_with_tags_as_names(tmp_path: Path) -> None:
     assert corpus.dev == (Example("7", ("Bo",), (Entity(Span(0, 1), "PER"),)),)
 
 
-def test_tags_may_have_another_name_and_other_columns_are_counted(tmp_path: Path) -> None:
+def test_second_tag_column_is_used_and_other_columns_are_counted(tmp_path: Path) -> None:
     save(tmp_path / "train", tokens=[["Anna"]], tags=[["B-PER"]], pos_tags=[["NNP"]])
     [example], [defect] = read("hf_datasets", tmp_path / "train")
     assert example.entities == (Entity(Span(0, 1), "PER"),)
     assert (defect.kind, "1 pos_tags" in defect.message) == ("not-kept", True)
 
 
-def test_a_dataset_without_tags_is_an_error(tmp_path: Path) -> None:
-    """Without any known column it was read as no rows at all, and a split was gone with a mere warning."""
+def test_dataset_without_tags_is_an_error(tmp_path: Path) -> None:
     save(tmp_path / "train", words=[["Anna"]], ner=[["B-PER"]])
-    with pytest.raises(DataError, match=r"train: no column ner_tags or tags among words, ner"):
+    with pytest.raises(DataError, match=r"train: expected a column ner_tags or tags, got words, ner; rename"):
         read("hf_datasets", tmp_path / "train")
 
 
-@pytest.mark.parametrize(
-    ("tokens", "tags", "kind"),
-    [
+def test_broken_row_is_an_error_with_its_number(tmp_path: Path) -> None:
+    cases: tuple[tuple[Any, Any, str], ...] = (
         (["a"], ["O", "O"], "bad-row"),
         (["a"], ["PER"], "unknown-tag"),
         (["a"], None, "bad-row"),
         ([""], ["O"], "empty-word"),
-    ],
-)
-def test_a_broken_row_is_an_error_with_its_place(tokens: Any, tags: Any, kind: str, tmp_path: Path) -> None:
-    save(tmp_path / "train", tokens=[["ok"], tokens], ner_tags=[["O"], tags])
-    _, [defect] = read("hf_datasets", tmp_path / "train")
-    assert (defect.kind, defect.where, defect.severity) == (kind, f"{tmp_path / 'train'}:2", Severity.ERROR)
+    )
+    for number, (tokens, tags, kind) in enumerate(cases):
+        path = tmp_path / str(number)
+        save(path, tokens=[["ok"], tokens], ner_tags=[["O"], tags])
+        _, [defect] = read("hf_datasets", path)
+        assert (defect.kind, defect.where, defect.severity) == (kind, f"{path}:2", Severity.ERROR), kind
 
 
-def test_a_dataset_without_rows_is_an_error(tmp_path: Path) -> None:
-    """The package itself fails on one with an IndexError."""
+def test_dataset_without_rows_is_an_error(tmp_path: Path) -> None:
     save(tmp_path / "train", tokens=[], ner_tags=[])
-    with pytest.raises(DataError, match="without rows"):
+    with pytest.raises(DataError, match="cannot load a dataset with rows"):
         read("hf_datasets", tmp_path / "train")
 
 
-def test_a_directory_of_something_else_is_an_error(tmp_path: Path) -> None:
+def test_directory_that_is_not_a_dataset_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("datasets", reason="the extra formats (datasets) is missing")
     (tmp_path / "state.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(DataError, match="no saved dataset"):
+    with pytest.raises(DataError, match="cannot load a dataset"):
         read("hf_datasets", tmp_path)
 
 
-def test_a_dataset_with_a_broken_description_is_an_error(tmp_path: Path) -> None:
+def test_dataset_with_a_damaged_description_is_an_error(tmp_path: Path) -> None:
     save(tmp_path / "train", tokens=[["a"]], ner_tags=[["O"]])
     (tmp_path / "train" / "dataset_info.json").write_text("[]", encoding="utf-8")
-    with pytest.raises(DataError, match="no saved dataset"):
+    with pytest.raises(DataError, match="cannot load a dataset"):
         read("hf_datasets", tmp_path / "train")

@@ -1,17 +1,19 @@
-"""Formats that mark running text: offsets are checked against what stands there, and no mention is lost unseen."""
+"""Formats with character offsets (WikiDiverse, BRAT, Label Studio): offsets are checked, and no mention is lost."""
 
 import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.core.splitting import Rule, split_words
 from cotpd.corpus.defects import Defect, Severity
-from cotpd.corpus.formats.parsing.offsets import Mention, place, words_touched
+from cotpd.corpus.formats.parsing.offsets import TextMention, locate_mentions, words_touched
 from cotpd.corpus.formats.parsing.reading import Reading
+
+from .conftest import line_of
 
 POST = ["👩 Anna joins Ajax", "i.jpg", "sports", [["Anna", "Person", 2, 6, "wiki/Anna"], ["Ajax", "Team", 13, 17, ""]]]
 
@@ -20,7 +22,7 @@ def kinds(defects: Any) -> list[tuple[str, Severity]]:
     return [(defect.kind, defect.severity) for defect in defects]
 
 
-def test_a_wikidiverse_post_is_read(read: Any) -> None:
+def test_wikidiverse_post_is_read(read: Any) -> None:
     """Offsets count code points, so the emoji before the name must not shift it."""
     [example], [defect] = read("wikidiverse", "\ufeff" + json.dumps([POST], indent=1).replace("\n", "\r\n"))
     assert example == Example(
@@ -32,50 +34,45 @@ def test_a_wikidiverse_post_is_read(read: Any) -> None:
     assert (defect.kind, "1 links, 1 topics" in defect.message) == ("not-kept", True)
 
 
-def test_a_word_is_divided_where_a_mention_ends(read: Any) -> None:
-    """Widened to the word, ``Paris`` in ``Parisian`` would be another entity."""
+def test_word_is_split_where_a_mention_ends(read: Any) -> None:
+    """Extended to the whole word, ``Paris`` in ``Parisian`` would become another entity."""
     [example], defects = read("wikidiverse", json.dumps([["the Parisian", "", "", [["Paris", "LOC", 4, 9]]]]))
     assert (example.words, example.entities) == (("the", "Paris", "ian"), (Entity(Span(1, 2), "LOC"),))
     assert kinds(defects) == [("offsets-cut-word", Severity.WARNING)]
 
 
-@pytest.mark.parametrize(
-    ("splitting", "words"),
-    [
+def test_tokenisation_can_be_chosen(read: Any) -> None:
+    for splitting, words in (
         (Rule.FINE, ("#", "tag", "don", "'", "t")),
         (Rule.COARSE, ("#tag", "don", "'", "t")),
         ("spaces", ("#tag", "don't")),
-    ],
-)
-def test_how_text_is_split_may_be_chosen(splitting: Any, words: tuple[str, ...], read: Any) -> None:
-    rows = {"wikidiverse": [["#tag don't", "", "", []]], "jsonl": {"text": "#tag don't"}}
-    for name, row in rows.items():
-        [example], _ = read(name, json.dumps(row), splitting=splitting)
-        assert example.words == words
+    ):
+        rows: dict[str, Any] = {"wikidiverse": [["#tag don't", "", "", []]], "jsonl": {"text": "#tag don't"}}
+        for name, row in rows.items():
+            [example], _ = read(name, json.dumps(row), splitting=splitting)
+            assert example.words == words
 
 
-@pytest.mark.parametrize(
-    ("name", "row"),
-    [
+def test_empty_image_id_means_no_image(read: Any) -> None:
+    """As an id, the empty string would be one image that all such posts share."""
+    for name, row in (
         ("jsonl", {"words": ["a"], "image": ""}),
         ("wikidiverse", [["a", "", "", []]]),
         ("label_studio", [{"data": {"text": "a", "image": ""}}]),
-    ],
-)
-def test_an_empty_name_of_an_image_is_no_image(name: str, row: Any, read: Any) -> None:
-    """As an image, it would be the same one of all such posts."""
-    [example], _ = read(name, json.dumps(row))
-    assert example.image_id is None
+    ):
+        [example], _ = read(name, json.dumps(row))
+        assert example.image_id is None, name
 
 
 _PLACES = st.tuples(st.integers(0, 12), st.integers(0, 12))
 
 
+@settings(max_examples=50)
 @given(st.text("ab #.", max_size=12), st.lists(_PLACES, max_size=6))
-def test_a_mention_becomes_the_words_of_its_characters(text: str, places: list[tuple[int, int]]) -> None:
-    mentions = [Mention(start, end, f"a:{start}-{end}") for start, end in places if start < end <= len(text)]
+def test_mention_becomes_the_words_of_its_characters(text: str, places: list[tuple[int, int]]) -> None:
+    mentions = [TextMention(start, end, f"a:{start}-{end}") for start, end in places if start < end <= len(text)]
     defects: list[Defect] = []
-    words, spans = place(text, mentions, Reading(defects.append))
+    words, spans = locate_mentions(text, mentions, Reading(defects.append))
     assert "".join(words) == "".join(text.split())
     for mention, span in zip(mentions, spans, strict=True):
         there = words[span.start : span.end] if span else ()
@@ -89,35 +86,33 @@ def test_a_mention_becomes_the_words_of_its_characters(text: str, places: list[t
     assert [defect.where for defect in defects if defect.kind == "offsets-cut-word"] == cut
 
 
+@settings(max_examples=50)
 @given(st.text("ab #.", max_size=12), _PLACES)
-def test_the_words_that_characters_touch_are_found(text: str, place: tuple[int, int]) -> None:
+def test_words_touched_are_those_that_overlap_the_characters(text: str, place: tuple[int, int]) -> None:
     (start, end), words = sorted(place), split_words(text)
     touched = [number for number, word in enumerate(words) if word.end > start and word.start < end]
     expected = Span(touched[0], touched[-1] + 1) if touched else None
     assert start == end or words_touched(words, start, end) == expected
 
 
-@pytest.mark.parametrize(
-    ("mention", "kind"),
-    [
+def test_mention_that_does_not_fit_its_offsets_is_an_error(read: Any) -> None:
+    for mention, kind in (
         (["Bert", "PER", 2, 6], "mention-differs"),
         (["Anna", "PER", 3, 7], "mention-differs"),
         (["Anna", "PER", 2, 99], "bad-span"),
         (["Anna", "PER", -1, 2], "bad-span"),
         (["Anna", "PER", 6, 2], "bad-span"),
         ([" ", "PER", 6, 7], "bad-span"),
-    ],
-)
-def test_a_mention_that_does_not_stand_there_is_an_error(mention: list[Any], kind: str, read: Any) -> None:
-    found, defects = read("wikidiverse", f"[{json.dumps(['ok', '', '', []])},\n{json.dumps([*POST[:3], [mention]])}]")
-    assert kinds(defects)[0] == (kind, Severity.ERROR)
-    assert defects[0].where.endswith(":2")
-    assert found[1].entities == ()
+    ):
+        rows = [["ok", "", "", []], [*POST[:3], [mention]]]
+        examples, defects = read("wikidiverse", f"[{json.dumps(rows[0])},\n{json.dumps(rows[1])}]")
+        assert kinds(defects)[0] == (kind, Severity.ERROR), mention
+        assert line_of(defects[0]) == 2, mention
+        assert examples[1].entities == (), mention
 
 
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
+def test_broken_value_is_an_error_and_earlier_posts_are_kept(read: Any) -> None:
+    for value, kind in (
         ('["a", "b"]', "bad-row"),
         ('["a", "b", "c", [["x", "PER", 0]]]', "bad-row"),
         ('{"a": 1}', "bad-row"),
@@ -126,22 +121,23 @@ def test_a_mention_that_does_not_stand_there_is_an_error(mention: list[Any], kin
         ("nope", "unreadable"),
         ("9" * 5000, "unreadable"),
         ("[" * 100_000, "unreadable"),
-    ],
-    ids=range(8),
-)
-def test_a_broken_value_is_an_error_with_its_place(value: str, kind: str, read: Any) -> None:
-    found, defects = read("wikidiverse", f'[["ok", "", "", []],\n{value}]')
-    assert kinds(defects)[0] == (kind, Severity.ERROR)
-    assert len(found) == 1, "what stands before is kept"
+    ):
+        examples, defects = read("wikidiverse", f'[["ok", "", "", []],\n{value}]')
+        assert kinds(defects)[0] == (kind, Severity.ERROR), value[:40]
+        assert len(examples) == 1, value[:40]
 
 
-@pytest.mark.parametrize("content", ['[["ok", "", "", []],]', '[["ok", "", "", []]', '[["ok", "", "", []]] x'])
-def test_an_array_without_end_is_an_error(content: str, read: Any) -> None:
-    _, [defect] = read("wikidiverse", content)
-    assert (defect.kind, defect.severity) == ("unreadable", Severity.ERROR)
+def test_array_with_a_wrong_end_is_an_error(read: Any) -> None:
+    for content in (
+        '[["ok", "", "", []],]',
+        '[["ok", "", "", []]',
+        '[["ok", "", "", []]] x',
+    ):
+        _, [defect] = read("wikidiverse", content)
+        assert (defect.kind, defect.severity) == ("unreadable", Severity.ERROR), content
 
 
-def test_of_nested_mentions_the_longest_is_kept(read: Any) -> None:
+def test_longest_of_nested_mentions_is_kept(read: Any) -> None:
     mentions = [["York", "PER", 4, 8], ["New York", "LOC", 0, 8], ["York City", "ORG", 4, 13]]
     [example], defects = read("wikidiverse", json.dumps([["New York City", "", "", mentions]]))
     assert example.entities == (Entity(Span(0, 2), "LOC"),)
@@ -151,30 +147,27 @@ def test_of_nested_mentions_the_longest_is_kept(read: Any) -> None:
 ANN = "T1\tPER 2 6\tAnna\nT2\tORG 13 17\tAjax\nR1\tmember_of Arg1:T1 Arg2:T2\n"
 
 
-@pytest.mark.parametrize(
-    ("text", "ann"),
-    [
+def test_brat_document_is_read_with_any_line_ends_and_marks(read: Any) -> None:
+    for text, ann in (
         ("👩 Anna joins Ajax\n", ANN),
         ("👩 Anna joins Ajax", ANN.replace("\n", "\r\n")),
         ("\ufeff👩 Anna joins Ajax\r\n", ANN),
         ("\ufeff👩 Anna joins Ajax\n", "\ufeff" + ANN.replace("2 6", "3 7").replace("13 17", "14 18")),
         ("👩 Anna joins Ajax\n", "#1\tAnnotatorNotes T1\tsure?\nA1\tFamous T1\n*\tAlias T1 T2\n\n" + ANN),
-    ],
-)
-def test_a_brat_document_is_read_in_odd_shapes(text: str, ann: str, read: Any) -> None:
-    [example], defects = read("brat", text, ann=ann)
-    assert example == Example(
-        "a:1",
-        ("👩", "Anna", "joins", "Ajax"),
-        (Entity(Span(1, 2), "PER"), Entity(Span(3, 4), "ORG")),
-        (Relation(Span(1, 2), Span(3, 4), "member_of"),),
-    )
-    assert {defect.kind for defect in defects} <= {"not-kept"}
+    ):
+        [example], defects = read("brat", text, ann=ann)
+        assert example == Example(
+            "a:1",
+            ("👩", "Anna", "joins", "Ajax"),
+            (Entity(Span(1, 2), "PER"), Entity(Span(3, 4), "ORG")),
+            (Relation(Span(1, 2), Span(3, 4), "member_of"),),
+        ), ann
+        assert {defect.kind for defect in defects} <= {"not-kept"}, ann
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_each_line_of_a_brat_document_is_a_post(newline: str, read: Any) -> None:
-    """Tools that read bytes count the CR, others do not: what the annotations name decides."""
+    """Some tools count the CR of CRLF and others do not; the texts of the annotations decide."""
     text = newline.join(["Bo waves", "", "Ajax wins", ""])
     for start in (text.index("Ajax"), text.replace("\r", "").index("Ajax")):
         found, defects = read("brat", text, ann=f"T1\tORG {start} {start + 4}\tAjax\nT2\tPER 0 2\tBo\n")
@@ -186,9 +179,8 @@ def test_each_line_of_a_brat_document_is_a_post(newline: str, read: Any) -> None
         assert defects == []
 
 
-@pytest.mark.parametrize(
-    ("line", "kind", "severity"),
-    [
+def test_annotation_that_cannot_be_kept_is_reported(read: Any) -> None:
+    for line, kind, severity in (
         ("T2\tPER 0 1;13 17\t👩 Ajax", "discontinuous", Severity.WARNING),
         ("T2\tPER 2 12\tAnna joins", "overlap", Severity.WARNING),
         ("T2\tPER 13 20\tAjax No", "crosses-lines", Severity.WARNING),
@@ -199,15 +191,12 @@ def test_each_line_of_a_brat_document_is_a_post(newline: str, read: Any) -> None
         ("T2 PER 7 12 joins", "bad-annotation", Severity.ERROR),
         ("T2\tPER seven 12\tjoins", "bad-annotation", Severity.ERROR),
         (f"T2\tPER 7 {'9' * 5000}\tjoins", "bad-annotation", Severity.ERROR),
-    ],
-)
-def test_what_a_post_cannot_hold_is_named(line: str, kind: str, severity: Severity, read: Any) -> None:
-    _, defects = read("brat", "👩 Anna joins Ajax\nNo more\n", ann=f"T1\tPER 2 6\tAnna\n{line}\n")
-    assert kinds(defects) == [(kind, severity)]
-    assert ":" in defects[0].where
+    ):
+        _, defects = read("brat", "👩 Anna joins Ajax\nNo more\n", ann=f"T1\tPER 2 6\tAnna\n{line}\n")
+        assert kinds(defects) == [(kind, severity)], line[:40]
 
 
-def test_a_relation_goes_with_its_argument(read: Any) -> None:
+def test_relation_of_a_skipped_entity_is_skipped_and_reported(read: Any) -> None:
     ann = "T1\tPER 0 2\tBo\nT2\tORG 3 5;9 10\tAj x\nT3\tORG 11 15\tAjax\nR1\tr Arg1:T1 Arg2:T2\nR2\tr Arg1:T1 Arg2:T3\n"
     _, defects = read("brat", "Bo Aj and x\nAjax\n".replace(" and", " an"), ann=ann)
     assert {defect.kind for defect in defects} == {"discontinuous", "lost-relation", "crosses-lines"}
@@ -229,7 +218,7 @@ def task(*results: Any, **more: Any) -> str:
     )
 
 
-def test_a_label_studio_task_is_read(read: Any) -> None:
+def test_label_studio_task_is_read(read: Any) -> None:
     regions = region("x", 2, 6, "Anna", "PER", "STAR"), region("y", 13, 17, None, "ORG")
     ends = relation("y", "x", "left", "member_of"), relation("x", "y", "bi", "knows"), {"type": "choices", "value": {}}
     [example], defects = read("label_studio", task(*regions, *ends))
@@ -242,23 +231,20 @@ def test_a_label_studio_task_is_read(read: Any) -> None:
     assert "1 annotations, 1 choices results, 1 further labels of a region" in defects[0].message
 
 
-def test_offsets_of_browsers_are_seen(read: Any) -> None:
-    """JavaScript counts the emoji as two: without the check, every name behind it would be one character off."""
+def test_utf16_offsets_are_converted(read: Any) -> None:
+    """JavaScript counts the emoji as two units, so every name after it would be off by one."""
     [example], defects = read("label_studio", task(region("x", 3, 7, "Anna", "PER")))
     assert example.entities == (Entity(Span(1, 2), "PER"),)
     assert [defect.kind for defect in defects] == ["utf16-offsets", "not-kept"]
 
 
-@pytest.mark.parametrize(
-    ("results", "kind", "severity"),
-    [
+def test_wrong_result_is_reported(read: Any) -> None:
+    for results, kind, severity in (
         ([region("x", 4, 8, "Anna", "PER")], "mention-differs", Severity.ERROR),
         ([{"id": "x", "type": "labels", "value": {"labels": ["PER"]}}], "bad-span", Severity.ERROR),
         ([relation("x", "y", "right", "r")], "bad-span", Severity.ERROR),
         ([region("x", 2, 6, None), relation("x", "x", "right")], "no-label", Severity.WARNING),
-    ],
-)
-def test_a_wrong_result_is_named(results: list[Any], kind: str, severity: Severity, read: Any) -> None:
-    [example], defects = read("label_studio", task(*results))
-    assert kinds(defects)[0] == (kind, severity)
-    assert (example.entities, example.relations) == ((), ())
+    ):
+        [example], defects = read("label_studio", task(*results))
+        assert kinds(defects)[0] == (kind, severity), results
+        assert (example.entities, example.relations) == ((), ()), results

@@ -1,4 +1,4 @@
-"""Posts without labels are taught by the target alone: no label of theirs, and no post held out, ever reaches a run."""
+"""Unlabelled examples: neither their labels nor held-out posts ever influence a run."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ ONLY = {"aligned": "unlabelled"}
 
 @pytest.fixture(scope="module")
 def others() -> tuple[Example, ...]:
-    """Posts of another corpus, with labels and knowledge of their own."""
+    """Return posts of another corpus with their own labels and knowledge."""
     return tuple(replace(post, id=f"other/{post.id}") for post in Corpus.sample().train[24:36])
 
 
@@ -38,35 +38,35 @@ def relabelled(posts: tuple[Example, ...]) -> tuple[Example, ...]:
     return tuple(replace(post, entities=(Entity(Span(0, 1), "LOC"),)) for post in posts)
 
 
-def test_no_label_of_an_unlabelled_post_changes_a_run(
+@pytest.mark.slow
+def test_labels_of_unlabelled_posts_do_not_change_a_run(
     corpus: Corpus, others: tuple[Example, ...], configure: Configure, tmp_path: Path
 ) -> None:
-    """The end of the pipeline is compared: the same weights, to the bit, whatever the labels are."""
+    """Compare the weights of finished runs bit by bit."""
     config, runs = configure(optimisation={"epochs": 1}), []
     for number, posts in enumerate((others, relabelled(others), others[:-1])):
         distill(replace(corpus, unlabelled=posts), config=config, out=tmp_path / str(number))
         runs.append(load_file(tmp_path / str(number) / "model" / "model.safetensors"))
     assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
-    assert not all(torch.equal(runs[0][name], runs[2][name]) for name in runs[0]), "the posts themselves count"
+    assert not all(torch.equal(runs[0][name], runs[2][name]) for name in runs[0]), "the posts themselves must matter"
 
 
-def test_posts_of_which_the_target_knows_nothing_are_refused(
+@pytest.mark.slow
+def test_unlabelled_posts_without_caption_and_knowledge_are_an_error_or_a_warning(
     corpus: Corpus, others: tuple[Example, ...], configure: Configure, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """They would be half of each epoch, and teach what a reader of nothing believes."""
+    """The teacher view of such posts equals the text view, so they would teach nothing."""
     config = configure(optimisation={"epochs": 1}, data={"unlabelled": ["elsewhere"]})
-    bare = tuple(replace(post, caption=None, knowledge=()) for post in others)
+    plain = tuple(replace(post, caption=None, knowledge=()) for post in others)
     with pytest.raises(DataError, match="elsewhere: none of the 12 posts without labels has any of caption, noun"):
-        distill(replace(corpus, unlabelled=bare), config=config, out=tmp_path / "none")
-    distill(replace(corpus, unlabelled=(*others, *bare[:2])), config=config, out=tmp_path / "some")
+        distill(replace(corpus, unlabelled=plain), config=config, out=tmp_path / "none")
+    distill(replace(corpus, unlabelled=(*others, *plain[:2])), config=config, out=tmp_path / "some")
     assert "2 of 14 posts without labels have none of caption, noun" in caplog.text
     summary = json.loads((tmp_path / "some" / "summary.json").read_text("utf-8"))
     assert (summary["num_train"], summary["num_unlabelled"]) == (len(corpus.train), 14)
 
 
-def test_the_task_loss_is_that_of_the_labelled_posts(
-    corpus: Corpus, others: tuple[Example, ...], configure: Configure
-) -> None:
+def test_task_loss_uses_only_labelled_posts(corpus: Corpus, others: tuple[Example, ...], configure: Configure) -> None:
     config = configure()
     student = build_student(corpus.train, corpus, config)
     feed = TrainingBatches(student, corpus.train, config, unlabelled=others)
@@ -82,7 +82,7 @@ def test_the_task_loss_is_that_of_the_labelled_posts(
 
 
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
-def test_the_alignment_may_be_that_of_the_unlabelled_posts(
+def test_alignment_can_be_restricted_to_unlabelled_posts(
     corpus: Corpus, others: tuple[Example, ...], configure: Configure, alignment: str
 ) -> None:
     config = configure(objective={**ONLY, "alignment": alignment}, data={"unlabelled": ["elsewhere"]})
@@ -97,7 +97,7 @@ def test_the_alignment_may_be_that_of_the_unlabelled_posts(
     assert float(objective(labelled.view, labelled.target, labelled.labelled).alignment.detach()) == 0.0
 
 
-def test_the_rest_of_a_share_is_taught(corpus: Corpus, configure: Configure) -> None:
+def test_rest_of_a_share_is_used_without_labels(corpus: Corpus, configure: Configure) -> None:
     config = configure(data={"train_share": 0.25, "rest_unlabelled": True}, objective=ONLY)
     learnt, taught = training_posts(corpus, config), unlabelled_posts(corpus, config)
     assert len(learnt) == 6
@@ -106,25 +106,27 @@ def test_the_rest_of_a_share_is_taught(corpus: Corpus, configure: Configure) -> 
     assert all(post.knowledge for post in taught)
 
 
-def test_damage_reaches_the_knowledge_of_unlabelled_posts(
+def test_corruption_applies_to_unlabelled_posts(
     corpus: Corpus, others: tuple[Example, ...], configure: Configure
 ) -> None:
     config = configure(data={"corruption": "missing"})
     assert not any(post.knowledge for post in unlabelled_posts(replace(corpus, unlabelled=others), config))
 
 
-def test_near_duplicates_of_held_out_posts_are_left_out_and_counted(
+def test_near_duplicates_of_held_out_posts_are_removed_and_counted(
     corpus: Corpus, others: tuple[Example, ...], configure: Configure, caplog: pytest.LogCaptureFixture
 ) -> None:
     leaking = replace(corpus, unlabelled=(*others, replace(corpus.dev[0], id="other/leak")))
     with caplog.at_level(logging.INFO):
         taught = unlabelled_posts(leaking, configure())
     assert [post.id for post in taught] == [post.id for post in others]
-    assert "1 unlabelled posts are near-duplicates" in caplog.text
+    assert "removed 1 unlabelled posts that are near-duplicates" in caplog.text
 
 
-def test_a_corpus_read_without_its_settings_is_refused(corpus: Corpus, configure: Configure, tmp_path: Path) -> None:
-    """Else nothing would be taught, or other types be learnt, than the configuration says."""
+def test_corpus_that_was_read_with_other_settings_is_an_error(
+    corpus: Corpus, configure: Configure, tmp_path: Path
+) -> None:
+    """Otherwise a run would use other posts or types than its configuration says."""
     types = corpus.label_set.types
     swapped = dict(zip(types[:2], types[1::-1], strict=True))
     renamed = {types[0]: "other"}
@@ -135,13 +137,13 @@ def test_a_corpus_read_without_its_settings_is_refused(corpus: Corpus, configure
     _check_reading(corpus, configure(data={"label_map": swapped}).data)
 
 
-def test_posts_are_split_as_the_corpus_is(corpus: Corpus, configure: Configure) -> None:
+def test_unlabelled_posts_are_tokenised_like_the_corpus(corpus: Corpus, configure: Configure) -> None:
     other = Example("other/1", ("#MUFC", "beat", "@someone"), (Entity(Span(0, 1), "ORG"),))
     (taught,) = unlabelled_posts(replace(corpus, unlabelled=(other,)), configure())
     assert taught.words == ("#", "MUFC", "beat", "@", "someone")
 
 
-def test_of_a_relation_the_pair_is_left(corpus: Corpus, configure: Configure) -> None:
+def test_unlabelled_relation_keeps_its_pair(corpus: Corpus, configure: Configure) -> None:
     config = configure().model_copy(update={"task": "relations"})
     pair = Relation(Span(0, 1), Span(2, 3), "/per/per/couple")
     other = Example("other/1", ("#A", "loves", "#B"), relations=(pair,))
@@ -150,8 +152,7 @@ def test_of_a_relation_the_pair_is_left(corpus: Corpus, configure: Configure) ->
     assert taught.relations == (replace(pair, label=NO_RELATION),)
 
 
-def test_only_posts_that_nobody_holds_out_are_read(tmp_path: Path) -> None:
-    """Another corpus's dev and test posts stay unseen; posts of no split at all are what is meant for teaching."""
+def test_only_training_and_unsplit_posts_are_read(tmp_path: Path) -> None:
     for name in ("train", "dev", "test"):
         (tmp_path / f"{name}.txt").write_text(f"IMGID:{name}\nParis\tB-LOC\n\n", encoding="utf-8")
     assert [post.id for post in read_unlabelled([tmp_path])] == [f"{tmp_path.name}/train"]
@@ -159,15 +160,15 @@ def test_only_posts_that_nobody_holds_out_are_read(tmp_path: Path) -> None:
     assert [post.id for post in read_unlabelled([tmp_path / "posts.jsonl"])] == ["posts.jsonl/p"]
 
 
-def test_posts_of_two_corpora_are_never_taken_for_one_another(tmp_path: Path) -> None:
+def test_two_corpora_with_the_same_name_are_an_error(tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place / "posts").mkdir(parents=True)
         (tmp_path / place / "posts" / "train.txt").write_text("IMGID:1\nParis\tB-LOC\n\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="have one name"):
+    with pytest.raises(UsageError, match="have the same name; rename"):
         list(read_unlabelled([tmp_path / "a" / "posts", tmp_path / "b" / "posts"]))
 
 
-def test_the_captioner_that_is_asked_for_describes_them(tmp_path: Path) -> None:
+def test_captions_of_the_chosen_captioner_are_used(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("IMGID:1\nParis\tB-LOC\n\n", encoding="utf-8")
     rows = ({"image_id": "1", "captioner": name, "text": f"by {name}"} for name in ("one", "two"))
     write_jsonl(tmp_path / "captions.jsonl", rows)
@@ -178,7 +179,7 @@ def test_the_captioner_that_is_asked_for_describes_them(tmp_path: Path) -> None:
         list(read_unlabelled([tmp_path], captioner="three"))
 
 
-def test_two_captioners_are_not_mixed(tmp_path: Path) -> None:
+def test_mixed_captioners_are_an_error(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         for split in ("train", "dev"):
@@ -192,8 +193,8 @@ def test_two_captioners_are_not_mixed(tmp_path: Path) -> None:
     assert [post.caption.text for post in (*corpus.train, *corpus.unlabelled) if post.caption] == ["by both"] * 2
 
 
-def test_captions_of_the_corpus_s_own_are_no_mixture(tmp_path: Path) -> None:
-    """Rows may carry their caption; others must be described by what describes some of the corpus."""
+def test_captions_of_rows_may_differ_from_the_captioner(tmp_path: Path) -> None:
+    """Rows may have their own captions, but an unlabelled corpus must share a captioner with the corpus."""
     for name, by in (("mine", "one"), ("alike", "one"), ("strange", "two")):
         (tmp_path / name).mkdir()
         rows = [{"id": "a", "text": "Paris", "image": "a"}]
@@ -207,7 +208,7 @@ def test_captions_of_the_corpus_s_own_are_no_mixture(tmp_path: Path) -> None:
         read_corpus(config.model_copy(update={"unlabelled": (tmp_path / "strange",)}))
 
 
-def test_the_fingerprint_knows_the_unlabelled_posts(
+def test_fingerprint_depends_on_unlabelled_posts_but_not_on_their_labels(
     corpus: Corpus, others: tuple[Example, ...], configure: Configure
 ) -> None:
     config = configure()
@@ -224,8 +225,6 @@ def test_the_fingerprint_knows_the_unlabelled_posts(
         ({"objective": ONLY}, "needs posts without labels"),
     ],
 )
-def test_settings_that_would_do_nothing_are_refused(
-    configure: Configure, sections: dict[str, Any], message: str
-) -> None:
+def test_settings_without_effect_are_an_error(configure: Configure, sections: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         configure(**sections)

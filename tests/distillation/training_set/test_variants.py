@@ -1,4 +1,4 @@
-"""Variants beside a corpus: read, mixed into training as configured, and never a way for held-out posts to leak in."""
+"""Augmented examples: reading, selection for training, and removal of near-duplicates of held-out posts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from cotpd.core.config import AugmentationConfig, ExperimentConfig
 from cotpd.core.errors import DataError
+from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.jsonl import write
-from cotpd.corpus.formats.parsing.example_row import to_row
 from cotpd.corpus.inspection import check
-from cotpd.distillation.training_set.variants import variants_for
+from cotpd.distillation.training_set.variants import select_variants
 
 STYLE, ENTITY, IMAGE = VariantKind
 KNOWN = Knowledge(Grain.NOUN, "Kerr: a player", example_id="p0")
@@ -44,12 +44,12 @@ def data(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def chosen(train: tuple[Example, ...] = TRAIN, corpus: Corpus = CORPUS, **settings: object) -> list[str]:
+def selected(train: tuple[Example, ...] = TRAIN, corpus: Corpus = CORPUS, **settings: object) -> list[str]:
     config = AugmentationConfig.model_validate({"kinds": tuple(VariantKind), "share": 10} | settings)
-    return [each.id for each in variants_for(train, corpus, config, seed=1)]
+    return [each.id for each in select_variants(train, corpus, config, seed=1)]
 
 
-def test_variants_read_back_the_same_and_are_part_of_no_split(data: Path) -> None:
+def test_variants_read_back_the_same_and_belong_to_no_split(data: Path) -> None:
     corpus = Corpus.from_path(data)
     assert corpus.augmented == VARIANTS
     assert [each.origin for each in corpus.augmented] == [each.origin for each in VARIANTS]
@@ -66,71 +66,67 @@ def test_captions_and_knowledge_of_variants_are_attached(data: Path) -> None:
     assert (counts and counts.unmatched, [each for each in check(corpus) if each.kind == "unmatched-row"]) == (0, [])
 
 
-def test_the_file_itself_can_be_read_as_a_corpus(data: Path) -> None:
-    """To elicit knowledge about variants."""
+def test_file_of_variants_can_be_read_as_a_corpus(data: Path) -> None:
+    """Elicitation of knowledge about variants needs this."""
     assert Corpus.from_path(data / "augmented.jsonl").unsplit == VARIANTS
 
 
-def test_a_variant_of_nothing_is_an_error(data: Path) -> None:
+def test_variant_without_an_origin_is_an_error(data: Path) -> None:
     write(data / "augmented.jsonl", TRAIN)
-    with pytest.raises(DataError, match=r"augmented.jsonl:1: no origin"):
+    with pytest.raises(DataError, match=r"augmented.jsonl:1: the row has no `origin`"):
         Corpus.from_path(data)
 
 
-def test_none_is_trained_on_unless_it_is_configured() -> None:
+def test_no_variant_is_selected_by_default() -> None:
     config = ExperimentConfig.of({"data": {"path": "x"}}).data.augmentation
-    assert variants_for(TRAIN, CORPUS, config, seed=1) == []
-    assert chosen() == [each.id for each in VARIANTS]
+    assert select_variants(TRAIN, CORPUS, config, seed=1) == []
+    assert selected() == [each.id for each in VARIANTS]
 
 
-@pytest.mark.parametrize(
-    ("settings", "count"),
-    [
+def test_kinds_and_share_limit_the_selection() -> None:
+    for settings, count in (
         ({"kinds": ("entity",)}, 4),
         ({"kinds": ("entity", "image")}, 8),
-        ({"cap": 1}, 3),
         ({"share": 0.5}, 2),
         ({"share": 0.0}, 0),
-        ({"kinds": ("style",), "cap": 3, "share": 0.5}, 2),
-    ],
-)
-def test_kinds_share_and_cap_limit_what_is_mixed_in(settings: dict[str, object], count: int) -> None:
-    names = chosen(**settings)
-    assert len(names) == count
-    assert chosen(**settings) == names
-    assert set(names) <= set(chosen())
+        ({"kinds": ("style",), "share": 0.5}, 2),
+    ):
+        names = selected(**settings)
+        assert len(names) == count, settings
+        assert selected(**settings) == names, settings
+        assert set(names) <= set(selected()), settings
 
 
-def test_only_variants_of_the_posts_trained_on_count() -> None:
-    """Else a run on a tenth of the corpus would see all of it."""
-    assert chosen(TRAIN[:1]) == ["p0+style1", "p0+entity1", "p0+image1"]
+def test_only_variants_of_the_training_examples_are_selected() -> None:
+    """Otherwise a run on a tenth of the corpus would see all of it."""
+    assert selected(TRAIN[:1]) == ["p0+style1", "p0+entity1", "p0+image1"]
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
-def test_no_near_duplicate_of_a_held_out_post_comes_in(split: str) -> None:
+def test_near_duplicates_of_held_out_posts_are_removed(split: str) -> None:
     leaking = replace(CORPUS, **{split: (replace(post("x"), words=(*VARIANTS[2].words, "!")),)})
-    assert "p2+style1" not in chosen(corpus=leaking)
-    assert len(chosen(corpus=leaking)) == 11
+    assert "p2+style1" not in selected(corpus=leaking)
+    assert len(selected(corpus=leaking)) == 11
 
 
-def test_variants_that_say_the_same_take_over_their_parents_knowledge() -> None:
+def test_style_and_image_variants_inherit_the_knowledge_of_their_parent() -> None:
     train = (replace(TRAIN[0], knowledge=(KNOWN,)), *TRAIN[1:])
     config = AugmentationConfig(kinds=tuple(VariantKind), share=10)
-    found = {each.id: each.knowledge for each in variants_for(train, CORPUS, config, seed=1)}
-    assert (found["p0+style1"], found["p0+image1"], found["p0+entity1"]) == ((KNOWN,), (KNOWN,), ())
+    knowledge = {each.id: each.knowledge for each in select_variants(train, CORPUS, config, seed=1)}
+    assert (knowledge["p0+style1"], knowledge["p0+image1"], knowledge["p0+entity1"]) == ((KNOWN,), (KNOWN,), ())
 
 
-def test_the_configuration_names_kinds() -> None:
-    values = {"data": {"path": "x", "augmentation": {"kinds": ["style", "image"], "share": 0.5, "cap": 100}}}
+def test_configuration_names_the_kinds() -> None:
+    values = {"data": {"path": "x", "augmentation": {"kinds": ["style", "image"], "share": 0.5}}}
     config = ExperimentConfig.of(values)
     assert config.data.augmentation.kinds == (STYLE, IMAGE)
     assert "kinds = [" in config.to_toml()
 
 
-def test_the_variants_of_the_sample_may_be_trained_on(sample: Corpus) -> None:
-    """Every one: of a training post, near no held-out one, of a kind that a configuration can name."""
+def test_all_variants_of_the_sample_can_be_selected(sample: Corpus) -> None:
+    """Each comes from a training post, resembles no held-out post, and has a known kind."""
     config = AugmentationConfig(kinds=tuple(VariantKind), share=10)
-    usable = variants_for(sample.train, sample, config, seed=1)
+    usable = select_variants(sample.train, sample, config, seed=1)
     assert [post.id for post in usable] == [post.id for post in sample.augmented]
     assert {post.origin.kind for post in sample.augmented if post.origin} == {*VariantKind}
-    assert variants_for(sample.train, sample, AugmentationConfig(), seed=1) == []
+    assert select_variants(sample.train, sample, AugmentationConfig(), seed=1) == []

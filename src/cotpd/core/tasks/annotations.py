@@ -16,11 +16,13 @@ class TaskAnnotations(Protocol[AnnotationT]):
 
     Attributes:
         key: The key of the annotations in JSON rows, and their field in records.
+        span_names: The names of the spans of an annotation, in the order of its ``spans``.
         markers: The opening and the closing marker of each span that the encoder reads marked, as people read them.
             Empty if the task marks nothing.
     """
 
     key: ClassVar[str]
+    span_names: ClassVar[tuple[str, ...]]
     markers: ClassVar[tuple[str, ...]]
 
     def of(self, record: Example | Prediction) -> tuple[AnnotationT, ...]:

@@ -14,6 +14,7 @@ class EntityAnnotations:
     """Entities are found in plain text, so nothing is marked and a unit is a whole example."""
 
     key: ClassVar[str] = "entities"
+    span_names: ClassVar[tuple[str, ...]] = ("entity",)
     markers: ClassVar[tuple[str, ...]] = ()
 
     def of(self, record: Example | Prediction) -> tuple[Entity, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from cotpd.core.pairs import one_pair_each, relation_labels
+from cotpd.core.pairs import expand_pairs, relation_labels
 from cotpd.core.records import NO_RELATION, Example, Prediction, Relation, Span
 from cotpd.core.tasks.annotations import RecordT
 
@@ -15,6 +15,7 @@ class RelationAnnotations:
     """A unit is one ordered pair, whose head and tail are marked; `NO_RELATION` is the first label."""
 
     key: ClassVar[str] = "relations"
+    span_names: ClassVar[tuple[str, ...]] = ("head", "tail")
     markers: ClassVar[tuple[str, ...]] = ("[h]", "[/h]", "[t]", "[/t]")
 
     def of(self, record: Example | Prediction) -> tuple[Relation, ...]:
@@ -43,4 +44,4 @@ class RelationAnnotations:
 
     def units(self, examples: Iterable[Example]) -> Iterator[Example]:
         """Yield every pair of every example, the unrelated pairs of its entities included."""
-        return one_pair_each(examples)
+        return expand_pairs(examples)

@@ -1,4 +1,4 @@
-"""The formats of corpora, one file each; which one a file has is seen from its name and how it begins."""
+"""Corpus formats, one module each, and detection of the format of a file by its name and its first line."""
 
 from __future__ import annotations
 
@@ -24,24 +24,29 @@ from cotpd.corpus.formats import (
     mnre,
     spacy_docbin,
     tacred,
+    tombert,
     twitter,
     wikidiverse,
 )
 from cotpd.corpus.formats.parsing.json_values import json_values
-from cotpd.corpus.formats.parsing.reading import Reading, Row
+from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
 
 SUFFIXES = (".txt", ".conll", ".bio", ".tsv", ".jsonl", ".json", ".spacy")
-"""The endings that a corpus file may have."""
+"""The suffixes of corpus files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a format is read and written, and the ending of its files (none of a directory).
+    """The functions of a format.
 
-    ``write`` returns how many values of each kind the format cannot hold; ``tags`` gives those of each post.
+    Attributes:
+        read: Yields the examples of a file.
+        write: Writes a file and returns the number of values that are lost, by kind.
+        suffix: The suffix of its files. Empty if the format is a directory.
+        tags: Returns the tags of each post. None for a format without tags.
     """
 
-    read: Callable[[Path, Reading], Iterator[Row]]
+    read: Callable[[Path, Reading], Iterator[ParsedExample]]
     write: Callable[[Path, Iterable[Example]], Counter[str]]
     suffix: str
     tags: Callable[[Path, Reading], list[list[str]]] | None = None
@@ -57,29 +62,32 @@ FORMATS = {
     "mnre": Format(mnre.read, mnre.write, ".txt"),
     "spacy_docbin": Format(spacy_docbin.read, spacy_docbin.write, ".spacy"),
     "tacred": Format(tacred.read, tacred.write, ".json"),
+    "tombert": Format(tombert.read, tombert.write, ".txt"),
     "twitter": Format(twitter.read, twitter.write, ".txt", twitter.tags),
     "wikidiverse": Format(wikidiverse.read, wikidiverse.write, ".json"),
 }
-"""Every format by its name."""
+"""All formats by name."""
 
 
-def read_rows(path: Path, reading: Reading) -> Iterator[Row]:
-    """The rows of a file in the format that ``reading`` names, else in the one it has.
+def read_examples(path: Path, reading: Reading) -> Iterator[ParsedExample]:
+    """Read a file in the format that ``reading`` names, or else in the detected one.
 
-    Raises `DataError` for a format that is not known.
+    Raises:
+        DataError: If the format is not recognised.
+        UsageError: If ``reading`` names an unknown format.
     """
     return named_format(reading.format or recognise(path)).read(path, reading)
 
 
 def named_format(name: str) -> Format:
-    """The format of this name. Raises `UsageError` for an unknown one."""
+    """Return the format of this name. Raises `UsageError` if there is none."""
     if name not in FORMATS:
-        raise UsageError(f"there is no format {name!r}; choose among {', '.join(FORMATS)}")
+        raise UsageError(f"unknown format {name!r}; choose one of {', '.join(FORMATS)}")
     return FORMATS[name]
 
 
 def recognise(path: Path) -> str:
-    """The name of the format that a file has. Raises `DataError` for one that is not known."""
+    """Detect the name of the format of a file. Raises `DataError` if it is not recognised."""
     if (path / hf_datasets.MARK).is_file():
         return "hf_datasets"
     if path.suffix == ".spacy":
@@ -93,19 +101,21 @@ def recognise(path: Path) -> str:
         return "mnre"
     if _has_columns(first) or (path.suffix == ".conll" and not first.startswith("IMGID:")):
         return "conll2003"
+    if tombert.matches(first):
+        return "tombert"
     if not first.startswith(("[", "<")):
         return "twitter"
-    raise DataError(f"a format that is not known; name it: {', '.join(FORMATS)}", where=str(path))
+    raise _unrecognised(path)
 
 
 def tag_scheme(path: Path) -> TagScheme | None:
-    """The scheme that the tags of a file follow; None for a format without tags, and where nothing tells."""
+    """Detect the tag scheme of a file. None if its format has no tags or the tags do not indicate a scheme."""
     tags = FORMATS[recognise(path)].tags
     return detect_scheme(tags(path, Reading(lambda defect: None))) if tags else None
 
 
 _KEYS = {"tokenized_text": "gliner", "subj_start": "tacred", "data": "label_studio"}
-"""The key by which an object tells its format."""
+"""Keys that identify the format of a JSON object."""
 
 
 def _json_format(path: Path) -> str:
@@ -117,7 +127,7 @@ def _json_format(path: Path) -> str:
         return "jsonl"
     if isinstance(value, list) or value is None:
         return "wikidiverse"
-    raise DataError(f"a format that is not known; name it: {', '.join(FORMATS)}", where=str(path))
+    raise _unrecognised(path)
 
 
 def _first_line_value(path: Path) -> Any:
@@ -132,7 +142,7 @@ def _first_value(path: Path) -> Any:
 
 
 def _has_columns(line: str) -> bool:
-    """Whether a line is one of CoNLL-2003: a document's first, or three columns and more before the tag."""
+    """Return True for a line of CoNLL-2003: the start of a document, or at least three columns that end with a tag."""
     columns = re.split(r"[ \t]+", line.strip())
     is_word = len(columns) > 2 and is_tag(columns[-1]) and line.count("\t") != 1
     return columns[0] == "-DOCSTART-" or is_word
@@ -141,3 +151,9 @@ def _has_columns(line: str) -> bool:
 def _first_line(path: Path) -> str:
     lines = read_lines(path, on_defect=lambda error: None)
     return next((line for _, line in lines if line.strip()), "")
+
+
+def _unrecognised(path: Path) -> DataError:
+    return DataError(
+        f"unknown format; convert the file to one of {', '.join(FORMATS)}, or name its format", where=str(path)
+    )

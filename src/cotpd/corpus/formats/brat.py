@@ -1,7 +1,7 @@
-"""The format of BRAT: a text, one post a line, and beside it an ``.ann`` file with its entities and relations.
+"""BRAT format: a text with one post per line, and an ``.ann`` file of the same name with entities and relations.
 
-``T1<tab>PER 0 5<tab>Obama`` is an entity at characters ``[0, 5)`` of the text, ``R1<tab>Spouse Arg1:T1 Arg2:T2`` a
-relation. A span that is only an argument has the type ``_``.
+``T1<tab>PER 0 5<tab>Obama`` is an entity at characters ``[0, 5)`` of the text, and ``R1<tab>Spouse Arg1:T1 Arg2:T2`` is
+a relation. A span that is only an argument has the type ``_``.
 """
 
 from __future__ import annotations
@@ -15,32 +15,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from cotpd.core.errors import DataError
-from cotpd.core.files import read_lines, write_atomic
+from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example, Relation, Span
-from cotpd.corpus.defects import Defect, quoted
-from cotpd.corpus.formats.parsing.offsets import Mention, characters, place, spans_of, visible
-from cotpd.corpus.formats.parsing.reading import Reading, Row, begun
-from cotpd.corpus.formats.parsing.spans import flat
+from cotpd.corpus.defects import quote
+from cotpd.corpus.formats.parsing.offsets import (
+    TextMention,
+    character_offsets,
+    collect_spans,
+    fit_to_running_text,
+    locate_mentions,
+)
+from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
+from cotpd.corpus.formats.parsing.spans import resolve_overlaps
+from cotpd.corpus.formats.parsing.writing import count_losses, protect_first_character, unwritable
 
 ANNOTATIONS = ".ann"
-"""The ending of the file of annotations beside a text."""
+"""The suffix of annotation files."""
 
-_PLAIN = "_"
+_UNTYPED = "_"
+"""The type of a span that is only an argument of relations."""
 _ENTITY = re.compile(r"(T\d+)\t(\S+) (\d{1,15} \d{1,15}(?:;\d{1,15} \d{1,15})*)(?:\t(.*))?")
 _RELATION = re.compile(r"(R\d+)\t(\S+) \S+?:([TE]\d+) \S+?:([TE]\d+)\s*")
 _EVENT = re.compile(r"E\d+\t\S+?:(T\d+)(?: .*)?")
-_OTHERS = {"#": "notes", "*": "equivalences", "E": "events", "A": "attributes", "M": "attributes", "N": "links"}
+_IGNORED = {"#": "notes", "*": "equivalences", "E": "events", "A": "attributes", "M": "attributes", "N": "links"}
 
 
-def read(path: Path, reading: Reading) -> Iterator[Row]:
-    """Read the posts of a text in order, each called ``<file name>:<line>``; of a directory, those of all its texts.
+def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
+    """Read the posts of a text, or of all texts of a directory, with ids ``<file name>:<line>``.
 
-    Offsets may count a byte order mark or the CR of CRLF, whichever fits the annotations. Discontinuous entities and
-    what crosses lines are left out and reported; of entities that overlap the longest is kept. Events and the spans
-    that trigger them, attributes, links and notes are not kept, and counted. Errors reported: a line that is no
-    annotation, offsets at which the mention does not stand, a relation of unknown entities (all left out), a text
-    without annotations.
+    Offsets may or may not count a byte order mark and the CR of CRLF; the variant that fits the annotations is used.
+    Discontinuous entities, and entities and relations across lines, are skipped and reported. Of overlapping entities
+    the longest is kept. Events with their trigger spans, attributes, links and notes are ignored and counted. These are
+    errors: an invalid annotation, offsets that do not fit the mention, a relation of unknown entities (all skipped),
+    and a text without an annotation file.
     """
     for file in sorted(path.glob("*.txt")) if path.is_dir() else [path]:
         annotations = _annotations(file.with_suffix(ANNOTATIONS), reading)
@@ -49,36 +56,36 @@ def read(path: Path, reading: Reading) -> Iterator[Row]:
 
 
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
-    """Write a text and the annotations beside it; returns how many values the format cannot hold.
+    """Write a text and its annotation file. Return the number of values that are lost, by kind.
 
-    Raises `DataError` for a word with a line break and a type with white space.
+    Raises:
+        DataError: If a word contains a line break or a type contains white space.
     """
     losses: Counter[str] = Counter()
     lines: list[str] = []
     annotations: list[str] = []
     counts, offset = Counter({"T": 0, "R": 0}), 0
-    for number, given in enumerate(examples, 1):
-        example = visible(given, losses)
+    for number, original in enumerate(examples, 1):
+        example = fit_to_running_text(original, losses)
         annotations += _to_annotations(example, offset, counts)
-        lines.append(f"{_writable(example.text, example.id)}\n")
+        lines.append(f"{_check_text(example.text, example.id)}\n")
         offset += len(lines[-1])
-        losses["images"] += example.image_id is not None
-        losses["ids"] += example.id != f"{path.stem}:{number}"
-    write_atomic(path, begun("".join(lines)))
+        count_losses(losses, example, "images", id_read=f"{path.stem}:{number}")
+    write_atomic(path, protect_first_character("".join(lines)))
     write_atomic(path.with_suffix(ANNOTATIONS), "".join(annotations))
     return +losses
 
 
 @dataclass(frozen=True, slots=True)
-class _Marked:
-    """An entity by its offsets in the whole text."""
+class _BratEntity:
+    """An entity with offsets in the whole text."""
 
     label: str
-    mention: Mention
+    mention: TextMention
 
 
-class _Related(NamedTuple):
-    """A relation by the ids of its arguments."""
+class _BratRelation(NamedTuple):
+    """A relation between two annotations, named by their ids."""
 
     label: str
     head: str
@@ -87,98 +94,104 @@ class _Related(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Annotations:
-    """What an annotation file holds, by id; ``left_out`` are the entities that cannot be held.
+class _BratAnnotations:
+    """The content of an annotation file.
 
-    ``triggers`` are the spans that are no entities, but words that tell of an event.
+    Attributes:
+        entities: The entities by id.
+        relations: The relations.
+        skipped: The ids of entities that an example cannot hold.
+        triggers: The ids of spans that trigger an event and are not entities.
     """
 
-    entities: dict[str, _Marked] = field(default_factory=dict)
-    relations: list[_Related] = field(default_factory=list)
-    left_out: set[str] = field(default_factory=set)
+    entities: dict[str, _BratEntity] = field(default_factory=dict)
+    relations: list[_BratRelation] = field(default_factory=list)
+    skipped: set[str] = field(default_factory=set)
     triggers: set[str] = field(default_factory=set)
 
 
-def _annotations(path: Path, reading: Reading) -> _Annotations:
-    found = _Annotations()
-    not_kept: Counter[str] = Counter()
+def _annotations(path: Path, reading: Reading) -> _BratAnnotations:
+    annotations = _BratAnnotations()
+    ignored: Counter[str] = Counter()
     for number, line in reading.lines(path):
         where = f"{path}:{number}"
         if match := _ENTITY.fullmatch(line):
-            _add_entity(found, match, where, reading)
+            _add_entity(annotations, match, where, reading)
         elif (match := _RELATION.fullmatch(line)) and "E" in (match[3][0], match[4][0]):
-            not_kept["relations of events"] += 1
+            ignored["relations of events"] += 1
         elif match:
-            found.relations.append(_Related(match[2], match[3], match[4], where))
-        elif line[:1] in _OTHERS and "\t" in line:
-            found.triggers |= {match[1] for match in [_EVENT.fullmatch(line)] if match}
-            not_kept[_OTHERS[line[0]]] += 1
+            annotations.relations.append(_BratRelation(match[2], match[3], match[4], where))
+        elif line[:1] in _IGNORED and "\t" in line:
+            annotations.triggers |= {match[1] for match in [_EVENT.fullmatch(line)] if match}
+            ignored[_IGNORED[line[0]]] += 1
         elif line.strip():
-            expected = "T1<tab>TYPE START END<tab>TEXT or R1<tab>TYPE Arg1:T1 Arg2:T2 is expected"
-            reading.fail("bad-annotation", where, f"{quoted(line)}; {expected}")
-    triggers = found.triggers & found.entities.keys()
-    found.entities = {name: mark for name, mark in found.entities.items() if name not in triggers}
-    found.left_out |= triggers
-    reading.not_kept(path, not_kept + Counter({"triggers of events": len(triggers)}))
-    return found
+            expected = "expected T1<tab>TYPE START END<tab>TEXT or R1<tab>TYPE Arg1:T1 Arg2:T2"
+            reading.fail("bad-annotation", where, f"{expected}, got {quote(line)}")
+    triggers = annotations.triggers & annotations.entities.keys()
+    annotations.entities = {name: entity for name, entity in annotations.entities.items() if name not in triggers}
+    annotations.skipped |= triggers
+    reading.report_ignored(path, ignored + Counter({"triggers of events": len(triggers)}))
+    return annotations
 
 
-def _add_entity(found: _Annotations, match: re.Match[str], where: str, reading: Reading) -> None:
+def _add_entity(annotations: _BratAnnotations, match: re.Match[str], where: str, reading: Reading) -> None:
     name, label, offsets, text = match.groups()
-    if name in found.entities or name in found.left_out:
-        reading.fail("repeated-id", where, f"{name} occurs before; annotations need ids of their own")
+    if name in annotations.entities or name in annotations.skipped:
+        reading.fail("repeated-id", where, f"the id {name} occurs earlier; give each annotation its own id")
         return
     start, end = int(offsets.split()[0]), int(offsets.split()[-1])
     if ";" in offsets:
-        reading.warn("discontinuous", where, f"{name} has several parts ({offsets}); it is left out")
-        found.left_out.add(name)
+        reading.warn("discontinuous", where, f"skipped {name}, which has several parts ({offsets})")
+        annotations.skipped.add(name)
     else:
-        found.entities[name] = _Marked(label, Mention(start, end, where, text))
+        annotations.entities[name] = _BratEntity(label, TextMention(start, end, where, text))
 
 
-def _text(path: Path, annotations: _Annotations, reading: Reading) -> str:
-    """The text as the annotations count it: without a byte order mark and with every CR, or with or without them."""
-    lines = list(read_lines(path, on_defect=lambda error: reading.report(Defect.of(error, "encoding"))))
+def _text(path: Path, annotations: _BratAnnotations, reading: Reading) -> str:
+    """Return the variant of the text, with or without a byte order mark and CRs, that fits the annotations best."""
+    lines = list(reading.lines(path, allow_cr=True))
     if not lines:
         return ""
     plain = "\n".join(line for _, line in lines)
     raw = path.read_bytes().decode("utf-8", "replace")
-    counted = f" {raw[1:]}" if raw.startswith("\ufeff") else raw
-    variants = dict.fromkeys([raw.removeprefix("\ufeff"), plain, counted])
-    return max(variants, key=lambda text: sum(_stands(mark.mention, text) for mark in annotations.entities.values()))
+    with_mark = f" {raw[1:]}" if raw.startswith("\ufeff") else raw
+    variants = dict.fromkeys([raw.removeprefix("\ufeff"), plain, with_mark])
+    entities = annotations.entities.values()
+    return max(variants, key=lambda text: sum(_fits(entity.mention, text) for entity in entities))
 
 
-def _stands(mention: Mention, text: str) -> bool:
+def _fits(mention: TextMention, text: str) -> bool:
     return mention.text is not None and text[mention.start : mention.end].split() == mention.text.split()
 
 
-def _posts(path: Path, text: str, annotations: _Annotations, reading: Reading) -> Iterator[Row]:
+def _posts(path: Path, text: str, annotations: _BratAnnotations, reading: Reading) -> Iterator[ParsedExample]:
     lines = _lines(text)
-    places = {name: _line_of(mark.mention, text, lines, reading) for name, mark in annotations.entities.items()}
+    places = {name: _line_of(entity.mention, text, lines, reading) for name, entity in annotations.entities.items()}
     names_of: defaultdict[int | None, list[str]] = defaultdict(list)
     for name, line in places.items():
         names_of[line].append(name)
-    related: defaultdict[int | None, list[_Related]] = defaultdict(list)
+    related: defaultdict[int | None, list[_BratRelation]] = defaultdict(list)
     for relation in annotations.relations:
         related[places.get(relation.head)].append(relation)
     for number, (start, end) in enumerate(lines):
         names = names_of[number]
-        marks = [annotations.entities[name] for name in names]
+        marked = [annotations.entities[name] for name in names]
         where = f"{path}:{number + 1}"
-        words, spans = place(text[start:end], [_moved(mark.mention, start) for mark in marks], reading)
+        words, spans = locate_mentions(text[start:end], [_shift(entity.mention, start) for entity in marked], reading)
         if not words:
             continue
         reading.check_row_words(words, where)
-        found = zip(spans, marks, strict=True)
-        entities = flat((Entity(span, m.label) for span, m in found if span and m.label != _PLAIN), where, reading)
+        labelled = [(span, entity.label) for span, entity in zip(spans, marked, strict=True) if span]
+        typed = (Entity(span, label) for span, label in labelled if label != _UNTYPED)
+        entities = resolve_overlaps(typed, where, reading)
         by_name = {name: span for name, span in zip(names, spans, strict=True) if span}
         relations = tuple(_relations(related[number], by_name))
-        yield Row(Example(f"{path.stem}:{number + 1}", words, entities, relations), where)
+        yield ParsedExample(Example(f"{path.stem}:{number + 1}", words, entities, relations), where)
     _report_lost_relations(annotations, places, reading)
 
 
 def _lines(text: str) -> list[tuple[int, int]]:
-    """The characters ``[start, end)`` of each line, without its end."""
+    """Return the characters ``[start, end)`` of each line, without its line end."""
     ends = [match.start() for match in re.finditer("\n", text)]
     starts = [0, *(end + 1 for end in ends)]
     return [
@@ -186,62 +199,69 @@ def _lines(text: str) -> list[tuple[int, int]]:
     ]
 
 
-def _line_of(mention: Mention, text: str, lines: list[tuple[int, int]], reading: Reading) -> int | None:
-    """The number of the line in which a mention begins; None, and a report, where it ends in another."""
+def _line_of(mention: TextMention, text: str, lines: list[tuple[int, int]], reading: Reading) -> int | None:
+    """Return the index of the line that contains a mention. A mention across lines is reported and gives None."""
     number = max(0, bisect_right(lines, (mention.start, sys.maxsize)) - 1)
     if mention.end <= lines[number][1] or number == len(lines) - 1:
         return number
-    if mention.text is not None and not _stands(mention, text):
-        there = quoted(text[mention.start : mention.end])
-        reading.fail("mention-differs", mention.where, f"there stands {there}, not {quoted(mention.text)}")
+    if mention.text is not None and not _fits(mention, text):
+        message = f"characters [{mention.start}, {mention.end}) are {quote(text[mention.start : mention.end])}, "
+        message += f"but the annotation says {quote(mention.text)}; correct one of them"
+        reading.fail("mention-differs", mention.where, message)
         return None
-    reading.warn("crosses-lines", mention.where, "an entity over several lines, each of which is a post; left out")
+    reading.warn("crosses-lines", mention.where, "skipped an entity across several lines, since each line is a post")
     return None
 
 
-def _moved(mention: Mention, offset: int) -> Mention:
-    return Mention(mention.start - offset, mention.end - offset, mention.where, mention.text)
+def _shift(mention: TextMention, offset: int) -> TextMention:
+    return TextMention(mention.start - offset, mention.end - offset, mention.where, mention.text)
 
 
-def _relations(related: list[_Related], by_name: dict[str, Span]) -> Iterator[Relation]:
+def _relations(related: list[_BratRelation], by_name: dict[str, Span]) -> Iterator[Relation]:
     for label, head, tail, _ in related:
         if head in by_name and tail in by_name:
             yield Relation(by_name[head], by_name[tail], label)
 
 
-def _report_lost_relations(annotations: _Annotations, places: dict[str, int | None], reading: Reading) -> None:
+def _report_lost_relations(annotations: _BratAnnotations, places: dict[str, int | None], reading: Reading) -> None:
     for label, head, tail, where in annotations.relations:
-        unknown = [name for name in (head, tail) if name not in places and name not in annotations.left_out]
+        unknown = [name for name in (head, tail) if name not in places and name not in annotations.skipped]
         if unknown:
-            reading.fail("bad-span", where, f"{label} names {', '.join(unknown)}, which is no entity here")
+            reading.fail(
+                "bad-span",
+                where,
+                f"the relation {label} refers to {', '.join(unknown)}, which is not an entity of this file; correct it",
+            )
         elif places.get(head) is None or places.get(tail) is None:
-            reading.warn("lost-relation", where, f"{label} is left out with its argument")
+            reading.warn("lost-relation", where, f"skipped the relation {label}, since an argument of it was skipped")
         elif places[head] != places[tail]:
-            reading.warn("crosses-lines", where, f"{label} relates two lines, each of which is a post; left out")
+            reading.warn(
+                "crosses-lines", where, f"skipped the relation {label} between two lines, since each line is a post"
+            )
 
 
 def _to_annotations(example: Example, offset: int, counts: Counter[str]) -> Iterator[str]:
     labels = {entity.span: entity.label for entity in example.entities}
     names: dict[Span, str] = {}
-    for span in spans_of(example):
+    for span in collect_spans(example):
         counts["T"] += 1
         names[span] = f"T{counts['T']}"
-        start, end = characters(example, span)
-        label = _typed(labels.get(span, _PLAIN), example.id)
+        start, end = character_offsets(example, span)
+        label = _check_type(labels.get(span, _UNTYPED), example.id)
         yield f"{names[span]}\t{label} {offset + start} {offset + end}\t{example.words_of(span)}\n"
     for relation in example.relations:
         counts["R"] += 1
-        label = _typed(relation.label, example.id)
+        label = _check_type(relation.label, example.id)
         yield f"R{counts['R']}\t{label} Arg1:{names[relation.head]} Arg2:{names[relation.tail]}\n"
 
 
-def _typed(label: str, where: str) -> str:
+def _check_type(label: str, where: str) -> str:
     if not label or re.search(r"\s", label):
-        raise DataError(f"the type {quoted(label)} cannot be written in this format: white space", where=where)
+        raise unwritable(label, where, because="is empty or contains white space", what="type")
     return label
 
 
-def _writable(text: str, where: str) -> str:
+def _check_text(text: str, where: str) -> str:
     if set(text) & set("\n\r"):
-        raise DataError(f"{quoted(text)} cannot be written in this format: a line break in a word", where=where)
+        raise unwritable(text, where, because="contains a line break", what="text")
     return text

@@ -1,11 +1,11 @@
-"""The format of GLiNER: a JSON array of ``{tokenized_text, ner: [[first, last, label], …], relations: […]}``.
+"""GLiNER format: a JSON array of ``{tokenized_text, ner: [[first, last, label], …], relations: […]}``.
 
-Offsets count words, the last one inclusive. A relation is ``[head, tail, label]``, its arguments numbers of ``ner``.
+Offsets count words, and the last word is inclusive. A relation is ``[head, tail, label]``, where head and tail are
+indices into ``ner``.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,59 +13,53 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, StrictInt, StrictStr
 
-from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example, Relation, Span
-from cotpd.corpus.formats.parsing.json_values import json_values
-from cotpd.corpus.formats.parsing.reading import Reading, Row
-from cotpd.corpus.formats.parsing.spans import flat, word_span
+from cotpd.corpus.formats.parsing.json_values import json_models
+from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
+from cotpd.corpus.formats.parsing.spans import check_span, resolve_overlaps
+from cotpd.corpus.formats.parsing.writing import count_losses, write_json_array
 
 
-def read(path: Path, reading: Reading) -> Iterator[Row]:
-    """Read the posts of a file in order, each called ``<file name>:<number>``; JSON lines are read, too.
+def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
+    """Read the posts of a JSON array or of JSON lines, with ids ``<file name>:<number>``.
 
-    Other keys (labels to train against…) are not kept, and counted. Errors reported: a value that is no such object, a
-    span outside its post, a relation of an entity that is not there, a blank label (all left out), an empty word. Of
-    entities that overlap the longest is kept.
+    Other keys are ignored and counted. Of overlapping entities the longest is kept. These are errors: a value of
+    another shape, a span outside the post, a relation of an entity that does not exist, a blank label (all skipped),
+    and an empty word.
     """
-    not_kept: Counter[str] = Counter()
-    for number, (where, value) in enumerate(json_values(path, reading), 1):
-        if (post := reading.fitting(value, where, _Post)) is None:
-            continue
-        not_kept.update((post.model_extra or {}).keys())
+    ignored: Counter[str] = Counter()
+    for number, where, post in json_models(path, reading, _GlinerPost):
+        ignored.update((post.model_extra or {}).keys())
         words = tuple(post.tokenized_text)
         reading.check_row_words(words, where)
-        spans = [word_span(first, last + 1, len(words), where, reading) for first, last, _ in post.ner]
-        found = zip(spans, post.ner, strict=True)
-        entities = flat((Entity(span, label) for span, (_, _, label) in found if span), where, reading)
-        if words:
+        spans = [check_span(first, last + 1, len(words), where, reading) for first, last, _ in post.ner]
+        labelled = zip(spans, post.ner, strict=True)
+        entities = resolve_overlaps((Entity(span, label) for span, (_, _, label) in labelled if span), where, reading)
+        if reading.check_not_empty(words, where):
             relations = tuple(_relations(post, spans, where, reading))
-            yield Row(Example(f"{path.stem}:{number}", words, entities, relations), where)
-        else:
-            reading.warn("empty-post", where, "a post without words; it is left out")
-    reading.not_kept(path, not_kept)
+            yield ParsedExample(Example(f"{path.stem}:{number}", words, entities, relations), where)
+    reading.report_ignored(path, ignored)
 
 
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
-    """Write words, entities and the relations between these; returns how many values the format cannot hold."""
+    """Write words, entities and the relations between entities. Return the number of values that are lost, by kind."""
     losses: Counter[str] = Counter()
     rows = []
     for number, example in enumerate(examples, 1):
         ner = [[entity.span.start, entity.span.end - 1, entity.label] for entity in example.entities]
-        place = {entity.span: number for number, entity in enumerate(example.entities)}
-        held = [r for r in example.relations if r.head in place and r.tail in place]
+        index = {entity.span: position for position, entity in enumerate(example.entities)}
+        writable = [r for r in example.relations if r.head in index and r.tail in index]
         row: dict[str, Any] = {"tokenized_text": list(example.words), "ner": ner}
-        if held:
-            row["relations"] = [[place[relation.head], place[relation.tail], relation.label] for relation in held]
-        rows.append(json.dumps(row, ensure_ascii=False))
-        losses["orphans"] += sum(entity.orphan for entity in example.entities)
-        losses["relations"] += len(example.relations) - len(held)
-        losses["images"] += example.image_id is not None
-        losses["ids"] += example.id != f"{path.stem}:{number}"
-    write_atomic(path, "[\n" + ",\n".join(rows) + "\n]\n")
+        if writable:
+            row["relations"] = [[index[relation.head], index[relation.tail], relation.label] for relation in writable]
+        rows.append(row)
+        count_losses(losses, example, "orphans", "images", id_read=f"{path.stem}:{number}")
+        losses["relations"] += len(example.relations) - len(writable)
+    write_json_array(path, rows)
     return +losses
 
 
-class _Post(BaseModel):
+class _GlinerPost(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     tokenized_text: list[StrictStr]
@@ -73,9 +67,10 @@ class _Post(BaseModel):
     relations: list[tuple[StrictInt, StrictInt, StrictStr]] = []
 
 
-def _relations(post: _Post, spans: Sequence[Span | None], where: str, reading: Reading) -> Iterator[Relation]:
+def _relations(post: _GlinerPost, spans: Sequence[Span | None], where: str, reading: Reading) -> Iterator[Relation]:
     for head, tail, label in post.relations:
         if not (0 <= head < len(spans) and 0 <= tail < len(spans)):
-            reading.fail("bad-span", where, f"a relation from {head} to {tail} of {len(spans)} entities, from 0")
-        elif (first := spans[head]) and (second := spans[tail]) and reading.has_label(label, where):
+            message = f"a relation refers to `ner` {head} and {tail} (from 0), but the length of `ner` is {len(spans)}"
+            reading.fail("bad-span", where, f"{message}; correct the indices")
+        elif (first := spans[head]) and (second := spans[tail]) and reading.check_label(label, where):
             yield Relation(first, second, label)

@@ -1,6 +1,6 @@
-"""Our own format: JSON lines ``{id, words | text, entities, relations, image, split}``, written by `to_row`.
+"""Our own format, written by `to_row`: JSON lines ``{id, words | text, entities, relations, sentiments, image}``.
 
-Offsets count words, the end exclusive; with ``text`` in place of ``words`` they count its characters (code points).
+Offsets count words, and the end is exclusive. With ``text`` instead of ``words`` they count characters (code points).
 The head and the tail of a relation are ``[start, end]``, ``{"start", "end"}`` or the index of an entity.
 """
 
@@ -10,204 +10,221 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
-from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, VariantKind
-from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.parsing.example_row import to_row
-from cotpd.corpus.formats.parsing.offsets import split, words_touched
-from cotpd.corpus.formats.parsing.reading import Id, Reading, Row, distinct_ids
+from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, TargetSentiment, VariantKind
+from cotpd.corpus.defects import quote
+from cotpd.corpus.formats.parsing.offsets import split_text, words_touched
+from cotpd.corpus.formats.parsing.reading import Id, ParsedExample, Reading, StrictRow, make_ids_unique
+from cotpd.corpus.formats.parsing.spans import check_span
 
-_AMBIGUOUS = "`text` and `words`: do offsets count characters or words? Leave one out, or give each entity its `text`"
+_AMBIGUOUS = (
+    "with both `words` and `text`, offsets may count words or characters; "
+    "remove one of the two, or add its `text` to each entity (then offsets count words)"
+)
 
 
-def read(path: Path, reading: Reading) -> Iterator[Row]:
+def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     """Read the posts of a file in order.
 
-    A post without id is called ``<file name>:<line>``; where both are given, ``words`` count and ``text`` does not.
-    Such a row is an error where it has offsets and not every entity names its ``text``, which tells what they count.
-    Errors reported: a line that is no such object (left out), an empty word, a span outside its post or that overlaps
-    another entity, one that is not the ``text`` that it names, a blank label (the entity or relation is left out).
-    Offsets that cut a word are widened to it and reported.
+    A post without an id is called ``<file name>:<line>``. If a row has both ``words`` and ``text``, the words are used,
+    and every entity must have its own ``text`` so that its offsets are unambiguous. These are errors: a row of another
+    shape (skipped), an empty word, a span outside the post, overlapping entities, an entity whose ``text`` differs, and
+    a blank label (the entity or relation is skipped). Character offsets within a word are extended to the whole word,
+    with a warning.
     """
-    return distinct_ids(_rows(path, reading), reading)
+    return make_ids_unique(_rows(path, reading), reading)
 
 
 def write(path: Path, examples: Iterable[Example], *, split: str | None = None) -> Counter[str]:
-    """Write a file that reads back the same, without knowledge and scores, which live beside it.
+    """Write a file that reads back the same. Knowledge and scores are not part of it.
 
-    Returns how many values the format cannot hold: none.
+    Returns:
+        The number of values that are lost, by kind: always empty, since the format holds all values.
     """
     write_jsonl(path, (to_row(example, split) for example in examples))
     return Counter()
 
 
-class _Offsets(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class _JsonlOffsets(StrictRow):
     start: int
     end: int
 
 
-class _Entity(_Offsets):
+class _JsonlEntity(_JsonlOffsets):
     label: str
     orphan: bool = False
     text: str | None = None
 
 
-class _Relation(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    head: int | list[int] | _Offsets
-    tail: int | list[int] | _Offsets
+class _JsonlRelation(StrictRow):
+    head: int | list[int] | _JsonlOffsets
+    tail: int | list[int] | _JsonlOffsets
     label: str
 
 
-class _Caption(BaseModel):
-    model_config = ConfigDict(strict=True)
+class _JsonlSentiment(_JsonlOffsets):
+    label: str
 
+
+class _JsonlCaption(StrictRow):
     text: str
     captioner: str = ""
 
 
-class _Origin(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class _JsonlOrigin(StrictRow):
     parent: str
     kind: VariantKind = Field(strict=False)
     template: str = ""
     model: str = ""
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
+class _JsonlRow(StrictRow):
+    model_config = ConfigDict(extra="allow")
 
     id: Id | None = None
     words: list[str] | None = None
     text: str | None = None
-    entities: list[_Entity] = []
-    relations: list[_Relation] = []
+    entities: list[_JsonlEntity] = Field(default=[])
+    relations: list[_JsonlRelation] = Field(default=[])
+    sentiments: list[_JsonlSentiment] = Field(default=[])
     image: Id | None = None
     split: str | None = None
-    caption: _Caption | None = None
-    origin: _Origin | None = None
+    caption: _JsonlCaption | None = None
+    origin: _JsonlOrigin | None = None
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether it has words and text, and nothing tells which of them its offsets count."""
+        """Return True if offsets could count either the words or the characters of the text."""
         if self.words is None or self.text is None:
             return False
         arguments = (place for relation in self.relations for place in (relation.head, relation.tail))
-        has_offsets = self.entities or any(not isinstance(place, int) for place in arguments)
+        has_offsets = self.entities or self.sentiments or any(not isinstance(place, int) for place in arguments)
         are_named = self.entities and all(entity.text is not None for entity in self.entities)
         return bool(has_offsets and not are_named)
 
 
-def _rows(path: Path, reading: Reading) -> Iterator[Row]:
-    for where, line in reading.json_rows(path, _Line):
+def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
+    for where, line in reading.json_rows(path, _JsonlRow):
         if line.words is None and line.text is None:
-            reading.fail("bad-row", where, "neither words nor text; give one of them")
+            reading.fail("bad-row", where, "the row has neither `words` nor `text`; add one of them")
             continue
         if line.is_ambiguous:
             reading.fail("bad-row", where, _AMBIGUOUS)
             continue
-        if line.model_extra:
-            reading.warn("unknown-key", where, f"not read: {', '.join(sorted(line.model_extra))}")
-        if line.words is not None and line.text is not None and _plain(line.text) != _plain("".join(line.words)):
-            reading.warn("text-differs", where, "words and text are not the same; words count")
-        example = _Resolver(line, where, reading).example(f"{path.stem}:{where.rpartition(':')[2]}")
-        if example.words:
-            yield Row(example, where, line.split)
-        else:
-            reading.warn("empty-post", where, "a post without words; it is left out")
+        reading.report_unknown_keys(line.model_extra or (), where)
+        if line.words is not None and line.text is not None and _squeeze(line.text) != _squeeze("".join(line.words)):
+            reading.warn("text-differs", where, "`words` and `text` differ; used `words`")
+        example = _JsonlResolver(line, where, reading).example(f"{path.stem}:{where.rpartition(':')[2]}")
+        if reading.check_not_empty(example.words, where):
+            yield ParsedExample(example, where, line.split)
 
 
-def _plain(text: str) -> str:
+def _squeeze(text: str) -> str:
     return "".join(text.split())
 
 
-class _Resolver:
-    """One line and its words: offsets of either kind to spans of words, with every defect reported."""
+class _JsonlResolver:
+    """Converts a row to an example: offsets of words or characters become spans, and defects are reported."""
 
-    def __init__(self, line: _Line, where: str, reading: Reading) -> None:
+    def __init__(self, line: _JsonlRow, where: str, reading: Reading) -> None:
         self.line, self.where, self.reading = line, where, reading
-        self.pieces = [] if line.words is not None else split(line.text or "", reading.splitting)
+        self.pieces = [] if line.words is not None else split_text(line.text or "", reading.splitting)
         self.words = tuple(line.words if line.words is not None else (piece.text for piece in self.pieces))
 
     def example(self, name: str) -> Example:
         line = self.line
         self.reading.check_row_words(self.words, self.where)
-        spans = [self._span(entity.start, entity.end, "entity") for entity in line.entities]
+        spans = [self._span(entity.start, entity.end) for entity in line.entities]
         return Example(
             id=name if line.id is None else line.id,
             words=self.words,
             entities=self._entities(spans),
-            relations=tuple(found for relation in line.relations if (found := self._relation(relation, spans))),
+            relations=tuple(r for relation in line.relations if (r := self._relation(relation, spans))),
             image_id=line.image or None,
             caption=Caption(line.image or "", line.caption.text, line.caption.captioner) if line.caption else None,
             origin=Origin(**line.origin.model_dump()) if line.origin else None,
+            sentiments=tuple(s for sentiment in line.sentiments if (s := self._sentiment(sentiment))),
         )
 
     def _entities(self, spans: list[Span | None]) -> tuple[Entity, ...]:
         kept: list[Entity] = []
         taken = [False] * len(self.words)
         for entity, span in zip(self.line.entities, spans, strict=True):
-            if span is None or not self._is_named(entity, span):
+            if span is None or not self._check_entity(entity, span):
                 continue
             if any(taken[span.start : span.end]):
-                message = f"the {entity.label} at [{entity.start}, {entity.end}) overlaps another entity; keep one"
+                message = (
+                    f"{entity.label} at [{entity.start}, {entity.end}) overlaps another entity; remove one of them"
+                )
                 self.reading.fail("overlap", self.where, message)
                 continue
             taken[span.start : span.end] = [True] * (span.end - span.start)
-            kept.append(Entity(span, self.reading.label(entity.label), orphan=entity.orphan))
+            kept.append(Entity(span, self.reading.rename_label(entity.label), orphan=entity.orphan))
         return tuple(kept)
 
-    def _is_named(self, entity: _Entity, span: Span) -> bool:
-        """Whether an entity has a label and is what its row says that it is, if it says so."""
-        there = " ".join(self.words[span.start : span.end])
-        if entity.text is not None and entity.text.split() != (self._text_of(entity) or there).split():
-            message = f"[{entity.start}, {entity.end}) is {quoted(self._text_of(entity) or there)}"
-            self.reading.fail("mention-differs", self.where, f"{message}, not {quoted(entity.text)}")
+    def _check_entity(self, entity: _JsonlEntity, span: Span) -> bool:
+        """Return True if an entity has a label and covers the text that its row claims."""
+        if self.line.words is None:
+            unit, covered = "characters", (self.line.text or "")[entity.start : entity.end]
+        else:
+            unit, covered = "words", " ".join(self.words[span.start : span.end])
+        if entity.text is not None and entity.text.split() != covered.split():
+            message = f"{unit} [{entity.start}, {entity.end}) are {quote(covered)}, but the entity says "
+            self.reading.fail("mention-differs", self.where, f"{message}{quote(entity.text)}; correct one of them")
             return False
-        return self.reading.has_label(entity.label, self.where)
+        return self.reading.check_label(entity.label, self.where)
 
-    def _text_of(self, entity: _Entity) -> str | None:
-        """The characters of an entity that counts them."""
-        return None if self.line.words is not None else (self.line.text or "")[entity.start : entity.end]
-
-    def _relation(self, relation: _Relation, spans: list[Span | None]) -> Relation | None:
+    def _relation(self, relation: _JsonlRelation, spans: list[Span | None]) -> Relation | None:
         head, tail = self._argument(relation.head, spans), self._argument(relation.tail, spans)
-        is_whole = head and tail and self.reading.has_label(relation.label, self.where)
-        return Relation(head, tail, relation.label) if head and tail and is_whole else None
+        if head is None or tail is None or not self.reading.check_label(relation.label, self.where):
+            return None
+        return Relation(head, tail, relation.label)
 
-    def _argument(self, place: int | list[int] | _Offsets, spans: list[Span | None]) -> Span | None:
+    def _sentiment(self, sentiment: _JsonlSentiment) -> TargetSentiment | None:
+        span = self._span(sentiment.start, sentiment.end)
+        if span is None or not self.reading.check_label(sentiment.label, self.where):
+            return None
+        return TargetSentiment(span, sentiment.label)
+
+    def _argument(self, place: int | list[int] | _JsonlOffsets, spans: list[Span | None]) -> Span | None:
         if isinstance(place, int):
             if 0 <= place < len(spans):
                 return spans[place]
-            self.reading.fail("bad-span", self.where, f"a relation names entity {place} of {len(spans)}, from 0")
+            message = (
+                f"a relation refers to entity {place} (counted from 0), but the number of entities is {len(spans)}"
+            )
+            self.reading.fail("bad-span", self.where, f"{message}; correct the index")
             return None
-        offsets = [place.start, place.end] if isinstance(place, _Offsets) else place
+        offsets = [place.start, place.end] if isinstance(place, _JsonlOffsets) else place
         if len(offsets) != 2:
-            self.reading.fail("bad-span", self.where, f"a relation's argument {offsets} is no [start, end]")
+            self.reading.fail(
+                "bad-span", self.where, f"expected a relation argument [start, end], got {offsets}; correct it"
+            )
             return None
-        return self._span(offsets[0], offsets[1], "argument")
+        return self._span(offsets[0], offsets[1])
 
-    def _span(self, start: int, end: int, what: str) -> Span | None:
-        by_characters = self.line.words is None
-        size = len(self.line.text or "") if by_characters else len(self.words)
-        if 0 <= start < end <= size and (span := self._covering(start, end) if by_characters else Span(start, end)):
+    def _span(self, start: int, end: int) -> Span | None:
+        if self.line.words is not None:
+            return check_span(start, end, len(self.words), self.where, self.reading)
+        size = len(self.line.text or "")
+        if 0 <= start < end <= size and (span := self._covering_span(start, end)):
             return span
-        unit = "characters" if by_characters else "words"
-        message = f"the {what} [{start}, {end}) does not lie in a post of {size} {unit} (the end is exclusive)"
-        self.reading.fail("bad-span", self.where, message)
+        message = (
+            f"character offsets [{start}, {end}) cover no word of the text of length {size} (the end is exclusive)"
+        )
+        self.reading.fail("bad-span", self.where, f"{message}; correct them")
         return None
 
-    def _covering(self, start: int, end: int) -> Span | None:
+    def _covering_span(self, start: int, end: int) -> Span | None:
         if not (span := words_touched(self.pieces, start, end)):
             return None
         first, last = self.pieces[span.start], self.pieces[span.end - 1]
         if (first.start, last.end) != (start, end):
-            message = f"[{start}, {end}) cuts a word; it is widened to [{first.start}, {last.end})"
+            message = (
+                f"extended characters [{start}, {end}) to [{first.start}, {last.end}), since they end within a word"
+            )
             self.reading.warn("offsets-cut-word", self.where, message)
         return span

@@ -1,7 +1,7 @@
-"""The format of MNRE: one Python literal a line, ``{token, h: {name, pos}, t: {name, pos}, img_id, relation}``.
+"""MNRE format: one Python literal per line, ``{token, h: {name, pos}, t: {name, pos}, img_id, relation}``.
 
-Each line is one pair of names in a post; ``pos`` is ``[start, end)`` in words. Lines are literals of strings, numbers,
-lists and dictionaries; anything else is refused before it is parsed, and so is what is long or deeply nested.
+Each line is one pair of names in a post, and ``pos`` is ``[start, end)`` in words. Lines are never executed: only
+literals of strings, numbers, lists and dictionaries are parsed, up to a maximum length and nesting.
 """
 
 from __future__ import annotations
@@ -15,44 +15,47 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BeforeValidator, ConfigDict
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import write_atomic
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
-from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.parsing.reading import Id, Reading, Row, distinct_ids
+from cotpd.corpus.defects import quote
+from cotpd.corpus.formats.parsing.reading import Id, ParsedExample, Reading, StrictRow, make_ids_unique
+from cotpd.corpus.formats.parsing.spans import check_span
+from cotpd.corpus.formats.parsing.writing import count_losses
 
 MAX_LINE, MAX_DEPTH = 500_000, 8
-"""Characters and nested brackets that a line may have; the longest of MNRE has 415 and 3."""
+"""The maximum number of characters and of nested brackets per line. The maxima in MNRE are 415 and 3."""
 
 LABELS = "rel2id.json"
-"""The file of the corpus that lists its relations; where it lies beside, labels are checked against it."""
+"""The file that lists the relation labels of the corpus. If it is present, labels are checked against it."""
 
 _STRING = re.compile(r"""[uUrR]?(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")""")
 _PLAIN = re.compile(r"(?:[,:\[(]\s*+-(?=\d)|[\d\s,:\[\]{}()]|None|True|False)*+")
 
 
-def read(path: Path, reading: Reading) -> Iterator[Row]:
-    """Read the lines of a file in order, each as an example with one relation and no entities.
+def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
+    """Read the lines of a file, each as an example with one relation and without entities.
 
-    Its id is ``<file name>:<line>``, since several lines share a post. Errors reported: a line that is no such literal
-    (left out), an empty word, a span outside its post (left out), a name that is not the words of its span.
+    The id is ``<file name>:<line>``, since several lines share a post. These are errors: a line that is not a literal
+    of this shape, a span outside the post (both skipped), an empty word, and a name that differs from its span.
     """
-    return distinct_ids(_rows(path, reading), reading)
+    return make_ids_unique(_rows(path, reading), reading)
 
 
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
-    """Write a line for each relation, any word as it is; returns how many values the format cannot hold.
+    """Write one line per relation. Return the number of values that are lost, by kind.
 
-    Posts without relation cannot be held; those with several come back as several (``grouped relations``).
+    Posts without a relation cannot be written. A post with several relations is read back as several examples
+    (``grouped relations``).
     """
     losses: Counter[str] = Counter()
     lines = []
     for example in examples:
         lines += [f"{_to_row(example, relation)!r}\n" for relation in example.relations]
         losses["posts without relation"] += not example.relations
-        losses["entities"] += len(example.entities)
+        count_losses(losses, example, "entities")
         losses["grouped relations"] += max(0, len(example.relations) - 1)
         losses["ids"] += bool(example.relations) and example.id != f"{path.stem.strip()}:{len(lines)}"
     write_atomic(path, "".join(lines))
@@ -60,102 +63,111 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
 
 
 def parse(line: str) -> Any:
-    """The value of a Python literal of strings, numbers, None, True, False, lists, tuples, sets and dictionaries.
+    """Parse a Python literal without executing anything.
 
-    Raises `DataError` for anything else, over `MAX_LINE` characters or nested deeper than `MAX_DEPTH`. Runs nothing.
+    Allowed are strings, numbers, None, True, False, lists, tuples, sets and dictionaries.
+
+    Raises:
+        DataError: If the line is anything else, is longer than `MAX_LINE` or nested deeper than `MAX_DEPTH`.
     """
     if len(line) > MAX_LINE:
-        raise DataError(f"a line of {len(line):,} characters; at most {MAX_LINE:,} are read")
+        raise DataError(
+            f"the line has {len(line):,} characters, at most {MAX_LINE:,} are allowed; remove it or split it"
+        )
     rest = _STRING.sub(" ", line)
     if not _PLAIN.fullmatch(rest):
         found = _PLAIN.sub("", rest).strip()
-        raise DataError(f"{quoted(found)} is no part of a plain literal; a line holds strings, numbers and brackets")
+        raise DataError(f"{quote(found)} is not allowed in a literal; write only strings, numbers and brackets")
     if _depth(rest) > MAX_DEPTH:
-        raise DataError(f"brackets nested deeper than {MAX_DEPTH}; a line of MNRE has 3 levels")
+        raise DataError(f"brackets are nested deeper than {MAX_DEPTH} levels; correct the line, MNRE needs only 3")
     try:
         with warnings.catch_warnings(action="ignore"):
             tree = ast.parse(line.strip(), mode="eval")
-            _refuse_repeated_keys(tree)
+            _check_keys(tree)
             return ast.literal_eval(tree)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        reason = quoted(str(error).partition("\n")[0])
-        raise DataError(f"not a Python literal ({reason}); each line of MNRE is a dictionary") from error
+        reason = quote(str(error).partition("\n")[0])
+        raise DataError(f"not a Python literal ({reason}); write one dictionary per line") from error
 
 
-def _refuse_repeated_keys(tree: ast.Expression) -> None:
-    """Raise ValueError for a dictionary with a key given twice: Python keeps the last in silence."""
+def _check_keys(tree: ast.Expression) -> None:
+    """Raise ValueError if a dictionary has a key twice, since Python would silently keep the last value."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
             keys = Counter(key.value for key in node.keys if isinstance(key, ast.Constant))
-            if twice := [key for key, count in keys.items() if count > 1]:
-                raise ValueError(f"the key {twice[0]!r} twice")
+            if repeated := [key for key, count in keys.items() if count > 1]:
+                raise ValueError(f"the key {repeated[0]!r} occurs twice")
 
 
-_Pair = Annotated[list[int], BeforeValidator(lambda value: list(value) if isinstance(value, tuple) else value)]
+_Position = Annotated[list[int], BeforeValidator(lambda value: list(value) if isinstance(value, tuple) else value)]
 _Label = Annotated[str, BeforeValidator(lambda value: NO_RELATION if value is None else value)]
 
 
-class _Argument(BaseModel):
-    model_config = ConfigDict(strict=True)
-
+class _MnreArgument(StrictRow):
     name: str
-    pos: _Pair
+    pos: _Position
 
 
-class _Line(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
+class _MnreLine(StrictRow):
+    model_config = ConfigDict(extra="allow")
 
     token: list[str]
-    h: _Argument
-    t: _Argument
+    h: _MnreArgument
+    t: _MnreArgument
     img_id: Id | None = None
     relation: _Label
 
 
-def _rows(path: Path, reading: Reading) -> Iterator[Row]:
+def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     labels = _known_labels(path, reading)
     for number, text in reading.lines(path):
         where = f"{path}:{number}"
         if not text.strip() or (line := _line(text, where, reading)) is None:
             continue
-        if line.model_extra:
-            reading.warn("unknown-key", where, f"not read: {', '.join(sorted(line.model_extra))}")
+        reading.report_unknown_keys(line.model_extra or (), where)
         if labels and line.relation not in labels:
-            reading.warn("unknown-relation", where, f"{quoted(line.relation)} is not among those of {LABELS}")
+            reading.warn("unknown-relation", where, f"the relation {quote(line.relation)} is not listed in {LABELS}")
         reading.check_row_words(line.token, where)
         head, tail = _span(line.h, line, where, reading), _span(line.t, line, where, reading)
-        if head is not None and tail is not None and reading.has_label(line.relation, where):
-            yield Row(_example(line, Relation(head, tail, line.relation), f"{path.stem.strip()}:{number}"), where)
+        if head is not None and tail is not None and reading.check_label(line.relation, where):
+            yield ParsedExample(
+                _example(line, Relation(head, tail, line.relation), f"{path.stem.strip()}:{number}"), where
+            )
 
 
-def _line(text: str, where: str, reading: Reading) -> _Line | None:
+def _line(text: str, where: str, reading: Reading) -> _MnreLine | None:
     try:
         values = parse(text)
     except DataError as error:
         reading.fail("unreadable", where, str(error))
         return None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        reading.fail("unreadable", where, f"a dictionary of names was expected, found {quoted(repr(values))}")
+        reading.fail(
+            "unreadable",
+            where,
+            f"expected a dictionary with string keys, got {quote(repr(values))}; write one dictionary per line",
+        )
         return None
-    return reading.fitting(values, where, _Line)
+    return reading.validate(values, where, _MnreLine)
 
 
-def _example(line: _Line, relation: Relation, name: str) -> Example:
+def _example(line: _MnreLine, relation: Relation, name: str) -> Example:
     return Example(name, tuple(line.token), relations=(relation,), image_id=line.img_id or None)
 
 
-def _span(argument: _Argument, line: _Line, where: str, reading: Reading) -> Span | None:
-    """The words of a name; what stands there must be the name, or the offsets are another tool's."""
-    start, end = argument.pos if len(argument.pos) == 2 else (0, 0)
-    if not 0 <= start < end <= len(line.token):
-        message = f"pos {argument.pos} does not lie in a post of {len(line.token)} words (the end is exclusive)"
-        reading.fail("bad-span", where, message)
+def _span(argument: _MnreArgument, line: _MnreLine, where: str, reading: Reading) -> Span | None:
+    """Return the span of a name. Report an error if its words differ from the name, which indicates other offsets."""
+    if len(argument.pos) != 2:
+        reading.fail("bad-span", where, f"expected pos [start, end], got {argument.pos}; correct it")
         return None
-    words = " ".join(line.token[start:end])
+    start, end = argument.pos
+    if (span := check_span(start, end, len(line.token), where, reading)) is None:
+        return None
+    words = " ".join(line.token[span.start : span.end])
     if words != argument.name:
-        message = f"the words [{start}, {end}) are {quoted(words)}, not the name {quoted(argument.name)}"
-        reading.fail("name-differs", where, message)
-    return Span(start, end)
+        message = f"words [{span.start}, {span.end}) are {quote(words)}, but the name is {quote(argument.name)}"
+        reading.fail("name-differs", where, f"{message}; correct one of them")
+    return span
 
 
 def _known_labels(path: Path, reading: Reading) -> set[str]:
@@ -165,13 +177,13 @@ def _known_labels(path: Path, reading: Reading) -> set[str]:
     try:
         labels = json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        reading.warn("unreadable-labels", str(file), f"not JSON ({error}); labels are not checked")
+        reading.warn("unreadable-labels", str(file), f"invalid JSON ({error}); skipped the check of relation labels")
         return set()
     return set(labels) if isinstance(labels, dict) else set()
 
 
 def _depth(brackets: str) -> int:
-    """The deepest nesting of brackets, closed or not."""
+    """Return the deepest nesting of brackets, balanced or not."""
     depth = deepest = 0
     for character in brackets:
         if character in "([{":

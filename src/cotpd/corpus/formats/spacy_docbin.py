@@ -1,4 +1,4 @@
-"""The format of spaCy: a binary `DocBin` of documents with words and entities; needs the extra ``formats``."""
+"""spaCy format: a binary `DocBin` of documents with words and entities. Requires the extra ``formats``."""
 
 from __future__ import annotations
 
@@ -11,44 +11,47 @@ from typing import Any
 from cotpd.core.errors import DataError, MissingExtraError
 from cotpd.core.files import write_atomic
 from cotpd.core.records import Entity, Example, Span
-from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.parsing.reading import Reading, Row
-from cotpd.corpus.formats.parsing.spans import flat
+from cotpd.corpus.defects import quote
+from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
+from cotpd.corpus.formats.parsing.spans import resolve_overlaps
+from cotpd.corpus.formats.parsing.writing import count_losses, unwritable
 
 MAX_BYTES = 1_000_000_000
-"""Bytes that a file may have when it is unpacked."""
+"""The maximum size of an uncompressed file in bytes."""
 
 _SPACE = " \t\n\r"
 
 
-def read(path: Path, reading: Reading) -> Iterator[Row]:
-    """Read the documents of a file in order, each called ``<file name>:<number>``.
+def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
+    """Read the documents of a file in order, with ids ``<file name>:<number>``.
 
-    Tokens that are white space alone, which spaCy makes of line breaks, are left out. Spans of groups, which may
-    overlap, categories and links are not kept, and counted; tokens of which it is not known whether they are part of an
-    entity are reported, and read as part of none. Errors reported: a file that is no DocBin, a document that is broken
-    (left out). Raises `MissingExtraError` without spaCy.
+    Tokens of white space only, into which spaCy converts line breaks, are skipped. Span groups, which may overlap,
+    categories and links are ignored and counted. Tokens without entity annotation are reported and read as outside of
+    entities. These are errors: a file that is not a DocBin, and a damaged document (skipped).
+
+    Raises:
+        MissingExtraError: If spaCy is not installed.
     """
-    not_kept: Counter[str] = Counter()
+    ignored: Counter[str] = Counter()
     for number, doc in enumerate(_documents(path, reading), 1):
         where = f"{path}:{number}"
         try:
             example = _example(doc, f"{path.stem}:{number}", where, reading)
-            _count_others(doc, not_kept)
-        except (ValueError, KeyError) as error:  # spaCy reads a document only when it is asked
-            reading.fail("unreadable", where, f"no document of spaCy ({quoted(str(error))})")
+            _count_others(doc, ignored)
+        except (ValueError, KeyError) as error:  # spaCy parses a document on first access
+            reading.fail("unreadable", where, f"spaCy cannot read this document ({quote(str(error))}); export it again")
             continue
-        if example.words:
-            yield Row(example, where)
-        else:
-            reading.warn("empty-post", where, "a post without words; it is left out")
-    reading.not_kept(path, not_kept)
+        if reading.check_not_empty(example.words, where):
+            yield ParsedExample(example, where)
+    reading.report_ignored(path, ignored)
 
 
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
-    """Write words and entities; returns how many values the format cannot hold.
+    """Write words and entities. Return the number of values that are lost, by kind.
 
-    Raises `DataError` for an empty word or one of white space alone, and `MissingExtraError` without spaCy.
+    Raises:
+        DataError: If a word is empty or consists of white space.
+        MissingExtraError: If spaCy is not installed.
     """
     spacy = _spacy()
     vocabulary, losses = spacy.vocab.Vocab(), Counter[str]()
@@ -56,36 +59,36 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
     for number, example in enumerate(examples, 1):
         for word in example.words:
             if not word.strip(_SPACE):
-                raise DataError(f"{quoted(word)} cannot be written in this format: no character", where=example.id)
+                raise unwritable(word, example.id, because="is empty or consists of white space")
         doc = spacy.tokens.Doc(vocabulary, words=list(example.words))
         doc.set_ents([spacy.tokens.Span(doc, e.span.start, e.span.end, label=e.label) for e in example.entities])
         documents.add(doc)
-        losses["orphans"] += sum(entity.orphan for entity in example.entities)
-        losses["relations"] += len(example.relations)
-        losses["images"] += example.image_id is not None
-        losses["ids"] += example.id != f"{path.stem}:{number}"
+        count_losses(losses, example, "orphans", "relations", "images", id_read=f"{path.stem}:{number}")
     write_atomic(path, documents.to_bytes())
     return +losses
 
 
 def _example(doc: Any, name: str, where: str, reading: Reading) -> Example:
     if unknown := sum(not token.ent_iob for token in doc):
-        reading.warn("not-annotated", where, f"{unknown} of {len(doc)} tokens may be part of an entity or not")
+        reading.warn(
+            "not-annotated", where, f"{unknown} of {len(doc)} tokens have no entity annotation; read them as O"
+        )
     kept = [token.i for token in doc if token.text.strip(_SPACE)]
-    places = {old: new for new, old in enumerate(kept)}
+    positions = {token: word for word, token in enumerate(kept)}
     words = tuple(doc[number].text for number in kept)
     reading.check_row_words(words, where)
-    found = [(_span(entity, places), entity) for entity in doc.ents]
-    if lost := sum(span is None for span, _ in found):
-        reading.warn("space-in-mention", where, f"{lost} entities of white space alone; left out")
-    return Example(name, words, flat((Entity(span, entity.label_) for span, entity in found if span), where, reading))
+    spans = [(_span(entity, positions), entity) for entity in doc.ents]
+    if lost := sum(span is None for span, _ in spans):
+        reading.warn("space-in-mention", where, f"skipped {lost} entities that consist of white space")
+    entities = (Entity(span, entity.label_) for span, entity in spans if span)
+    return Example(name, words, resolve_overlaps(entities, where, reading))
 
 
-def _count_others(doc: Any, not_kept: Counter[str]) -> None:
-    """Add what a document holds and an example does not."""
-    not_kept.update(f"spans of the group {name}" for name, spans in doc.spans.items() for _ in spans)
-    not_kept["categories"] += len(doc.cats)
-    not_kept["links"] += sum(bool(entity.kb_id_) for entity in doc.ents)
+def _count_others(doc: Any, ignored: Counter[str]) -> None:
+    """Count the annotations of a document that an example cannot hold."""
+    ignored.update(f"spans of the group {name}" for name, spans in doc.spans.items() for _ in spans)
+    ignored["categories"] += len(doc.cats)
+    ignored["links"] += sum(bool(entity.kb_id_) for entity in doc.ents)
 
 
 def _documents(path: Path, reading: Reading) -> Iterator[Any]:
@@ -93,16 +96,19 @@ def _documents(path: Path, reading: Reading) -> Iterator[Any]:
     try:
         unpacking = zlib.decompressobj()
         if len(unpacking.decompress(path.read_bytes(), MAX_BYTES)) == MAX_BYTES:
-            raise ValueError(f"more than {MAX_BYTES:,} bytes when unpacked")
+            raise ValueError(f"more than {MAX_BYTES:,} bytes when uncompressed")
         yield from spacy.tokens.DocBin().from_bytes(path.read_bytes()).get_docs(spacy.vocab.Vocab())
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror}); check the path", where=str(path)) from error
+        raise DataError(
+            f"cannot read the file ({error.strerror}); check the path and its permissions", where=str(path)
+        ) from error
     except (zlib.error, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        reading.fail("unreadable", str(path), f"no DocBin of spaCy ({type(error).__name__}: {quoted(str(error))})")
+        reason = f"{type(error).__name__}: {quote(str(error))}"
+        reading.fail("unreadable", str(path), f"not a spaCy DocBin ({reason}); save it with `DocBin.to_disk`")
 
 
-def _span(entity: Any, places: dict[int, int]) -> Span | None:
-    inside = [places[number] for number in range(entity.start, entity.end) if number in places]
+def _span(entity: Any, positions: dict[int, int]) -> Span | None:
+    inside = [positions[number] for number in range(entity.start, entity.end) if number in positions]
     return Span(inside[0], inside[-1] + 1) if inside else None
 
 

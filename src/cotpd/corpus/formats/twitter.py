@@ -1,6 +1,6 @@
-"""The format of Twitter-2015, Twitter-2017 and SNAP.
+"""Format of Twitter-2015, Twitter-2017 and SNAP.
 
-A post is a line ``IMGID:<id>`` and one ``word<tab>tag`` a line; a blank line ends it.
+A post starts with a line ``IMGID:<id>``, continues with one line ``word<tab>tag`` per word, and ends at a blank line.
 """
 
 from __future__ import annotations
@@ -10,52 +10,54 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cotpd.core.errors import DataError
 from cotpd.core.files import write_atomic
 from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
-from cotpd.corpus.defects import quoted
-from cotpd.corpus.formats.parsing.reading import Reading, Row, begun, distinct_ids
-from cotpd.corpus.formats.parsing.tags import count_lost_orphans, lenient_tags, told_scheme
+from cotpd.corpus.defects import quote
+from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading, make_ids_unique
+from cotpd.corpus.formats.parsing.tags import count_lost_orphans, lenient_tags, resolve_scheme
+from cotpd.corpus.formats.parsing.writing import count_losses, protect_first_character, unwritable
 
 _IMAGE = "IMGID:"
 
 
-def read(path: Path, reading: Reading) -> Iterator[Row]:
+def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     """Read the posts of a file in order.
 
-    A post's id is its image id (``x#2`` when it occurs again), or ``<file name>:<line>`` where it has none. Errors
-    reported: a line without tab, with two, an empty word, a tag that is none. Posts without words are left out and
-    reported. IOB1 is read where ``reading`` tells it, never detected: an ``I-`` that begins an entity is an orphan.
+    The id of a post is its image id (``x#2`` at its second occurrence), or ``<file name>:<line>`` without an image.
+    These are errors: a line without a tab or with two, an empty word, and an invalid tag. Posts without words are
+    skipped and reported. IOB1 must be named in ``reading`` and is never detected: an ``I-`` tag that starts an entity
+    is an orphan here.
     """
-    return distinct_ids(_rows(path, reading), reading)
+    return make_ids_unique(_rows(path, reading), reading)
 
 
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
-    """Write a file that reads back the same, orphans included; returns how many values the format cannot hold.
+    """Write a file that reads back the same, including orphans. Return the number of values that are lost, by kind.
 
-    Raises `DataError` for a word or image id that is empty or holds a tab or a line break, for a type with one or with
-    a space at its end, and for entities that overlap.
+    Raises:
+        DataError: If a word, tag or image id is empty or contains a tab or a line break, if a type ends with a space,
+            or if entities overlap.
     """
     losses: Counter[str] = Counter()
     posts, blocks = list(examples), []
     for example in posts:
         blocks.append(_block(example))
-        losses["relations"] += len(example.relations)
-    losses["ids"] = sum(example.id != name for example, name in zip(posts, _names(posts, blocks, path), strict=True))
+        count_losses(losses, example, "relations")
+    losses["ids"] = sum(example.id != name for example, name in zip(posts, _ids_read(posts, blocks, path), strict=True))
     losses["orphans"] += count_lost_orphans(posts, detects_iob1=False)
-    write_atomic(path, begun("\n".join(blocks)))
+    write_atomic(path, protect_first_character("\n".join(blocks)))
     return +losses
 
 
 def tags(path: Path, reading: Reading) -> list[list[str]]:
-    """The tags of each post."""
+    """Return the tags of each post."""
     return [block.tags for block in _blocks(path, reading) if block.words]
 
 
 @dataclass(slots=True)
-class _Block:
-    """The lines of one post: its image and its words with their tags and places."""
+class _TwitterBlock:
+    """The lines of one post: its image, and its words with their tags and places."""
 
     where: str
     image_id: str | None = None
@@ -64,102 +66,94 @@ class _Block:
     places: list[str] = field(default_factory=list)
 
 
-def _rows(path: Path, reading: Reading) -> Iterator[Row]:
+def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     blocks = list(_blocks(path, reading))
-    scheme = told_scheme((block.tags for block in blocks), path, reading, detects_iob1=False)
+    scheme = resolve_scheme((block.tags for block in blocks), path, reading, detects_iob1=False)
     for block in blocks:
-        if not block.words:
-            reading.warn("empty-post", block.where, "a post without words; it is left out")
+        if not reading.check_not_empty(block.words, block.where):
             continue
         reading.check_words(block.words, block.places)
         reading.check_spaces(block.words, block.places)
         name = block.image_id or f"{path.stem}:{block.where.rpartition(':')[2]}"
-        entities = reading.entities(block.tags, block.places, scheme)
-        yield Row(Example(name, tuple(block.words), entities, image_id=block.image_id), block.where)
+        entities = reading.decode_entities(block.tags, block.places, scheme)
+        yield ParsedExample(Example(name, tuple(block.words), entities, image_id=block.image_id), block.where)
 
 
-def _blocks(path: Path, reading: Reading) -> Iterator[_Block]:
-    block: _Block | None = None
+def _blocks(path: Path, reading: Reading) -> Iterator[_TwitterBlock]:
+    block: _TwitterBlock | None = None
     for number, line in reading.lines(path):
         where = f"{path}:{number}"
         begins = line.startswith(_IMAGE) and "\t" not in line
         if begins and block is not None:
-            reading.warn("missing-blank-line", where, "a new post begins without a blank line before it")
+            reading.warn("missing-blank-line", where, "a new post starts without a blank line before it")
         if block is not None and (begins or not line.strip(" \t")):
             yield block
             block = None
         if begins:
-            block = _Block(where, line.removeprefix(_IMAGE).strip() or None)
+            block = _TwitterBlock(where, line.removeprefix(_IMAGE).strip() or None)
         elif line.strip(" \t"):
-            block = block or _headless(where, reading)
+            block = block or _start_without_image(where, reading)
             _add_word(block, line, where, reading)
     if block is not None:
         yield block
 
 
-def _headless(where: str, reading: Reading) -> _Block:
-    reading.warn("missing-image-id", where, f"a post without an {_IMAGE} line; it has no image")
-    return _Block(where)
+def _start_without_image(where: str, reading: Reading) -> _TwitterBlock:
+    reading.warn("missing-image-id", where, f"the post has no {_IMAGE} line and thus no image")
+    return _TwitterBlock(where)
 
 
-def _add_word(block: _Block, line: str, where: str, reading: Reading) -> None:
+def _add_word(block: _TwitterBlock, line: str, where: str, reading: Reading) -> None:
     word, tab, tag = line.rpartition("\t")
     tag = tag.strip(" ")
     if not tab:
-        word, tag = _untabbed(line, where, reading)
+        word, tag = _split_without_tab(line, where, reading)
     elif "\t" in word:
-        reading.fail("tab-in-word", where, f"two tabs in {quoted(line)}; one word, one tab, one tag are expected")
+        reading.fail(
+            "tab-in-word", where, f"expected one word, one tab and one tag, got two tabs or more: {quote(line)}"
+        )
         word = word.replace("\t", " ")
     if not word:
-        reading.fail("empty-word", where, "the word before the tab is empty; remove the line or give the word")
+        reading.fail("empty-word", where, "the word before the tab is empty; remove the line or fill in the word")
     block.words.append(word)
-    block.tags.append(_checked(tag, where, reading))
+    block.tags.append(reading.check_tag(tag, where))
     block.places.append(where)
 
 
-def _untabbed(line: str, where: str, reading: Reading) -> tuple[str, str]:
+def _split_without_tab(line: str, where: str, reading: Reading) -> tuple[str, str]:
     word, space, tag = line.rpartition(" ")
     if space and is_tag(tag):
-        reading.fail("spaces-for-tab", where, f"a space, not a tab, stands between word and tag in {quoted(line)}")
+        reading.fail("spaces-for-tab", where, f"a space separates word and tag in {quote(line)}; write a tab")
         return word.rstrip(" "), tag
-    reading.fail("missing-tag", where, f"no tag behind the word {quoted(line)}; write word, tab, tag (O for no entity)")
+    reading.fail(
+        "missing-tag", where, f"the line {quote(line)} has no tag; write word, tab, tag (O outside of entities)"
+    )
     return line, OUTSIDE
 
 
-def _checked(tag: str, where: str, reading: Reading) -> str:
-    if is_tag(tag):
-        return tag
-    expected = "O or a B-, I-, E-, S-, L- or U- with a type is expected"
-    reading.fail("unknown-tag", where, f"{quoted(tag)} is no tag; {expected}")
-    return OUTSIDE
-
-
 def _block(example: Example) -> str:
-    lines = [] if example.image_id is None else [f"{_IMAGE}{_writable(example.image_id.strip(), example.id)}"]
+    lines = []
+    if example.image_id is not None:
+        lines.append(_IMAGE + _check_writable(example.image_id.strip(), example.id, what="image id"))
     for word, tag in zip(example.words, lenient_tags(example), strict=True):
-        lines.append(f"{_writable(word, example.id)}\t{_writable_tag(tag, example.id)}")
+        if tag.endswith(" "):
+            raise unwritable(tag[2:], example.id, because="ends with a space", what="entity type")
+        written = _check_writable(word, example.id), _check_writable(tag, example.id, what="tag")
+        lines.append("\t".join(written))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _names(posts: Iterable[Example], blocks: Iterable[str], path: Path) -> Iterator[str]:
-    """What `read` will call the posts."""
+def _ids_read(posts: Iterable[Example], blocks: Iterable[str], path: Path) -> Iterator[str]:
+    """Yield the ids that `read` will give to the posts."""
     rows, line = [], 1
     for post, block in zip(posts, blocks, strict=True):
         name = (post.image_id or "").strip() or f"{path.stem}:{line}"
-        rows.append(Row(replace(post, id=name), f"{path}:{line}"))
+        rows.append(ParsedExample(replace(post, id=name), f"{path}:{line}"))
         line += block.count("\n") + 1
-    return (row.example.id for row in distinct_ids(rows, Reading(lambda defect: None)))
+    return (row.example.id for row in make_ids_unique(rows, Reading(lambda defect: None)))
 
 
-def _writable_tag(tag: str, where: str) -> str:
-    if tag.endswith(" "):
-        raise DataError(f"the type {quoted(tag[2:])} cannot be written in this format: a space at its end", where=where)
-    return _writable(tag, where)
-
-
-def _writable(text: str, where: str) -> str:
+def _check_writable(text: str, example_id: str, *, what: str = "word") -> str:
     if not text or set(text) & set("\t\n\r"):
-        raise DataError(
-            f"{quoted(text)} cannot be written in this format: empty, or with a tab or a line break", where=where
-        )
+        raise unwritable(text, example_id, because="is empty or contains a tab or a line break", what=what)
     return text

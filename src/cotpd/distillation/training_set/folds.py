@@ -1,4 +1,4 @@
-"""Folds of a corpus: a target that teaches a post should not have learnt that post's labels (cross-fitting)."""
+"""Folds of a training set for cross-fitting: a teacher must not have been trained on the examples that it teaches."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from cotpd.core.records import Example
 
 
 def in_fold(example: Example, fold: str) -> bool:
-    """Whether a post lies in ``fold``, written ``K/N``: number K, from 1, of N of like size.
+    """Return True if an example belongs to a fold.
 
-    Drawn by the hash of the image id (of the post's id, without one), so that posts of one image lie in one fold, and
-    the windows, pairs, variants and repetitions of a post with it.
+    Folds are assigned by the hash of the image id, or of the post id if there is no image. Thus all examples of an
+    image, and all windows, pairs, variants and copies of a post, belong to the same fold.
+
+    Args:
+        example: The example.
+        fold: ``K/N``: fold K (from 1) of N folds of about the same size.
     """
     number, num_folds = map(int, fold.split("/"))
     return int(hash_text(example.image_id or example.post_id), 16) % num_folds == number - 1
 
 
 def without_fold(examples: Iterable[Example], fold: str | None) -> tuple[Example, ...]:
-    """The posts outside a fold; all of them for None."""
+    """Return the examples outside a fold, or all of them for None."""
     return tuple(example for example in examples if fold is None or not in_fold(example, fold))

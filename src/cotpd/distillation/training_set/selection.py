@@ -16,8 +16,8 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.training_set.corruption import corrupt_knowledge
 from cotpd.distillation.training_set.folds import without_fold
 from cotpd.distillation.training_set.reversed_pairs import add_reversed_pairs
-from cotpd.distillation.training_set.unlabelled import apart_from_held_out, split_alike
-from cotpd.distillation.training_set.variants import variants_for
+from cotpd.distillation.training_set.unlabelled import drop_near_duplicates, retokenize_like
+from cotpd.distillation.training_set.variants import select_variants
 
 
 class TrainingSet(NamedTuple):
@@ -63,7 +63,7 @@ def labelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Example
     settings = config.training_set
     train, _ = _take_share(corrupt_knowledge(corpus.train, settings, seed=config.seed), config)
     train = without_fold(train, settings.fold)
-    train = (*train, *variants_for(train, corpus, settings.augmentation, seed=config.seed))
+    train = (*train, *select_variants(train, corpus, settings.augmentation, seed=config.seed))
     return add_reversed_pairs(train, settings.reversed_pairs, relation_labels(corpus.examples))
 
 
@@ -72,9 +72,9 @@ def unlabelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Examp
     settings = config.training_set
     without_labels = ANNOTATIONS[config.task].without_labels
     others, own = (corrupt_knowledge(part, settings, seed=config.seed) for part in (corpus.unlabelled, corpus.train))
-    foreign = apart_from_held_out([without_labels(example) for example in others], corpus)
+    foreign = drop_near_duplicates([without_labels(example) for example in others], corpus)
     rest = _take_share(own, config)[1] if settings.uses_rest else ()
-    return (*split_alike(foreign, corpus), *map(without_labels, rest))
+    return (*retokenize_like(foreign, corpus), *map(without_labels, rest))
 
 
 def _take_share(train: Sequence[Example], config: ExperimentConfig) -> tuple[tuple[Example, ...], tuple[Example, ...]]:

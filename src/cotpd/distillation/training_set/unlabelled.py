@@ -1,4 +1,4 @@
-"""Posts that are taught without labels: those of other corpora, with what is known of them and nothing else."""
+"""Training examples without labels, from other corpora."""
 
 from __future__ import annotations
 
@@ -19,35 +19,44 @@ logger = logging.getLogger(__name__)
 def read_unlabelled(
     paths: Iterable[Path], *, captioner: str | None = None, knowledge_model: str | None = None
 ) -> Iterator[Example]:
-    """The training posts of other corpora, and those without a split, with their captions and knowledge.
+    """Yield the training and unsplit examples of other corpora, with captions and knowledge.
 
-    Their ids begin with the corpus's name. Raises `UsageError` for two corpora of one name, and what
-    `Corpus.from_path` raises.
+    Their ids are prefixed with the name of their corpus.
+
+    Args:
+        paths: The corpora.
+        captioner: The captioner whose captions are used. By default the first one of each corpus.
+        knowledge_model: The language model whose knowledge is used. By default the first one of each corpus.
+
+    Raises:
+        DataError: At the first error in a file.
+        UsageError: If two corpora have the same name, or if the captioner or language model has no rows.
     """
     by_name: dict[str, Path] = {}
     for path in paths:
         if (name := embedded(path).resolve().name) in by_name:
-            raise UsageError(f"training_set.unlabelled: {path} and {by_name[name]} have one name; rename a directory")
+            other = by_name[name]
+            raise UsageError(f"training_set.unlabelled: {path} and {other} have the same name; rename one of them")
         by_name[name] = path
         corpus = Corpus.from_path(path, captioner=captioner, knowledge_model=knowledge_model)
-        for post in (*corpus.train, *corpus.unsplit):
-            yield replace(post, id=f"{name}/{post.id}")
+        for example in (*corpus.train, *corpus.unsplit):
+            yield replace(example, id=f"{name}/{example.id}")
 
 
-def apart_from_held_out(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
-    """The posts that are no near-duplicate of a dev or test post of the corpus; how many are left out is logged."""
-    leaks = {overlap.second for overlap in similar_texts((*corpus.dev, *corpus.test), posts)}
+def drop_near_duplicates(examples: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
+    """Remove examples that are near-duplicates of dev or test examples of a corpus, and log their number."""
+    leaks = {pair.second for pair in similar_texts((*corpus.dev, *corpus.test), examples)}
     if leaks:
-        logger.info("%d unlabelled posts are near-duplicates of dev or test posts and left out", len(leaks))
-    return tuple(post for number, post in enumerate(posts) if number not in leaks)
+        logger.info("removed %d unlabelled posts that are near-duplicates of dev or test posts", len(leaks))
+    return tuple(example for number, example in enumerate(examples) if number not in leaks)
 
 
-def split_alike(posts: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
-    """The posts split into words as a corpus's own are; what has entities or pairs stays, for they count words."""
-    rule = best_rule(corpus.train if posts else ())
-    return tuple(post if post.annotations else _resplit(post, rule) for post in posts)
+def retokenize_like(examples: Sequence[Example], corpus: Corpus) -> tuple[Example, ...]:
+    """Tokenise examples like the training examples of a corpus, unless they have spans, whose offsets count words."""
+    rule = best_rule(corpus.train if examples else ())
+    return tuple(example if example.annotations else _retokenize(example, rule) for example in examples)
 
 
-def _resplit(post: Example, rule: Rule) -> Example:
-    words = tuple(word.text for word in split_words(as_typed(post.words), rule))
-    return replace(post, words=words or post.words)
+def _retokenize(example: Example, rule: Rule) -> Example:
+    words = tuple(word.text for word in split_words(as_typed(example.words), rule))
+    return replace(example, words=words or example.words)

@@ -1,4 +1,4 @@
-"""Variants of training posts mixed in among them: as many as a configuration allows, and never a held-out post."""
+"""Selection of augmented examples (variants) for training."""
 
 from __future__ import annotations
 
@@ -15,32 +15,40 @@ from cotpd.corpus.corpus import Corpus
 logger = logging.getLogger(__name__)
 
 
-def variants_for(train: Sequence[Example], corpus: Corpus, config: AugmentationConfig, *, seed: int) -> list[Example]:
-    """The variants to train on beside these training posts, in the order of the file.
+def select_variants(
+    train: Sequence[Example], corpus: Corpus, config: AugmentationConfig, *, seed: int
+) -> list[Example]:
+    """Return the variants to train on together with ``train``, in file order.
 
-    Only variants of these posts count, so that a share of the corpus stays that share; the seed draws which. Those
-    that are near-duplicates of a dev or test post are left out, whatever file they come from. A variant that says what
-    its parent says (another voice, another picture) takes over its parent's knowledge where it has none of its own. All
-    have their parent's image id and are part of its post, by which both lie in one fold.
+    Variants of other examples are not selected, so that a run on a share of the corpus sees nothing of the rest.
+    Near-duplicates of dev and test posts are removed. A style or image variant without knowledge inherits that of its
+    parent, since both have the same content. Every variant gets the image id of its parent and is part of its post, so
+    that both belong to the same fold.
+
+    Args:
+        train: The training examples.
+        corpus: The corpus with the variants and the dev and test examples.
+        config: The kinds of variants, and their number as a share of ``train``.
+        seed: The seed of the random selection.
     """
-    parents = {post.id: post for post in train}
-    own = [post for post in corpus.augmented if post.origin and post.origin.parent in parents]
-    leaks = {overlap.second for overlap in similar_texts((*corpus.dev, *corpus.test), own)} if config.kinds else set()
+    parents = {example.id: example for example in train}
+    variants = [example for example in corpus.augmented if example.origin and example.origin.parent in parents]
+    held_out = (*corpus.dev, *corpus.test)
+    leaks = {pair.second for pair in similar_texts(held_out, variants)} if config.kinds else set()
     if leaks:
-        logger.info("%d variants are near-duplicates of dev or test posts and left out", len(leaks))
-    usable = [post for number, post in enumerate(own) if number not in leaks]
-    drawn = sorted(usable, key=lambda post: hash_text(str(seed), post.id))
-    chosen: list[Example] = []
-    for kind in config.kinds:
-        chosen += [post for post in drawn if post.origin and post.origin.kind is kind]
-    most = round(config.share * len(train))
-    kept = {post.id for post in sorted(chosen, key=lambda post: hash_text(str(seed), post.id))[:most]}
-    return [_informed(post, parents) for post in usable if post.id in kept]
+        logger.info("removed %d variants that are near-duplicates of dev or test posts", len(leaks))
+    usable = [variant for number, variant in enumerate(variants) if number not in leaks]
+    candidates = [variant for variant in usable if variant.origin and variant.origin.kind in config.kinds]
+    limit = round(config.share * len(train))
+    shuffled = sorted(candidates, key=lambda variant: hash_text(str(seed), variant.id))
+    selected = {variant.id for variant in shuffled[:limit]}
+    return [_complete(variant, parents) for variant in usable if variant.id in selected]
 
 
-def _informed(variant: Example, parents: dict[str, Example]) -> Example:
+def _complete(variant: Example, parents: dict[str, Example]) -> Example:
+    """Add the image id, post id and, if appropriate, the knowledge of the parent."""
     assert variant.origin
     parent = parents[variant.origin.parent]
-    is_known = variant.knowledge or variant.origin.kind is VariantKind.ENTITY
-    knowledge = variant.knowledge if is_known else parent.knowledge
+    has_own_knowledge = variant.knowledge or variant.origin.kind is VariantKind.ENTITY
+    knowledge = variant.knowledge if has_own_knowledge else parent.knowledge
     return replace(variant, image_id=parent.image_id, knowledge=knowledge, part_of=parent.post_id)

@@ -96,7 +96,7 @@ def _entities(student: Student, meanings: TagMeanings, views: Sequence[View]) ->
 
 def _in_example(entity: Entity, window: Window) -> Entity | None:
     """Return the entity with the word offsets of its example; None if its middle lies outside the window's core."""
-    moved, core = entity.shifted(window.span.start), window.core
+    moved, core = entity.moved(lambda span: span.shifted(window.span.start)), window.core
     is_central = core.start <= (moved.span.start + moved.span.end - 1) / 2 < core.stop
     return moved if is_central else None
 

@@ -1,10 +1,10 @@
-"""`cotpd check`: a corpus becomes its statistics and every defect, with file:line."""
+"""`cotpd check`: print the statistics of a corpus and all of its defects with ``file:line``."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from cotpd.corpus.defects import Defect
     from cotpd.corpus.inspection import Inspection
-    from cotpd.corpus.statistics import CompanionStatistics, SplitStatistics, Statistics
+    from cotpd.corpus.statistics import SidecarStatistics, SplitStatistics, Statistics
 
 
 def check(
-    data: Annotated[Path, typer.Argument(help="A corpus directory with train, dev and test files, or one file.")],
-    limit: Annotated[int, typer.Option(min=0, help="Show so many defects of each kind; the rest is counted.")] = 5,
-    captioner: Annotated[str | None, typer.Option(help="Use the captions of this captioner.")] = None,
-    knowledge_model: Annotated[str | None, typer.Option(help="Use the knowledge of this language model.")] = None,
-    answers: Annotated[bool, typer.Option(help="Measure each model's knowledge, and how far they agree.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every defect instead of tables.")] = False,
+    data: Annotated[Path, typer.Argument(help="A corpus directory with train, dev and test files, or a single file.")],
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of defects to print per kind.")] = 5,
+    answers: Annotated[
+        bool, typer.Option(help="Also measure the knowledge of each language model, and their agreement.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with all defects instead of tables.")] = False,
 ) -> None:
-    """Count what a corpus holds and list everything that is wrong or odd in it, with file and line.
+    """Print the statistics of a corpus and all of its defects with file and line.
 
-    Errors are what stops the corpus from being loaded; then the exit code is 5. Mere warnings leave it 0.
+    Errors prevent the corpus from being loaded, and the exit code is 5. With warnings only, the exit code is 0.
 
     Examples:
 
@@ -47,11 +47,11 @@ def check(
 
     from cotpd.corpus.inspection import inspect
 
-    inspection = inspect(data, captioner=captioner, knowledge_model=knowledge_model)
+    inspection = inspect(data)
     measured = AnswersReport.of(inspection.corpus) if answers else None
     if as_json:
-        found = _to_dict(inspection) | (measured.to_dict() if measured else {})
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        report = _to_dict(inspection) | (measured.to_dict() if measured else {})
+        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
     else:
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         _print(inspection, limit, console)
@@ -77,9 +77,9 @@ def _print(inspection: Inspection, limit: int, console: Console) -> None:
     statistics = inspection.statistics
     if statistics.splits:
         console.print(_split_table(statistics))
-    for what, companion in (("captions", statistics.captions), ("knowledge", statistics.knowledge)):
-        if companion:
-            console.print(_companion_line(what, companion))
+    for what, sidecar in (("captions", statistics.captions), ("knowledge", statistics.knowledge)):
+        if sidecar:
+            console.print(_sidecar_line(what, sidecar))
     for file, version in inspection.versions.items():
         console.print(f"{file}: {version}")
     for file, scheme in inspection.schemes.items():
@@ -104,12 +104,12 @@ def _split_table(statistics: Statistics) -> Table:
 
 
 def _rows(counts: SplitStatistics, statistics: Statistics) -> dict[str, int]:
-    """The column of one split; all have the same rows."""
-    splits = statistics.splits.values()
+    """Return the column of one split. All columns have the same rows."""
+    splits = tuple(statistics.splits.values())
     return {
         "posts": counts.posts,
         "words": counts.words,
-        "words of the longest post": counts.longest,
+        "words in the longest post": counts.longest,
         "images": counts.images,
         "posts without entities": counts.without_entities,
         "entities (conlleval)": counts.num_entities,
@@ -117,9 +117,18 @@ def _rows(counts: SplitStatistics, statistics: Statistics) -> dict[str, int]:
         **_by_label(counts.entities, [each.entities for each in splits]),
         "relations": sum(counts.relations.values()),
         **_by_label(counts.relations, [each.relations for each in splits]),
+        **_sentiment_rows(counts, splits),
         "posts with a caption": counts.with_caption,
         **{f"posts with {grain} knowledge": number for grain, number in counts.with_knowledge.items()},
     }
+
+
+def _sentiment_rows(counts: SplitStatistics, splits: Sequence[SplitStatistics]) -> dict[str, int]:
+    """Return the targets by sentiment, or nothing for a corpus without targets."""
+    every_split = [each.sentiments for each in splits]
+    if not any(every_split):
+        return {}
+    return {"targets with a sentiment": sum(counts.sentiments.values()), **_by_label(counts.sentiments, every_split)}
 
 
 def _by_label(counts: Mapping[str, int], every_split: list[Mapping[str, int]]) -> dict[str, int]:
@@ -127,20 +136,20 @@ def _by_label(counts: Mapping[str, int], every_split: list[Mapping[str, int]]) -
     return {f"  {label}": counts.get(label, 0) for label in labels}
 
 
-def _companion_line(what: str, companion: CompanionStatistics) -> str:
-    makers = ", ".join(f"{rows:,} by {name or 'nobody named'}" for name, rows in companion.rows.items())
-    left_out = {"blank": companion.blank, "repeated": companion.repeated, "of no post": companion.unmatched}
-    counts = "".join(f"; {count:,} {kind}" for kind, count in left_out.items() if count)
-    choice = f"; {companion.chosen or 'nobody named'} is used" if len(companion.rows) > 1 else ""
-    return f"{what}: {makers or 'no rows'}{choice}{counts}"
+def _sidecar_line(what: str, sidecar: SidecarStatistics) -> str:
+    sources = ", ".join(f"{rows:,} rows by {name or 'an unnamed source'}" for name, rows in sidecar.rows.items())
+    ignored = {"blank": sidecar.blank, "repeated": sidecar.repeated, "without a post": sidecar.unmatched}
+    counts = "".join(f"; {count:,} {kind}" for kind, count in ignored.items() if count)
+    choice = f"; using {sidecar.chosen or 'the unnamed source'}" if len(sidecar.rows) > 1 else ""
+    return f"{what}: {sources or 'no rows'}{choice}{counts}"
 
 
 def _defect_lines(defects: tuple[Defect, ...], limit: int) -> Iterator[str]:
-    """The defects by kind, errors first, each kind with its count."""
+    """Yield the defects by kind with counts, errors first."""
     ordered = sorted(defects, key=lambda defect: (defect.severity, defect.kind))
     for (severity, kind), group in groupby(ordered, key=lambda defect: (defect.severity, defect.kind)):
         members = list(group)
         yield f"\n{severity} {kind} ({len(members):,})"
         yield from (f"  {defect.where}: {defect.message}" for defect in members[:limit])
         if len(members) > limit:
-            yield f"  … and {len(members) - limit:,} more (--limit {len(members)})"
+            yield f"  … and {len(members) - limit:,} more (print them with --limit {len(members)})"

@@ -1,1 +1,1 @@
-"""What the readers of several formats share: fields, offsets, spans, tags."""
+"""Code that the readers and writers of several formats share."""

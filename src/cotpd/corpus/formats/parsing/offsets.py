@@ -1,4 +1,4 @@
-"""Mentions by character offsets to spans of words and back, for the formats that mark running text."""
+"""Conversion between character offsets and word spans, for formats that annotate running text."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from operator import attrgetter
 
 from cotpd.core.records import Example, Span
 from cotpd.core.splitting import Rule, Word, split_words
-from cotpd.corpus.defects import quoted
+from cotpd.corpus.defects import quote
 from cotpd.corpus.formats.parsing.reading import Reading, Splitting
+from cotpd.corpus.formats.parsing.writing import count_losses
 
 _BETWEEN_SPACES = re.compile(r"[^ \t\n\r]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
-    """The characters ``[start, end)`` of a text, counted in code points; ``text`` is what should stand there."""
+class TextMention:
+    """An annotated range of characters.
+
+    Attributes:
+        start: The first character, in code points.
+        end: The end, exclusive.
+        where: The place of the annotation, as ``file:line``.
+        text: The text that the annotation claims to cover. None if it does not say.
+    """
 
     start: int
     end: int
@@ -28,98 +36,104 @@ class Mention:
     text: str | None = None
 
 
-def place(text: str, mentions: Sequence[Mention], reading: Reading) -> tuple[tuple[str, ...], list[Span | None]]:
-    """The words of a text and the span of each mention, None where it cannot be (reported).
+def locate_mentions(
+    text: str, mentions: Sequence[TextMention], reading: Reading
+) -> tuple[tuple[str, ...], list[Span | None]]:
+    """Split a text into words and convert mentions to spans of words.
 
-    A word in which a mention begins or ends is divided there, and reported, so that nothing is lost. Errors reported:
-    offsets outside the text, a mention that is not what stands there (but for case and white space) or only space.
+    A word in which a mention starts or ends is split there, with a warning, so that the mention is kept exactly. These
+    are errors: offsets outside the text, a mention whose text differs (ignoring case and white space), and a mention
+    of white space only.
+
+    Returns:
+        The words, and the span of each mention or None after an error.
     """
-    sound = [_is_sound(text, mention, reading) for mention in mentions]
-    borders = {border for mention, ok in zip(mentions, sound, strict=True) if ok for border in _borders(mention)}
-    whole = split(text, reading.splitting)
-    words = list(_divided(whole, borders))
-    for mention, ok in zip(mentions, sound, strict=True):
+    valid = [_check_mention(text, mention, reading) for mention in mentions]
+    borders = {border for mention, ok in zip(mentions, valid, strict=True) if ok for border in _borders(mention)}
+    whole = split_text(text, reading.splitting)
+    words = list(_split_at(whole, borders))
+    for mention, ok in zip(mentions, valid, strict=True):
         if ok:
             _report_cuts(whole, mention, reading)
-    spans = [_span(words, mention, reading) if ok else None for mention, ok in zip(mentions, sound, strict=True)]
+    spans = [_to_span(words, mention, reading) if ok else None for mention, ok in zip(mentions, valid, strict=True)]
     return tuple(word.text for word in words), spans
 
 
-def split(text: str, splitting: Splitting) -> list[Word]:
-    """The words of a text as the reader was told to find them."""
+def split_text(text: str, splitting: Splitting) -> list[Word]:
+    """Split running text into words with the chosen rule."""
     if splitting == "spaces":
         return [Word(match[0], *match.span()) for match in _BETWEEN_SPACES.finditer(text)]
     return split_words(text, Rule(splitting))
 
 
 def words_within(words: Sequence[Word], start: int, end: int) -> Span | None:
-    """The words that lie in the characters ``[start, end)`` whole, of words in order; None where none does."""
+    """Return the words that lie completely within the characters ``[start, end)``; None if there are none."""
     first = bisect_left(words, start, key=attrgetter("start"))
     last = bisect_right(words, end, key=attrgetter("end"))
     return Span(first, last) if first < last else None
 
 
 def words_touched(words: Sequence[Word], start: int, end: int) -> Span | None:
-    """The words of which a part lies in the characters ``[start, end)``, of words in order; None where none does."""
+    """Return the words that lie at least partly within the characters ``[start, end)``; None if there are none."""
     first = bisect_right(words, start, key=attrgetter("end"))
     last = bisect_left(words, end, key=attrgetter("start"))
     return Span(first, last) if first < last else None
 
 
-def characters(example: Example, span: Span) -> tuple[int, int]:
-    """The characters ``[start, end)`` of a span in the text of its example."""
+def character_offsets(example: Example, span: Span) -> tuple[int, int]:
+    """Return the characters ``[start, end)`` of a span in the text of its example."""
     start = sum(len(word) + 1 for word in example.words[: span.start])
     return start, start + len(example.words_of(span))
 
 
-def visible(example: Example, losses: Counter[str]) -> Example:
-    """The example as running text holds it; what is lost is added to ``losses``.
+def fit_to_running_text(example: Example, losses: Counter[str]) -> Example:
+    """Return the part of an example that running text can hold, and count what it cannot.
 
-    ``entities`` and ``relations`` of white space alone are left out. ``orphans`` are not told apart, and ``words``
-    are posts that are not split into the same words when they are read.
+    Entities and relations of white space only are removed and counted. Orphans are counted because offsets do not
+    express them. ``words`` counts examples that are split into other words when they are read back.
     """
-    seen = {span for span in spans_of(example) if example.words_of(span).strip()}
-    entities = tuple(entity for entity in example.entities if entity.span in seen)
-    relations = tuple(relation for relation in example.relations if {relation.head, relation.tail} <= seen)
+    visible = {span for span in collect_spans(example) if example.words_of(span).strip()}
+    entities = tuple(entity for entity in example.entities if entity.span in visible)
+    relations = tuple(relation for relation in example.relations if {relation.head, relation.tail} <= visible)
     losses["entities"] += len(example.entities) - len(entities)
     losses["relations"] += len(example.relations) - len(relations)
     example = replace(example, entities=entities, relations=relations)
-    losses["orphans"] += sum(entity.orphan for entity in example.entities)
-    borders = {border for span in spans_of(example) for border in characters(example, span)}
-    words = tuple(word.text for word in _divided(split(example.text, Rule.FINE), borders))
+    count_losses(losses, example, "orphans")
+    borders = {border for span in collect_spans(example) for border in character_offsets(example, span)}
+    words = tuple(word.text for word in _split_at(split_text(example.text, Rule.FINE), borders))
     losses["words"] += words != example.words
     return example
 
 
-def spans_of(example: Example) -> list[Span]:
-    """Every span that an example names, each once: of its entities, then of its relations."""
+def collect_spans(example: Example) -> list[Span]:
+    """Return the distinct spans of an example: those of its entities, then those of its relations."""
     arguments = [span for relation in example.relations for span in (relation.head, relation.tail)]
     return list(dict.fromkeys([*(entity.span for entity in example.entities), *arguments]))
 
 
-def _is_sound(text: str, mention: Mention, reading: Reading) -> bool:
+def _check_mention(text: str, mention: TextMention, reading: Reading) -> bool:
     start, end = mention.start, mention.end
     if not 0 <= start < end <= len(text):
-        message = f"the characters [{start}, {end}) do not lie in a text of {len(text)} characters"
+        message = f"invalid character offsets [{start}, {end}) in a text of length {len(text)}; correct them"
         reading.fail("bad-span", mention.where, message)
         return False
-    if mention.text is not None and _plain(mention.text) != _plain(text[start:end]):
-        message = f"the characters [{start}, {end}) are {quoted(text[start:end])}, not {quoted(mention.text)}"
-        reading.fail("mention-differs", mention.where, message)
+    if mention.text is not None and _comparable(mention.text) != _comparable(text[start:end]):
+        message = f"characters [{start}, {end}) are {quote(text[start:end])}, but the annotation says "
+        reading.fail("mention-differs", mention.where, f"{message}{quote(mention.text)}; correct one of them")
         return False
     return True
 
 
-def _plain(text: str) -> str:
+def _comparable(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _borders(mention: Mention) -> tuple[int, int]:
+def _borders(mention: TextMention) -> tuple[int, int]:
     return mention.start, mention.end
 
 
-def _divided(words: Iterable[Word], borders: set[int]) -> Iterator[Word]:
-    """The words, each cut at the borders inside it."""
+def _split_at(words: Iterable[Word], borders: set[int]) -> Iterator[Word]:
+    """Split words at the borders within them."""
     edges = sorted(borders)
     for word in words:
         inside = edges[bisect_right(edges, word.start) : bisect_left(edges, word.end)]
@@ -127,16 +141,17 @@ def _divided(words: Iterable[Word], borders: set[int]) -> Iterator[Word]:
             yield Word(word.text[start - word.start : end - word.start], start, end)
 
 
-def _report_cuts(words: Sequence[Word], mention: Mention, reading: Reading) -> None:
+def _report_cuts(words: Sequence[Word], mention: TextMention, reading: Reading) -> None:
     touched = words_touched(words, mention.start, mention.end)
     for word in (words[number] for number in sorted({touched.start, touched.end - 1})) if touched else ():
         if any(word.start < border < word.end for border in _borders(mention)):
-            message = f"[{mention.start}, {mention.end}) cuts {quoted(word.text)}; the word is divided there"
+            message = f"split the word {quote(word.text)} at the mention [{mention.start}, {mention.end})"
             reading.warn("offsets-cut-word", mention.where, message)
 
 
-def _span(words: Sequence[Word], mention: Mention, reading: Reading) -> Span | None:
+def _to_span(words: Sequence[Word], mention: TextMention, reading: Reading) -> Span | None:
     span = words_within(words, mention.start, mention.end)
     if span is None:
-        reading.fail("bad-span", mention.where, f"the characters [{mention.start}, {mention.end}) are white space only")
+        message = f"characters [{mention.start}, {mention.end}) are white space only; correct the offsets"
+        reading.fail("bad-span", mention.where, message)
     return span

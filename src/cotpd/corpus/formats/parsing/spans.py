@@ -1,4 +1,4 @@
-"""Spans of words as formats give them: inside their post, and entities that do not overlap."""
+"""Validation of word spans: within their example, and entities without overlaps."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from cotpd.core.records import Entity, Span
 from cotpd.corpus.formats.parsing.reading import Reading
 
 
-def word_span(start: int, end: int, num_words: int, where: str, reading: Reading) -> Span | None:
-    """The words ``[start, end)`` of a post; None, and an error reported, where it has no such words."""
+def check_span(start: int, end: int, num_words: int, where: str, reading: Reading) -> Span | None:
+    """Return the words ``[start, end)`` as a span; report an error and return None if they do not exist."""
     if 0 <= start < end <= num_words:
         return Span(start, end)
-    reading.fail("bad-span", where, f"the words [{start}, {end}) do not lie in a post of {num_words} words")
+    message = f"invalid word offsets [{start}, {end}) in a post of length {num_words} (the end is exclusive)"
+    reading.fail("bad-span", where, f"{message}; correct them")
     return None
 
 
-def flat(entities: Iterable[Entity], where: str, reading: Reading) -> tuple[Entity, ...]:
-    """The entities in order, renamed; of those that overlap the longest is kept, and each other one reported.
+def resolve_overlaps(entities: Iterable[Entity], where: str, reading: Reading) -> tuple[Entity, ...]:
+    """Return the entities in order, with renamed labels and without overlaps.
 
-    One with a blank label is an error and left out.
+    Of overlapping entities the longest is kept, and each other one is reported. A blank label is an error.
     """
     kept: list[Entity] = []
-    holders: dict[int, int] = {}  # by word, the number of the kept entity that it is part of
-    entities = [entity for entity in entities if reading.has_label(entity.label, where)]
+    owners: dict[int, int] = {}  # word -> index of the kept entity that covers it
+    entities = [entity for entity in entities if reading.check_label(entity.label, where)]
     for entity in sorted(dict.fromkeys(entities), key=lambda entity: entity.span.start - entity.span.end):
         span = entity.span
-        rivals = [holders[word] for word in (span.start, span.end - 1) if word in holders]  # as long as it, or longer
+        rivals = [owners[word] for word in (span.start, span.end - 1) if word in owners]  # at least as long as it
         if not rivals:
-            holders.update(dict.fromkeys(range(span.start, span.end), len(kept)))
-            kept.append(Entity(span, reading.label(entity.label), orphan=entity.orphan))
+            owners.update(dict.fromkeys(range(span.start, span.end), len(kept)))
+            kept.append(Entity(span, reading.rename_label(entity.label), orphan=entity.orphan))
             continue
         rival = kept[min(rivals)]
-        message = f"the {entity.label} at the words [{span.start}, {span.end}) overlaps the {rival.label} at "
-        reading.warn("overlap", where, f"{message}[{rival.span.start}, {rival.span.end}), which is kept")
+        message = f"skipped {entity.label} at words [{span.start}, {span.end}), which overlaps the longer or earlier "
+        reading.warn("overlap", where, f"{message}{rival.label} at [{rival.span.start}, {rival.span.end})")
     return tuple(sorted(kept, key=lambda entity: entity.span))

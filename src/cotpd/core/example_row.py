@@ -1,4 +1,4 @@
-"""An example as a row of our own JSONL format, which `cotpd.corpus.formats.jsonl` reads."""
+"""Serialisation of an example as a row of our own JSONL format, which `cotpd.corpus.formats.jsonl` reads."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from cotpd.core.records import Entity, Example
 
 
 def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
-    """``{id, words, entities, relations, image, split, origin, caption}``; offsets count words.
+    """Return ``{id, words, entities, relations, sentiments, image, split, origin, caption}`` without empty ones.
 
-    Knowledge lives in a file beside it, and so do captions that are not the row's own: give posts without them.
+    Offsets count words. Knowledge is not included because it lives in a sidecar file. A caption is included, so pass
+    examples whose captions come from a sidecar file without them.
     """
     row: dict[str, Any] = {
         "id": example.id,
         "words": list(example.words),
-        "entities": [_to_entity(entity) for entity in example.entities],
+        "entities": [_entity_row(entity) for entity in example.entities],
         "relations": [
             {"head": [r.head.start, r.head.end], "tail": [r.tail.start, r.tail.end], "label": r.label}
             for r in example.relations
@@ -24,6 +25,10 @@ def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
         "image": example.image_id,
         "split": split,
     }
+    if example.sentiments:
+        row["sentiments"] = [
+            {"start": each.span.start, "end": each.span.end, "label": each.label} for each in example.sentiments
+        ]
     if example.origin:
         row["origin"] = asdict(example.origin)
     if example.caption:
@@ -31,6 +36,6 @@ def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value is not None}
 
 
-def _to_entity(entity: Entity) -> dict[str, Any]:
+def _entity_row(entity: Entity) -> dict[str, Any]:
     row: dict[str, Any] = {"start": entity.span.start, "end": entity.span.end, "label": entity.label}
     return {**row, "orphan": True} if entity.orphan else row

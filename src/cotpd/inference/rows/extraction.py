@@ -1,0 +1,44 @@
+"""Extraction from rows of text, for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from cotpd.core.config import Task
+from cotpd.inference.rows.entity_rows import answer_entities
+from cotpd.inference.rows.relation_rows import answer_relations
+from cotpd.inference.rows.row_answers import RowAnswer, RowOptions
+from cotpd.inference.rows.sentiment_rows import answer_sentiments
+from cotpd.inference.rows.text_rows import TextRow
+from cotpd.student.student import Student
+
+
+class RowTask(NamedTuple):
+    """How the rows of one task are answered.
+
+    Attributes:
+        answer: Yields each row with its answer.
+        needs_entities: Whether the rows must mark entities, or an entity finder must be given.
+    """
+
+    answer: Callable[[Student, Iterable[TextRow], RowOptions], Iterator[RowAnswer]]
+    needs_entities: bool
+
+
+ROW_TASKS: dict[Task, RowTask] = {
+    "entities": RowTask(answer_entities, needs_entities=False),
+    "relations": RowTask(answer_relations, needs_entities=True),
+    "sentiment": RowTask(answer_sentiments, needs_entities=True),
+}
+
+
+def extract_rows(student: Student, rows: Iterable[TextRow], options: RowOptions | None = None) -> Iterator[RowAnswer]:
+    """Yield each row with what the student extracts from it, in order and as a stream.
+
+    Rows before a defective one are answered before its error is raised.
+
+    Raises:
+        DataError: A row is defective; the message names its place.
+    """
+    return ROW_TASKS[student.design.task].answer(student, rows, options or RowOptions())

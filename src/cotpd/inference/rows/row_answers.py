@@ -1,0 +1,58 @@
+"""What every task shares when it answers rows: the options, and the answers before a defective row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from cotpd.core.errors import DataError
+from cotpd.inference.extractor import Extractor
+from cotpd.inference.rows.text_rows import TextRow
+
+RowAnswer = tuple[TextRow, dict[str, Any]]
+"""A row and what was extracted from it, as plain values that begin with ``text``."""
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class RowOptions:
+    """How rows are answered.
+
+    Attributes:
+        batch_size: Rows that the student reads together. With 1, each row is answered as soon as it is read.
+        entity_finder: For relations: the extractor that finds the entities. Without one, the rows must mark them.
+        unrelated: For relations: also return the pairs that have no relation.
+    """
+
+    batch_size: int = 32
+    entity_finder: Extractor | None = None
+    unrelated: bool = False
+
+
+def answer_until_error(
+    items: Iterable[_Item], answer: Callable[[Iterator[_Item]], Iterator[RowAnswer]]
+) -> Iterator[RowAnswer]:
+    """Yield the answers to all items before the first defective one, then raise its `DataError`.
+
+    Students read rows in batches. Without this function, a defective row would lose the answers of its batch.
+    """
+    source = _UntilError(items)
+    yield from answer(iter(source))
+    if source.error:
+        raise source.error
+
+
+class _UntilError(Generic[_Item]):
+    """Iterate up to the first `DataError`, and keep that error."""
+
+    def __init__(self, items: Iterable[_Item]) -> None:
+        self._items = items
+        self.error: DataError | None = None
+
+    def __iter__(self) -> Iterator[_Item]:
+        try:
+            yield from self._items
+        except DataError as error:
+            self.error = error

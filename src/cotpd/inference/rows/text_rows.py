@@ -1,0 +1,96 @@
+"""Rows of text to extract from: lines of text, or JSON lines with ``text`` or ``words``."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cotpd.core.errors import DataError
+from cotpd.core.files import decode_lines, read_jsonl, read_lines
+
+_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+
+_TAGGED_LINE = re.compile(r"IMGID:|\S+[\t ](O|[BIES]-\S+)$")
+"""The first line of a corpus of tagged words. Read as text, each of its words would become one row."""
+
+
+class TextRow(NamedTuple):
+    """One text to extract from.
+
+    Attributes:
+        text: The text; the ``words`` of a JSON line are joined by single spaces.
+        fields: All fields of a JSON line; empty for a line of text.
+        where: The place of the row for messages, such as ``posts.jsonl:3``.
+    """
+
+    text: str
+    fields: dict[str, Any]
+    where: str
+
+
+def read_text_rows(path: Path) -> Iterator[TextRow]:
+    """Yield the rows of a file: JSON lines if its suffix says so, otherwise lines of text.
+
+    Raises:
+        DataError: The file cannot be read, a row has no text, or lines of text turn out to be another format.
+    """
+    if is_json_lines(path):
+        return (TextRow(row_text(fields, where), fields, where) for where, fields in read_jsonl(path))
+    return _line_rows(read_lines(path), str(path), convert=str(path))
+
+
+def stream_text_rows(stream: Iterable[bytes], name: str) -> Iterator[TextRow]:
+    """Yield one row for each UTF-8 line of a stream. ``name`` stands for the stream in messages.
+
+    Raises:
+        DataError: A line is not UTF-8, or the first line shows another format.
+    """
+    return _line_rows(decode_lines(stream, name), name, convert="FILE")
+
+
+def is_json_lines(path: Path) -> bool:
+    """Return True if a file's suffix says that it holds JSON lines."""
+    return path.suffix in _JSON_SUFFIXES
+
+
+def row_text(fields: dict[str, Any], where: str) -> str:
+    """Return the ``text`` of a JSON line, or its ``words`` joined by single spaces.
+
+    Raises:
+        DataError: The row has neither.
+    """
+    text, words = fields.get("text"), fields.get("words")
+    if isinstance(text, str):
+        return text
+    if text is None and isinstance(words, list) and all(isinstance(word, str) for word in words):
+        return " ".join(words)
+    raise DataError("expected `text` (a string) or `words` (a list of strings)", where=where)
+
+
+def _line_rows(lines: Iterator[tuple[int, str]], name: str, *, convert: str) -> Iterator[TextRow]:
+    """Yield lines as rows. ``convert`` is the file name to use in the advice about `cotpd convert`."""
+    for number, line in lines:
+        where = f"{name}:{number}"
+        if number == 1:
+            _require_plain_text(line, where, convert)
+        yield TextRow(line, {}, where)
+
+
+def _require_plain_text(line: str, where: str, convert: str) -> None:
+    if _TAGGED_LINE.match(line):
+        advice = f"run `cotpd convert {convert} posts.jsonl` and pass the result with --file"
+        raise DataError(f"expected lines of text, got tagged words; {advice}", where=where)
+    if _is_json_row(line):
+        advice = "save them with the suffix .jsonl and pass the file with --file"
+        raise DataError(f"expected lines of text, got JSON lines; {advice}", where=where)
+
+
+def _is_json_row(line: str) -> bool:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and not row.keys().isdisjoint(("text", "words"))
