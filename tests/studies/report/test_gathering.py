@@ -117,7 +117,7 @@ def test_runs_on_different_examples_are_not_compared(resolve: Resolve, gathered:
     design = resolve(f"baseline = 'text'\nseeds = [1, 2]\n{TEXT}[runs.other]\nlike = 'text'")
     for pending in ({}, {"other-seed2": RunState.NEW}):
         results = gathered(design, {"text": 3, "other": 3, **pending}, other=6)
-        assert "same posts" in results.failures["comparison other − text"]
+        assert "same examples" in results.failures["comparison other − text"]
         assert [row.num_posts for row in results.rows] == [8, 6]
 
 

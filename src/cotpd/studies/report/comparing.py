@@ -34,7 +34,7 @@ def compare_sides(planned: PlannedComparison, scores: Sequence[RunScore]) -> Com
     run, baseline = _paired(sides)
     lead = hierarchical_interval(run, baseline, paired=True, resamples=RESAMPLES)
     assert lead.p_value is not None
-    gap_closed, gap_num_seeds = _gap_closed(planned, scores)
+    gap, gap_num_seeds = _gap_closed(planned, scores)
     return ComparisonResult(
         name=planned.name,
         run=planned.run.title,
@@ -51,7 +51,7 @@ def compare_sides(planned: PlannedComparison, scores: Sequence[RunScore]) -> Com
         run_is_control=planned.run.is_control,
         baseline_is_control=planned.baseline.is_control,
         ceiling=planned.ceiling.title if planned.ceiling else None,
-        gap_closed=gap_closed,
+        gap_closed=gap,
         gap_num_seeds=gap_num_seeds,
     )
 
