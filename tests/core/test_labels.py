@@ -38,7 +38,7 @@ def posts(draw: st.DrawFn) -> tuple[list[Entity], int]:
     return entities, position + draw(st.integers(0, 3))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(posts(), st.sampled_from(["BIO", "BIOES"]))
 def test_tags_convert_back_to_the_same_entities(post: tuple[list[Entity], int], scheme: Scheme) -> None:
     entities, num_words = post
@@ -54,7 +54,7 @@ def tags_of(draw: st.DrawFn, prefixes: str) -> list[str]:
     return draw(st.lists(st.sampled_from(["O", *(f"{p}-{name}" for p in prefixes for name in ("PER", "LOC"))])))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), st.sampled_from(["BIO", "BIOES", "BILOU"]))
 def test_drop_keeps_what_seqeval_counts_in_strict_mode(data: st.DataObject, name: TagScheme) -> None:
     tags = data.draw(tags_of(name.replace("O", "")))
@@ -69,7 +69,7 @@ def test_drop_keeps_what_seqeval_counts_in_strict_mode(data: st.DataObject, name
         assert to_entities(tags, Repair.STRICT, scheme=name) == kept
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), st.sampled_from(["BIO", "BIOES"]))
 def test_conlleval_keeps_what_seqeval_counts_by_default(data: st.DataObject, name: TagScheme) -> None:
     tags = data.draw(tags_of(name.replace("O", "")))
@@ -90,7 +90,7 @@ def test_entity_without_an_end_follows_the_repair(name: TagScheme) -> None:
     assert not any(entity.orphan for entity in to_entities(tags)), "BIO has no end tags"
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["O", *PREFIXED])))
 def test_any_tags_are_read_and_drop_removes_only_orphans(tags: list[str]) -> None:
     lenient = to_entities(tags, Repair.CONLLEVAL)
@@ -176,7 +176,7 @@ def test_scheme_of_tags_is_detected() -> None:
         assert detect_scheme([post.split() for post in posts]) == expected, posts
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["PER", "LOC", None]), max_size=8), st.data())
 def test_iob1_tags_convert_to_the_same_entities(types: list[str | None], data: st.DataObject) -> None:
     """In IOB1, B- occurs only between two adjacent entities of the same type."""

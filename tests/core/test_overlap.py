@@ -16,7 +16,7 @@ def post(text: str, image_id: str | None = None) -> Example:
     return Example("x", tuple(text.split()), image_id=image_id)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(_POSTS, _POSTS, st.floats(min_value=0.05, max_value=1.0))
 def test_filters_miss_no_similar_pair(first: list[Example], second: list[Example], threshold: float) -> None:
     """A prefix that is one member too short would lose pairs exactly at the threshold."""

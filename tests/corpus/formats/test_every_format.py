@@ -122,7 +122,7 @@ def write_and_read(name: str, folder: Path, posts: list[Example]) -> tuple[set[s
 
 @pytest.mark.parametrize("name", READY)
 @given(posts=POSTS)
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_writer_counts_exactly_what_is_lost(
     name: str, posts: list[Example], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -138,7 +138,7 @@ def test_writer_counts_exactly_what_is_lost(
 
 
 @given(posts=POSTS, pairs=st.lists(st.tuples(*[st.sampled_from(READY)] * 2), min_size=4, max_size=4))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_conversion_to_another_format_and_back_loses_only_what_is_counted(
     posts: list[Example], pairs: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -171,7 +171,7 @@ def test_format_of_a_written_file_is_recognised(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in READY if name != "hf_datasets"])
 @given(content=st.binary(max_size=60) | st.text('[]{}",:1 \n\tTR#\r\ufeff\u2028a', max_size=40).map(str.encode))
-@settings(max_examples=15)
+@settings(max_examples=10)
 def test_any_bytes_give_posts_and_defects_with_their_file(
     name: str, content: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

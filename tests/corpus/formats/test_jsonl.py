@@ -38,7 +38,7 @@ def rows(*values: Any) -> str:
 
 
 @given(st.lists(examples(), max_size=4, unique_by=lambda example: example.id))
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_written_posts_read_back_the_same(tmp_path_factory: pytest.TempPathFactory, given: list[Example]) -> None:
     path = tmp_path_factory.mktemp("jsonl") / "train.jsonl"
     jsonl.write(path, given, split="train")
@@ -53,7 +53,7 @@ def test_written_posts_read_back_the_same(tmp_path_factory: pytest.TempPathFacto
 
 
 @given(st.text(st.sampled_from("ab,.#@'1 \n👩🚀\u200d🏽🇧🇷\u0301é"), max_size=20), st.data())
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_character_offsets_count_code_points(
     tmp_path_factory: pytest.TempPathFactory, text: str, data: st.DataObject
 ) -> None:

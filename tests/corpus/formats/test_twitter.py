@@ -59,7 +59,7 @@ def posts(draw: st.DrawFn, name: str = "1") -> Example:
         lambda ids: st.tuples(*(posts(f"{n}x{i}") for n, i in enumerate(ids)))
     )
 )
-@settings(max_examples=40)
+@settings(max_examples=30)
 def test_written_posts_read_back_the_same(
     tmp_path_factory: pytest.TempPathFactory, examples: tuple[Example, ...]
 ) -> None:
@@ -75,7 +75,7 @@ def test_written_posts_read_back_the_same(
 @given(
     st.binary(max_size=200) | st.text(st.sampled_from("IMGID:1 \t\nO-BPER\r\ufeff\u2028"), max_size=60).map(str.encode)
 )
-@settings(max_examples=50)
+@settings(max_examples=40)
 def test_any_bytes_give_posts_with_unique_ids(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("twitter") / "train.txt"
     path.write_bytes(content)

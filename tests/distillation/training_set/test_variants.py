@@ -9,9 +9,9 @@ import pytest
 
 from cotpd.core.config import AugmentationConfig, ExperimentConfig
 from cotpd.core.errors import DataError
-from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Origin, Span, VariantKind
+from cotpd.core.sidecars.example_row import to_row
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.jsonl import write
 from cotpd.corpus.inspection import check
@@ -78,7 +78,7 @@ def test_variant_without_an_origin_is_an_error(data: Path) -> None:
 
 
 def test_no_variant_is_selected_by_default() -> None:
-    config = ExperimentConfig.of({"data": {"path": "x"}}).data.augmentation
+    config = ExperimentConfig.of({}).training_set.augmentation
     assert select_variants(TRAIN, CORPUS, config, seed=1) == []
     assert selected() == [each.id for each in VARIANTS]
 
@@ -117,9 +117,9 @@ def test_style_and_image_variants_inherit_the_knowledge_of_their_parent() -> Non
 
 
 def test_configuration_names_the_kinds() -> None:
-    values = {"data": {"path": "x", "augmentation": {"kinds": ["style", "image"], "share": 0.5}}}
+    values = {"training_set": {"augmentation": {"kinds": ["style", "image"], "share": 0.5}}}
     config = ExperimentConfig.of(values)
-    assert config.data.augmentation.kinds == (STYLE, IMAGE)
+    assert config.training_set.augmentation.kinds == (STYLE, IMAGE)
     assert "kinds = [" in config.to_toml()
 
 

@@ -81,12 +81,13 @@ def test_losses_are_printed_and_the_json_contains_all_defects(cotpd: Run, data: 
 def test_every_format_keeps_the_splits(cotpd: Run, tmp_path: Path) -> None:
     entities = [{"start": 0, "end": 1, "label": "PER"}, {"start": 2, "end": 3, "label": "LOC"}]
     relations = [{"head": 0, "tail": 1, "label": "r"}, {"head": 1, "tail": 0, "label": "s"}]
+    sentiments = [{"start": 0, "end": 1, "label": "positive"}]
     for split, num_posts in (("train", 3), ("dev", 2), ("test", 1)):
         rows = [
-            {"id": f"{split}{n}", "words": [f"Bo{n}", "in", split], "entities": entities, "relations": relations}
-            for n in range(num_posts)
+            {"id": f"{split}{n}", "words": [f"Bo{n}", "in", split], "image": f"{split}{n}"} for n in range(num_posts)
         ]
-        write_rows(tmp_path / f"{split}.jsonl", *rows)
+        annotated = (row | {"entities": entities, "relations": relations, "sentiments": sentiments} for row in rows)
+        write_rows(tmp_path / f"{split}.jsonl", *annotated)
     for to in READY:
         there, back = tmp_path / f"{to}-there", tmp_path / f"{to}-back"
         done = cotpd("convert", tmp_path, there, "--to", to)
