@@ -10,7 +10,7 @@ the posts of one seed. Each line is one JSON object:
 
 Then a ceiling is 3.6 points above the baseline, and a run closes 37 % of the gap. Seeds and posts both vary:
 
-    covered      share of the intervals of `share_reached` that contain the true share
+    covered      share of the intervals of `gap_closed` that contain the true share
     without      share of the comparisons that have no such interval
 
     python benchmarks/intervals.py
@@ -26,9 +26,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.statistics.over_seeds import hierarchical_interval, share_reached
-from cotpd.evaluation.statistics.resampling import bootstrapped_sums, f1, percentile_interval
-from cotpd.evaluation.statistics.significance import share_beyond
+from cotpd.evaluation.statistics.over_seeds import gap_closed, hierarchical_interval
+from cotpd.evaluation.statistics.resampling import bootstrap_sums, f1, percentile_interval
+from cotpd.evaluation.statistics.significance import two_sided_p_value
 
 RESAMPLES = 1_000
 SHIFTS = (0.15, 0.0, 0.45)
@@ -68,7 +68,7 @@ def coverage(num_seeds: int, num_posts: int, num_comparisons: int) -> dict[str, 
     for _ in range(num_comparisons):
         sides = simulate(num_seeds, num_posts, *variation, generator, SHIFTS)
         seed = int(generator.integers(2**32))
-        intervals.append(share_reached(*sides, paired=True, resamples=RESAMPLES, seed=seed).interval)
+        intervals.append(gap_closed(*sides, paired=True, resamples=RESAMPLES, seed=seed).interval)
     given = [interval for interval in intervals if interval]
     hits = sum(interval.low <= share <= interval.high for interval in given)
     return {"covered": round(hits / len(given), 3), "without": round(1 - len(given) / len(intervals), 3)}
@@ -100,7 +100,7 @@ def compare(sides: list[list[Scores]], generator: np.random.Generator) -> tuple[
     ours = hierarchical_interval(*sides, paired=True, resamples=RESAMPLES, seed=int(generator.integers(2**32)))
     num_seeds = len(sides[0])
     counts = np.hstack([run.per_post for side in sides for run in side])
-    sums = bootstrapped_sums(counts, RESAMPLES, generator).reshape(RESAMPLES, 2 * num_seeds, 3)
+    sums = bootstrap_sums(counts, RESAMPLES, generator).reshape(RESAMPLES, 2 * num_seeds, 3)
     means = [
         (generator.multinomial(num_seeds, [1 / num_seeds] * num_seeds, size=RESAMPLES) * drawn).sum(1) / num_seeds
         for drawn in np.split(f1(*np.moveaxis(sums, 2, 0)), 2, axis=1)
@@ -109,7 +109,7 @@ def compare(sides: list[list[Scores]], generator: np.random.Generator) -> tuple[
     low, high = percentile_interval(leads)
     assert ours.p_value is not None
     width = (ours.interval.high - ours.interval.low) / (high - low)
-    return ours.p_value, share_beyond(leads - ours.mean, ours.mean), width
+    return ours.p_value, two_sided_p_value(leads - ours.mean, ours.mean), width
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from torch import Tensor
 from cotpd import Corpus, ExperimentConfig
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import build_student
-from cotpd.distillation.training_batches import TrainingBatches, Step
+from cotpd.distillation.training_batches import Step, TrainingBatches
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 

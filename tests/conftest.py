@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 
 from cotpd.cli.app import main
 from cotpd.core.config import Task
-from cotpd.core.records import NO_RELATION
+from cotpd.core.records import NO_RELATION, SENTIMENTS
 from cotpd.corpus.corpus import Corpus
 from cotpd.testing.fake_server import FakeServer
 
@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN_LABELS: dict[Task, tuple[str, ...]] = {
     "entities": ("LOC", "ORG", "PER"),
     "relations": (NO_RELATION, "/loc/loc/contain", "/per/misc/present_in"),
+    "sentiment": SENTIMENTS,
 }
 
 settings.register_profile("no deadline", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -118,7 +119,7 @@ def make_finished_run(tiny_encoder: Path, tmp_path_factory: pytest.TempPathFacto
             student = Student(encoder, tokenizer, design)
             torch.nn.init.normal_(student.head.project.weight, std=0.8)
         checkpoint.save(student.eval(), path / "model")
-        config = ExperimentConfig.of({"data": {"path": "nowhere", "label_map": {"MISC": "ORG"}}, "task": task})
+        config = ExperimentConfig.of({"corpus": {"path": "nowhere", "label_map": {"MISC": "ORG"}}, "task": task})
         (path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         return path
 

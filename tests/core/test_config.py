@@ -1,77 +1,126 @@
-"""A configuration is read, changed, refused and written back."""
+"""Tests of reading, changing, validating and writing a configuration."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from cotpd.core.config import ExperimentConfig, apply_changes
+from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.core.methods import TEACHER_METHODS, Method, infer_method
+from cotpd.core.toml import apply_changes
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-
-
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
-def test_every_released_configuration_is_valid_and_survives_writing(path: Path, tmp_path: Path) -> None:
-    config = ExperimentConfig.read(path)
-    (tmp_path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
-    assert ExperimentConfig.read(tmp_path / "config.toml") == config
+CONFIGS_DIR = Path(__file__).parents[2] / "configs"
+CONFIGS = sorted([*CONFIGS_DIR.glob("*.toml"), *CONFIGS_DIR.glob("paper/*.toml")])
 
 
-def test_there_are_released_configurations() -> None:
-    assert list(CONFIGS.glob("*.toml"))
+def test_released_configurations_are_valid_and_survive_writing(tmp_path: Path) -> None:
+    assert {path.parent.name for path in CONFIGS} == {"configs", "paper"}
+    for path in CONFIGS:
+        config = ExperimentConfig.read(path)
+        (tmp_path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
+        assert ExperimentConfig.read(tmp_path / "config.toml") == config, path
 
 
-def test_changes_are_read_as_toml_json_or_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("paper/*.toml")), ids=lambda path: path.stem)
+def test_configurations_of_the_paper_accept_every_method_and_never_stop_early(path: Path) -> None:
+    for method in get_args(Method):
+        config = ExperimentConfig.read(path, [f"method={method}"])
+        assert config.method == method
+        assert config.optimisation.patience == config.optimisation.epochs
+
+
+def test_changes_are_parsed_as_json_toml_or_text(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
-    path.write_text('data.path = "here"', encoding="utf-8")
-    config = ExperimentConfig.read(
-        path, ["optimisation.epochs=3", "data.path=/somewhere/else", "data.label_map={OTHER='MISC'}", "views.parts=[]"]
-    )
+    path.write_text('corpus.path = "here"', encoding="utf-8")
+    changes = ["optimisation.epochs=3", "corpus.path=/elsewhere", "corpus.label_map={OTHER='MISC'}", "views.parts=[]"]
+    config = ExperimentConfig.read(path, changes)
+    assert config.corpus
     assert config.optimisation.epochs == 3
-    assert config.data.path == Path("/somewhere/else")
-    assert config.data.label_map == {"OTHER": "MISC"}
+    assert config.corpus.path == Path("/elsewhere")
+    assert config.corpus.label_map == {"OTHER": "MISC"}
     assert config.views.parts == ()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("optimisation.epoch=3", "did you mean epochs"),
+        ("optimisation.epoch=3", "unknown key optimisation.epoch; did you mean epochs"),
         ("optimsation.epochs=3", "unknown key optimsation"),
         ("optimisation.epochs=none", "optimisation.epochs"),
-        ("epochs", "write section.key=value"),
-        ("data.path.x=1", "is a value, not a section"),
-        ("objective.target=none", "set task_loss"),
-        ("objective.target=recorded", "target_runs"),
-        ("data.left_out=3/2", "1 <= K <= N"),
-        ("data.left_out=0/2", "1 <= K <= N"),
-        ("data.left_out=1/1", "1 <= K <= N"),
-        ("data.left_out=half", "data.left_out"),
-        ("format_version=2", "upgrade cotpd"),
+        ("epochs", "expected section.key=value"),
+        ("corpus.path.x=1", "is a value, not a section"),
+        ("method=magic", "method"),
+        ("objective.target=none", "task_loss = 'student'"),
+        ("objective.target=recorded", "task_loss = 'student'"),
+        ('objective={target="recorded",task_loss="student"}', "needs target_runs, or method = 'two-stage'"),
+        ('objective.target_runs=["runs/a"]', "needs objective.target = 'recorded'"),
+        ("objective.aligned=unlabelled", "needs training_set.unlabelled"),
+        ("training_set.fold=3/2", "1 <= K <= N"),
+        ("training_set.fold=0/2", "1 <= K <= N"),
+        ("training_set.fold=1/1", "1 <= K <= N"),
+        ("training_set.fold=half", "training_set.fold"),
+        ("format_version=3", "upgrade cotpd"),
         (f"seed={2**63}", "seed"),
         ("objective.weight=inf", "objective.weight"),
     ],
 )
-def test_a_wrong_change_is_refused_by_name(change: str, message: str, tmp_path: Path) -> None:
+def test_invalid_change_is_reported_by_key(change: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
-    path.write_text('[data]\npath = "here"', encoding="utf-8")
+    path.write_text('[corpus]\npath = "here"', encoding="utf-8")
     with pytest.raises(UsageError, match=message):
         ExperimentConfig.read(path, [change])
 
 
-def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "c.toml").write_text("[data", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"c\.toml"):
-        ExperimentConfig.read(tmp_path / "c.toml")
+def test_file_that_is_not_toml_is_reported_by_name(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("[corpus", encoding="utf-8")
     (tmp_path / "deep.toml").write_text("a = " + "[" * 5000, encoding="utf-8")
-    with pytest.raises(UsageError, match=r"deep\.toml"):
-        ExperimentConfig.read(tmp_path / "deep.toml")
-    with pytest.raises(UsageError, match=r"missing\.toml"):
-        ExperimentConfig.read(tmp_path / "missing.toml")
+    for name in ("c", "deep", "missing"):
+        with pytest.raises(UsageError, match=rf"{name}\.toml"):
+            ExperimentConfig.read(tmp_path / f"{name}.toml")
 
 
-def test_a_change_nested_too_deep_is_plain_text() -> None:
+def test_deeply_nested_change_is_kept_as_text() -> None:
     values: dict[str, Any] = {}
-    apply_changes(values, [f"data.path={'[' * 5000}"])
-    assert values == {"data": {"path": "[" * 5000}}
+    apply_changes(values, [f"corpus.path={'[' * 5000}"])
+    assert values == {"corpus": {"path": "[" * 5000}}
+
+
+def test_each_method_is_a_preset_of_the_objective() -> None:
+    views = {}
+    for method in get_args(Method):
+        objective = ExperimentConfig.of({"method": method}).objective
+        views[method] = (objective.student, objective.target)
+        inferred = infer_method(objective.model_dump())
+        assert inferred == ("two-stage" if method in TEACHER_METHODS else method)
+    assert views["cotpd"] == ("prompt", "knowledge")
+    assert views["ita"] == ("text", "knowledge")
+    assert views["text-only"] == ("text", "none")
+    assert views["knowledge-only"] == ("knowledge", "none")
+    assert views["two-stage"] == views["self-training"] == ("text", "recorded")
+    assert views["r-drop"] == ("text", "text")
+
+
+def test_key_of_the_objective_overrides_the_preset_of_the_method() -> None:
+    config = ExperimentConfig.of({"method": "ita", "objective": {"task_loss": "target", "weight": 0.5}})
+    assert (config.objective.student, config.objective.task_loss) == ("text", "target")
+    assert config.objective.weight == 0.5
+    assert not config.trains_like(ExperimentConfig.of({"method": "ita"}))
+
+
+def test_teacher_teaches_only_unlabelled_examples_if_there_are_any() -> None:
+    with_rest = ExperimentConfig.of({"method": "two-stage", "training_set": {"unlabelled": ["rest", "data/more"]}})
+    assert with_rest.objective.aligned == "unlabelled"
+    assert with_rest.training_set.uses_rest
+    assert with_rest.training_set.unlabelled_paths == (Path("data/more"),)
+    assert with_rest.needs_teacher
+    assert ExperimentConfig.of({"method": "two-stage"}).objective.aligned == "all"
+
+
+def test_score_mode_follows_the_repair_policy() -> None:
+    modes = {}
+    for repair in ("conlleval", "drop", "strict"):
+        corpus = ExperimentConfig.of({"corpus": {"path": "x", "repair": repair}}).corpus
+        assert corpus
+        modes[repair] = corpus.score_mode
+    assert modes == {"conlleval": "conlleval", "drop": "strict", "strict": "strict"}

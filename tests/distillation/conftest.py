@@ -10,6 +10,7 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.recipe import build_student
 from cotpd.distillation.training_batches import TrainingBatches
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.student.student import Student
 
 
@@ -22,17 +23,15 @@ def corpus() -> Corpus:
 
 @pytest.fixture(scope="session")
 def configure(tiny_encoder: Path) -> Callable[..., ExperimentConfig]:
-    """A configuration of the tiny encoder; keyword arguments change sections."""
+    """Make a configuration of the tiny encoder; keyword arguments change keys and sections."""
 
-    def make(**sections: dict[str, Any]) -> ExperimentConfig:
-        values: dict[str, dict[str, Any]] = {
-            "data": {"path": "sample"},
+    def make(**sections: Any) -> ExperimentConfig:
+        values: dict[str, Any] = {
             "student": {"encoder": str(tiny_encoder)},
-            "prompt": {"length": 2},
-            "optimisation": {"epochs": 2, "batch_size": 8, "precision": "float32", "checkpoint_steps": 2},
+            "optimisation": {"epochs": 2, "batch_size": 8, "precision": "float32"},
         }
         for name, section in sections.items():
-            values[name] = {**values.get(name, {}), **section}
+            values[name] = {**values.get(name, {}), **section} if isinstance(section, dict) else section
         return ExperimentConfig.of(values)
 
     return make
@@ -46,7 +45,7 @@ def make_batches(
 
     def make(**sections: dict[str, Any]) -> tuple[Student, TrainingBatches]:
         config = configure(**sections)
-        student = build_student(corpus.train, corpus, config)
+        student = build_student(TrainingSet.of(corpus, config), corpus, config)
         return student, TrainingBatches(student, corpus.train, config)
 
     return make

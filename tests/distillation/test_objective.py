@@ -1,4 +1,4 @@
-"""The losses are what their equations say, and gradients flow where the method lets them."""
+"""The losses equal their equations, and gradients reach exactly the parts that should learn."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -17,8 +17,8 @@ from cotpd.student.student import Student
 TEXT_ONLY = {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"}
 
 
-def test_the_alignment_loss_is_the_published_sum() -> None:
-    """Sum over words and tags, mean over posts, T squared, padding left out: counted by hand, in loops."""
+def test_alignment_loss_equals_the_published_sum() -> None:
+    """Sum over words and tags, mean over examples, times T squared, without padding: computed with loops."""
     torch.manual_seed(1)
     target, student = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
     mask = torch.tensor([[True, True, True], [True, False, False]])
@@ -32,7 +32,7 @@ def test_the_alignment_loss_is_the_published_sum() -> None:
     assert float(alignment_loss(target, student, mask, temperature=2.0)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_equal_distributions_cost_nothing_and_padding_cannot_poison() -> None:
+def test_alignment_loss_of_equal_distributions_is_zero_whatever_the_padding() -> None:
     scores = torch.randn(1, 2, 3)
     spoiled = scores.clone()
     spoiled[0, 1] = torch.tensor([1e4, -1e4, 0.0])
@@ -69,7 +69,7 @@ def test_both_views_learn_and_are_aligned(
 
 
 @pytest.mark.parametrize("alignment", ["marginals", "emissions", "paths"])
-def test_a_detached_target_does_not_learn_from_the_student(
+def test_no_gradient_reaches_a_detached_target(
     make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig], alignment: str
 ) -> None:
     student, batches = make_batches()
@@ -79,10 +79,10 @@ def test_a_detached_target_does_not_learn_from_the_student(
     assert not torch.allclose(held, free)
 
 
-def test_whole_paths_are_drawn_to_a_target_that_is_held_fixed(
+def test_alignment_of_paths_holds_the_transitions_of_the_target_fixed(
     make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig]
 ) -> None:
-    """The chain's weights are the target's as well as the student's: the target's must stay where they are."""
+    """Target and student share the transitions, so the gradient must treat those of the target as constants."""
     student, batches = make_batches()
     config = configure(objective={"alignment": "paths", "task_loss": "student"})
     step, student = batches.read(batches.batches(0)[0], epoch=0), student.eval()
@@ -109,7 +109,7 @@ def test_the_task_loss_is_the_mean_over_the_learning_views(
     torch.testing.assert_close(found.task, expected)
 
 
-def test_the_alignment_weight_grows(
+def test_alignment_weight_grows_during_its_warmup(
     make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig]
 ) -> None:
     student, batches = make_batches()
@@ -119,7 +119,7 @@ def test_the_alignment_weight_grows(
         torch.testing.assert_close(found.total, found.task + weight * found.alignment)
 
 
-def test_the_text_only_baseline_is_the_same_code(
+def test_text_only_objective_has_only_the_task_loss(
     make_batches: Callable[..., Any], configure: Callable[..., ExperimentConfig]
 ) -> None:
     student, batches = make_batches(objective=TEXT_ONLY)
@@ -129,7 +129,7 @@ def test_the_text_only_baseline_is_the_same_code(
     torch.testing.assert_close(found.total, found.task)
 
 
-def test_parts_are_dropped_in_training_at_the_rate_that_is_set(make_batches: Callable[..., Any]) -> None:
+def test_part_dropout_removes_the_configured_share_of_parts(make_batches: Callable[..., Any]) -> None:
     _, whole = make_batches()
     _, thinned = make_batches(views={"part_dropout": 0.5})
     everything = list(range(len(whole.examples)))

@@ -32,11 +32,18 @@ from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import build_student, distill
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.distillation.targets import record_targets
-from cotpd.distillation.training_set.selection import training_posts
+from cotpd.distillation.training_set.selection import TrainingSet, labelled_examples
 from cotpd.inference.extractor import Extractor
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
+
+
+@pytest.fixture(autouse=True)
+def _frequent_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save a checkpoint after every second update."""
+    monkeypatch.setattr("cotpd.distillation.trainer.CHECKPOINT_STEPS", 2)
+
 
 ALONE = {"student": "knowledge", "target": "none", "task_loss": "student", "alignment": "none"}
 RECORDED = {"student": "text", "target": "recorded", "task_loss": "student"}
@@ -52,7 +59,9 @@ def rows(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in json.loads(line).items() if key in kept} for line in lines]
 
 
-def test_a_run_explains_itself(corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
+def test_a_run_directory_holds_config_metrics_model_and_predictions(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
     seen: list[Progress] = []
     extractor = distill(corpus, config=configure(), out=str(tmp_path / "run"), listener=seen.append)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
@@ -95,7 +104,9 @@ if when.startswith("save-"):
         return die() if seen == int(when[5:]) else real(path)
     files.hash_file = hash_file
 
+from cotpd.distillation import trainer
 from cotpd.distillation.trainer import Trainer
+trainer.CHECKPOINT_STEPS = 2
 real_update = Trainer._update
 def update(self, step):
     if when == f"update-{self._state.step}":
@@ -106,12 +117,13 @@ distill(corpus, config=config, out=out, resume=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["entities", "relations"])
-def test_a_run_killed_anywhere_ends_with_the_same_bits(
+def test_a_run_that_is_killed_anywhere_resumes_to_the_same_weights(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, task: str
 ) -> None:
-    """Faults 31 and 32: killed between updates and in the middle of saving, again and again, in one run."""
-    config = ExperimentConfig.of(configure(views={"part_dropout": 0.3}).model_dump() | {"task": task})
+    """One run is killed between updates and in the middle of saving, several times."""
+    config = configure(task=task, views={"part_dropout": 0.3})
     distill(corpus, config=config, out=tmp_path / "whole")
     (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
     script = [sys.executable, "-c", _KILLED, str(tmp_path / "c.toml"), str(tmp_path / "killed")]
@@ -127,7 +139,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
 
 
 @pytest.mark.parametrize("kind", ["step", "best"])
-def test_a_damaged_checkpoint_is_set_aside(
+def test_resuming_ignores_a_damaged_checkpoint(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, kind: str
 ) -> None:
     def stop(progress: Progress) -> None:
@@ -144,7 +156,7 @@ def test_a_damaged_checkpoint_is_set_aside(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_a_checkpoint_damaged_again_is_set_aside_again(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_moved_away_repeatedly(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     for content in ("first", "second"):
         with run.save("step", 2) as directory:
@@ -154,7 +166,7 @@ def test_a_checkpoint_damaged_again_is_set_aside_again(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoints" / "damaged-step-2" / "weights").read_text(encoding="utf-8") == "second"
 
 
-def test_checkpoints_whose_best_weights_are_damaged_do_not_outlive_the_new_ones(tmp_path: Path) -> None:
+def test_pruning_keeps_new_checkpoints_and_not_those_without_intact_best_weights(tmp_path: Path) -> None:
     """Theirs are the highest numbers, so each new checkpoint was removed as soon as it was written."""
     run = RunDirectory(tmp_path)
 
@@ -172,7 +184,7 @@ def test_checkpoints_whose_best_weights_are_damaged_do_not_outlive_the_new_ones(
     assert run.newest() == (tmp_path / "checkpoints" / "step-1", State(step=1, best_step=1))
 
 
-def test_a_taken_directory_is_refused(
+def test_a_directory_with_another_run_is_a_usage_error(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     def stop(_: Progress) -> None:
@@ -191,7 +203,7 @@ def test_a_taken_directory_is_refused(
         distill(corpus, config=configure(), out=tmp_path, resume=True)
 
 
-def test_a_directory_of_other_files_is_left_alone(
+def test_a_directory_with_other_files_is_not_touched(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     (tmp_path / "train.jsonl").write_text("{}\n", encoding="utf-8")
@@ -200,11 +212,11 @@ def test_a_directory_of_other_files_is_left_alone(
     assert [file.name for file in tmp_path.iterdir()] == ["train.jsonl"]
 
 
-def test_a_run_is_made_by_one_process_at_a_time(
+def test_only_one_process_at_a_time_works_on_a_run(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     def begin_again(_: Progress) -> None:
-        with pytest.raises(UsageError, match="another process makes it"):
+        with pytest.raises(UsageError, match="another process works on it"):
             distill(corpus, config=configure(), out=tmp_path, resume=True)
         raise KeyboardInterrupt
 
@@ -212,7 +224,7 @@ def test_a_run_is_made_by_one_process_at_a_time(
         distill(corpus, config=configure(), out=tmp_path, listener=begin_again)
 
 
-def test_a_run_that_began_with_other_data_is_refused_and_other_circumstances_are_named(
+def test_resuming_refuses_other_data_and_warns_of_another_environment(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stop(_: Progress) -> None:
@@ -226,10 +238,10 @@ def test_a_run_that_began_with_other_data_is_refused_and_other_circumstances_are
     (tmp_path / "environment.json").write_text(moved, encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
         distill(corpus, config=configure(), out=tmp_path, resume=True, listener=stop)
-    assert f"begun with torch 1.0 (now {begun['torch']}), num_processes 4 (now 1); " in caplog.text
+    assert f"started with torch 1.0 (now {begun['torch']}), num_processes 4 (now 1); " in caplog.text
     first = replace(corpus.train[0], caption=None)
     for other in (replace(corpus, train=(first, *corpus.train[1:])), replace(corpus, dev=corpus.dev[1:])):
-        with pytest.raises(UsageError, match="other posts, captions or knowledge"):
+        with pytest.raises(UsageError, match="other examples, captions or knowledge"):
             distill(other, config=configure(), out=tmp_path, resume=True)
     (tmp_path / "environment.json").write_text("{", encoding="utf-8")
     with pytest.raises(CheckpointError, match="damaged"):
@@ -238,7 +250,7 @@ def test_a_run_that_began_with_other_data_is_refused_and_other_circumstances_are
     distill(corpus, config=configure(), out=tmp_path, resume=True)
 
 
-def test_a_directory_that_cannot_be_written_is_refused(
+def test_a_directory_that_cannot_be_written_is_a_usage_error(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -250,12 +262,12 @@ def test_a_directory_that_cannot_be_written_is_refused(
 @pytest.mark.parametrize(
     ("scores", "kept", "told"),
     [
-        ([0.2, 0.5, 0.4, 0.3, 0.9], (1, 0.5, 12), "stopped at update 12 of 15: dev F1 has not grown .* epoch 2"),
+        ([0.2, 0.5, 0.4, 0.3, 0.9], (1, 0.5, 12), "stopped at update 12 of 15: dev F1 has not improved .* epoch 2"),
         ([0.0, 0.0, 0.0, 0.1, 0.0], (3, 0.1, 15), ""),
-        ([0.0, 0.0, 0.0, 0.0, 0.0], (4, 0.0, 15), "dev F1 is 0 to the end; .*"),
+        ([0.0, 0.0, 0.0, 0.0, 0.0], (4, 0.0, 15), "dev F1 is 0 after the last epoch; .*"),
     ],
 )
-def test_early_stopping_keeps_the_best_epoch_once_something_is_found(
+def test_early_stopping_keeps_the_best_epoch_and_waits_for_a_first_score(
     corpus: Corpus,
     configure: Callable[..., ExperimentConfig],
     tmp_path: Path,
@@ -276,13 +288,12 @@ def test_early_stopping_keeps_the_best_epoch_once_something_is_found(
     assert re.fullmatch(told, "\n".join(each.getMessage() for each in caplog.records if each.name == logger))
 
 
-def test_a_loss_that_is_not_finite_names_its_posts(
+def test_a_loss_that_is_not_finite_is_an_error_that_names_the_examples(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fault 33."""
     real = Student.forward
     monkeypatch.setattr(Student, "forward", lambda self, batch: real(self, batch) * math.nan)
-    with pytest.raises(TrainingError, match=r"nan at update 1, posts .*train-"):
+    with pytest.raises(TrainingError, match=r"nan at update 1, examples .*train-"):
         distill(corpus, config=configure(), out=tmp_path)
 
 
@@ -294,15 +305,13 @@ def test_a_loss_that_is_not_finite_names_its_posts(
     ],
     ids=["device", "CPU"],
 )
-def test_running_out_of_memory_says_which_size_to_lower(
+def test_running_out_of_memory_advises_a_smaller_batch(
     corpus: Corpus,
     configure: Callable[..., ExperimentConfig],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     error: RuntimeError,
 ) -> None:
-    """Fault 34."""
-
     def full(*_: object) -> None:
         raise error
 
@@ -314,15 +323,15 @@ def test_running_out_of_memory_says_which_size_to_lower(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": ()}, "train and dev posts"),
-        ({"dev": ()}, "train and dev posts"),
-        ({"train": (Example("1", ("a",)),)}, "no training post has entities"),
+        ({"train": ()}, "train and dev examples"),
+        ({"dev": ()}, "train and dev examples"),
+        ({"train": (Example("1", ("a",)),)}, "no training example has entities"),
         ({"train": (Example("1", ("a",), (Entity(Span(0, 1), "PER"),)),)}, r"captions\.jsonl"),
-        ({"dev": (Example("1", ("a",)),)}, "no dev post has entities"),
-        ({"dev": (Example("1", ("a",), (Entity(Span(0, 1), "PER"),)),) * 2}, "^1: several dev posts have this id"),
+        ({"dev": (Example("1", ("a",)),)}, "no dev example has entities"),
+        ({"dev": (Example("1", ("a",), (Entity(Span(0, 1), "PER"),)),) * 2}, "^1: two dev examples have this id"),
     ],
 )
-def test_a_corpus_that_cannot_be_learnt_is_refused(
+def test_a_corpus_without_the_needed_labels_is_a_data_error(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
@@ -331,7 +340,7 @@ def test_a_corpus_that_cannot_be_learnt_is_refused(
 
 
 @pytest.mark.parametrize("objective", [{}, ALONE])
-def test_posts_of_which_nothing_is_known_that_would_be_read_are_refused(
+def test_missing_knowledge_is_an_error_if_total_and_a_warning_if_partial(
     corpus: Corpus,
     configure: Callable[..., ExperimentConfig],
     tmp_path: Path,
@@ -341,34 +350,34 @@ def test_posts_of_which_nothing_is_known_that_would_be_read_are_refused(
     """Else a run that was to learn from nouns is a text-only one, and nobody sees it; a control goes without them."""
     captioned = tuple(replace(post, knowledge=()) for post in corpus.train)
     sections = {"objective": objective, "views": {"parts": ["noun"]}, "optimisation": {"epochs": 1}}
-    with pytest.raises(DataError, match=r"^sample: none of the 24 training posts has any of noun"):
+    with pytest.raises(DataError, match="none of the 24 training examples has any of noun"):
         distill(replace(corpus, train=captioned), config=configure(**sections), out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     some = replace(corpus, train=(*corpus.train[:1], *captioned[1:]))
     distill(some, config=configure(**sections), out=tmp_path / "some")
-    assert "23 of 24 training posts have none of noun" in caplog.text
-    distill(corpus, config=configure(**sections, data={"corruption": "missing"}), out=tmp_path / "control")
-    assert "24 of 24 training posts have none of noun" in caplog.text
+    assert "23 of 24 training examples have none of noun" in caplog.text
+    distill(corpus, config=configure(**sections, training_set={"corruption": "missing"}), out=tmp_path / "control")
+    assert "24 of 24 training examples have none of noun" in caplog.text
 
 
-def test_posts_of_which_the_teacher_reads_nothing_are_refused(
+def test_missing_knowledge_of_the_teacher_is_a_data_error(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     teacher = configure(objective=ALONE, views={"parts": ["noun"]}, optimisation={"epochs": 1})
     distill(corpus, config=teacher, out=tmp_path / "first")
     config = configure(objective={**RECORDED, "target_runs": [str(tmp_path / "first")]})
     captioned = tuple(replace(post, knowledge=()) for post in corpus.train)
-    with pytest.raises(DataError, match="24 training posts has any of noun"):
+    with pytest.raises(DataError, match="24 training examples has any of noun"):
         distill(replace(corpus, train=captioned), config=config, out=tmp_path / "second")
 
 
-def test_variants_that_are_not_there_are_missed(
+def test_missing_kinds_of_variants_are_a_data_error(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     """Else a study of augmentation finds that it does nothing."""
     origin = Origin(corpus.train[0].id, VariantKind.STYLE, "style.v1", "small")
     variant = replace(corpus.train[0], id="variant", origin=origin)
-    config = configure(data={"augmentation": {"kinds": ["style", "image"]}})
+    config = configure(training_set={"augmentation": {"kinds": ["style", "image"]}})
     with pytest.raises(DataError, match=r"no variants of kind image, .* `cotpd augment`"):
         distill(replace(corpus, augmented=(variant,)), config=config, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
@@ -398,21 +407,21 @@ def test_two_stages_train_against_recorded_marginals(
         distill(corpus, config=configure(objective=objective), out=tmp_path / "second-3")
 
 
-def test_a_share_of_the_posts_nests_in_a_larger_one(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> None:
+def test_smaller_shares_are_subsets_of_larger_ones(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> None:
     def share(size: float) -> set[Example]:
-        return set(training_posts(corpus, configure(data={"train_share": size})))
+        return set(labelled_examples(corpus, configure(training_set={"share": size})))
 
     assert [len(share(size)) for size in (0.001, 0.25, 0.5)] == [1, 6, 12]
     assert share(0.25) < share(0.5)
 
 
-def test_a_run_that_left_a_fold_out_teaches_that_fold_alone(
+def test_a_teacher_with_a_held_out_fold_teaches_only_that_fold(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     """Cross-fitting: no target has learnt the labels of the post that it teaches, and a missing fold is named."""
     runs = [tmp_path / f"without-{number}" for number in (1, 2)]
     for number, run in enumerate(runs, 1):
-        distill(corpus, config=configure(objective=ALONE, data={"left_out": f"{number}/2"}), out=run)
+        distill(corpus, config=configure(objective=ALONE, training_set={"fold": f"{number}/2"}), out=run)
     both = configure(objective={**RECORDED, "target_runs": [str(run) for run in runs]})
     distill(corpus, config=both, out=tmp_path / "student")
     taught = [set(load_file(next(run.glob("targets-*/*.safetensors")))) for run in runs]
@@ -438,7 +447,7 @@ def without_misc(post: Example) -> Example:
     return replace(post, entities=tuple(entity for entity in post.entities if entity.label != "MISC"))
 
 
-def test_a_run_without_knowledge_teaches_by_the_view_it_ships(
+def test_a_teacher_without_knowledge_uses_its_deployed_view(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     """Self-training, the control of teaching by knowledge: nothing but the text decides what is recorded."""
@@ -453,12 +462,10 @@ def test_a_run_without_knowledge_teaches_by_the_view_it_ships(
     )
 
 
-def test_a_post_too_long_for_its_teacher_is_taught_by_windows(
-    corpus: Corpus, configure: Callable[..., ExperimentConfig]
-) -> None:
+def test_targets_of_a_long_text_come_from_windows(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> None:
     """A teacher with prompts takes fewer pieces than the student whose windows it teaches."""
     config = configure(objective={"student": "prompt"}, prompt={"length": 20})
-    teacher = build_student(corpus.train, corpus, config).eval()
+    teacher = build_student(TrainingSet.of(corpus, config), corpus, config).eval()
     most = teacher.reader.max_text_pieces
     long, short = Example("long", ("a",) * (most + 10)), Example("short", ("a",) * most)
     found = record_targets(teacher, [long, short], kind=ViewKind.TEXT)
@@ -467,18 +474,19 @@ def test_a_post_too_long_for_its_teacher_is_taught_by_windows(
     np.testing.assert_allclose(found["long"][: most // 2], found["short"][: most // 2], atol=1e-2)
 
 
-def test_posts_of_one_id_are_not_taught_each_other_s_targets(
+def test_targets_of_repeated_ids_are_a_data_error(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     first, second, *rest = corpus.train
     doubled = replace(corpus, train=(first, replace(second, id=first.id), *rest))
-    like = build_student(corpus.train, corpus, configure())
+    config = configure()
+    like = build_student(TrainingSet.of(corpus, config), corpus, config)
     with pytest.raises(DataError, match=f"^{first.id}: several training examples have this id"):
         targets.read_targets([tmp_path], doubled.train, like)
 
 
 @pytest.mark.parametrize("wrong", [Entity(Span(0, 2), "LOC"), Entity(Span(2, 9), "LOC")])
-def test_a_post_whose_entities_cannot_be_learnt_is_named_at_once(
+def test_invalid_entities_are_an_error_that_names_the_example(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, wrong: Entity
 ) -> None:
     post = Example("bad", ("a", "b", "c"), (Entity(Span(0, 1), "PER"), wrong))
@@ -487,7 +495,8 @@ def test_a_post_whose_entities_cannot_be_learnt_is_named_at_once(
     assert not (tmp_path / "run").exists()
 
 
-def test_two_processes_record_a_target_once(
+@pytest.mark.slow
+def test_two_processes_record_targets_once(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Students of one target may begin at the same moment; the second waits for what the first records."""
@@ -518,10 +527,11 @@ finally:
 """
 
 
-def test_several_processes_make_one_run(configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_several_processes_train_one_run(configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
     """Two processes, as `accelerate launch` starts them, share each batch, and one of them writes."""
     sample = Path(cotpd.__file__).parent / "sample"
-    config = configure(data={"path": str(sample), "train_share": 0.125}, optimisation={"epochs": 1})
+    config = configure(corpus={"path": str(sample)}, training_set={"share": 0.125}, optimisation={"epochs": 1})
     (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
     (tmp_path / "launched.py").write_text(_LAUNCHED, encoding="utf-8")
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={_free_port()}"]
@@ -543,12 +553,12 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def test_variants_are_trained_on_and_held_out_posts_stay_as_they_are(
+def test_variants_are_added_to_the_training_examples_only(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     origin = Origin(corpus.train[0].id, VariantKind.STYLE, "style.v1", "small")
     variant = replace(corpus.train[0], id="variant", words=(*corpus.train[0].words, "indeed"), origin=origin)
-    config = configure(data={"augmentation": {"kinds": ["style"]}}, optimisation={"epochs": 1})
+    config = configure(training_set={"augmentation": {"kinds": ["style"]}}, optimisation={"epochs": 1})
     distill(replace(corpus, augmented=(variant,)), config=config, out=tmp_path / "with")
     summary = json.loads((tmp_path / "with" / "summary.json").read_text("utf-8"))
     assert summary["num_train"] == len(corpus.train) + 1

@@ -1,4 +1,4 @@
-"""The task of relations is learnt, resumed, scored and distilled by the same code."""
+"""Relations are learned, scored, saved and distilled by the same code as entities."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +17,7 @@ from cotpd.distillation.objective import Objective
 from cotpd.distillation.optimisation import build_optimizer
 from cotpd.distillation.recipe import build_student, distill
 from cotpd.distillation.training_batches import TrainingBatches
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
 
@@ -26,21 +27,21 @@ def make(
     corpus: Corpus, configure: Callable[..., ExperimentConfig]
 ) -> Callable[..., tuple[Student, TrainingBatches, Any]]:
     def build(**objective: Any) -> tuple[Student, TrainingBatches, ExperimentConfig]:
-        config = ExperimentConfig.of(configure(objective=objective).model_dump() | {"task": "relations"})
-        student = build_student(corpus.train, corpus, config)
+        config = configure(task="relations", objective=objective)
+        student = build_student(TrainingSet.of(corpus, config), corpus, config)
         return student, TrainingBatches(student, corpus.train, config), config
 
     return build
 
 
-def test_every_pair_is_learnt_with_its_label(make: Callable[..., Any], corpus: Corpus) -> None:
+def test_every_pair_is_a_unit_with_its_label(make: Callable[..., Any], corpus: Corpus) -> None:
     student, batches, _ = make()
     gold = [student.design.labels[batches.read([i], epoch=0).view.gold[0, 0]] for i in range(len(batches.examples))]
     assert sum(label != NO_RELATION for label in gold) == sum(len(example.relations) for example in corpus.train)
     assert NO_RELATION in gold
 
 
-def test_pairs_too_far_apart_are_left_out_and_counted(
+def test_pairs_that_are_too_far_apart_are_omitted_with_a_warning(
     make: Callable[..., Any], corpus: Corpus, caplog: pytest.LogCaptureFixture
 ) -> None:
     student, _, config = make()
@@ -57,8 +58,8 @@ def test_pairs_too_far_apart_are_left_out_and_counted(
         )
 
 
-def test_the_pairs_of_a_post_are_called_as_no_other_post_is(make: Callable[..., Any], corpus: Corpus) -> None:
-    """Readers call the second post `doc` `doc#2`, and targets are found by the id."""
+def test_ids_of_pairs_differ_from_all_other_ids(make: Callable[..., Any], corpus: Corpus) -> None:
+    """Readers rename a second `doc` to `doc#2`, and recorded targets are looked up by id."""
     student, _, config = make()
     entities = tuple(Entity(Span(place, place + 1), "PER") for place in range(2))
     posts = [Example(name, ("a", "b", "c"), entities) for name in ("doc", "doc#1", "other")]
@@ -67,7 +68,7 @@ def test_the_pairs_of_a_post_are_called_as_no_other_post_is(make: Callable[..., 
     assert [example.id for example in expand_pairs(posts)] == ids
 
 
-def test_a_pair_outside_of_its_post_is_named_at_once(make: Callable[..., Any], corpus: Corpus) -> None:
+def test_a_pair_outside_its_example_is_an_error_that_names_it(make: Callable[..., Any], corpus: Corpus) -> None:
     student, _, config = make()
     relation = Relation(Span(0, 1), Span(2, 9), NO_RELATION)
     with pytest.raises(DataError, match=r"^bad: .* an example of 3 words"):
@@ -77,12 +78,12 @@ def test_a_pair_outside_of_its_post_is_named_at_once(make: Callable[..., Any], c
 @pytest.mark.parametrize(
     ("words", "relation", "message"),
     [
-        (3, Relation(Span(0, 1), Span(2, 3), NO_RELATION), "^sample: no dev post has relations"),
+        (3, Relation(Span(0, 1), Span(2, 3), NO_RELATION), "no dev example has relations"),
         (3, Relation(Span(0, 1), Span(2, 9), "peer"), "^dev: .* an example of 3 words"),
         (600, Relation(Span(0, 1), Span(590, 591), "peer"), "^dev: .* more than the encoder takes"),
     ],
 )
-def test_dev_posts_that_no_epoch_could_be_scored_on_are_refused_before_the_first(
+def test_dev_examples_that_cannot_be_scored_are_an_error_before_training(
     make: Callable[..., Any], corpus: Corpus, tmp_path: Path, words: int, relation: Relation, message: str
 ) -> None:
     _, _, config = make()
@@ -103,8 +104,8 @@ def test_both_views_of_a_pair_are_aligned(make: Callable[..., Any], alignment: s
     assert all(weight.grad is not None for weight in student.parameters())
 
 
-def test_every_weight_that_learns_is_moved(make: Callable[..., Any]) -> None:
-    """A weight that no group holds keeps its first, random value, and its gradient piles up in the clipped norm."""
+def test_the_optimizer_holds_every_trainable_weight(make: Callable[..., Any]) -> None:
+    """A weight without a group keeps its initial value, and its gradient still counts in the clipped norm."""
     student, _, config = make()
     held = [
         weight for group in build_optimizer(student, config.optimisation).param_groups for weight in group["params"]
@@ -112,8 +113,8 @@ def test_every_weight_that_learns_is_moved(make: Callable[..., Any]) -> None:
     assert sorted(map(id, held)) == sorted(id(weight) for weight in student.parameters() if weight.requires_grad)
 
 
-def test_markers_stand_around_head_and_tail(make: Callable[..., Any]) -> None:
-    """Markers in the wrong places would make every pair of a post look alike."""
+def test_markers_enclose_the_head_and_the_tail(make: Callable[..., Any]) -> None:
+    """With misplaced markers all pairs of an example would look the same."""
     student, batches, _ = make()
     for index in range(len(batches.examples)):
         example, view = batches.examples[index], batches.read([index], epoch=0).view
@@ -125,7 +126,7 @@ def test_markers_stand_around_head_and_tail(make: Callable[..., Any]) -> None:
         assert words_between <= closes
 
 
-def test_a_run_is_trained_saved_and_loaded(make: Callable[..., Any], corpus: Corpus, tmp_path: Path) -> None:
+def test_a_trained_run_is_saved_and_loaded(make: Callable[..., Any], corpus: Corpus, tmp_path: Path) -> None:
     untrained, _, config = make()
     extractor = distill(corpus, config=config, out=tmp_path / "run")
     assert not torch.equal(untrained.markers, extractor.student.markers)

@@ -43,7 +43,7 @@ def bare(data: Path, tmp_path: Path) -> Path:
 def copy_run(run: Path, to: Path, **corpus: Any) -> Path:
     """Copy a run, and change how it reads its corpus."""
     shutil.copytree(run, to)
-    config = ExperimentConfig.of({"data": {"path": "nowhere", "label_map": {"MISC": "ORG"}, **corpus}})
+    config = ExperimentConfig.of({"corpus": {"path": "nowhere", "label_map": {"MISC": "ORG"}, **corpus}})
     (to / "config.toml").write_text(config.to_toml(), encoding="utf-8")
     return to
 

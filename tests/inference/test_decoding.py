@@ -49,7 +49,7 @@ def test_running_out_of_memory_names_the_batch_size(student: Student, monkeypatc
 
 @pytest.mark.parametrize("kind", ViewKind)
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
-def test_every_post_is_predicted_in_its_place_as_if_alone(student: Student, kind: ViewKind, batch_size: int) -> None:
+def test_batching_changes_neither_order_nor_predictions(student: Student, kind: ViewKind, batch_size: int) -> None:
     """Guards against results that sorting swapped, and against padding that leaks into neighbours."""
     examples = [post(length, seed) for seed in range(4) for length in (5, 1, 0, 30, 2, 12)]
     found = list(decode(student, examples, kind=kind, batch_size=batch_size))
@@ -60,7 +60,9 @@ def test_every_post_is_predicted_in_its_place_as_if_alone(student: Student, kind
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "BIOES"])
-def test_scores_are_the_probability_of_the_entity(make_loud_student: Callable[..., Student], scheme: str) -> None:
+def test_score_is_the_probability_of_the_entity_under_the_crf(
+    make_loud_student: Callable[..., Student], scheme: str
+) -> None:
     """Brute force: the weight of all tag sequences that mark the entity, over the weight of all that are allowed."""
     student = make_loud_student(ViewKind.TEXT, scheme=scheme)
     checked = 0
@@ -80,7 +82,7 @@ def test_scores_are_the_probability_of_the_entity(make_loud_student: Callable[..
     assert checked > 3
 
 
-def test_many_entities_cost_little_more_than_none(
+def test_scoring_many_entities_needs_a_constant_number_of_passes(
     make_loud_student: Callable[..., Student], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scored one by one, each over its whole window, a text full of entities took minutes."""
@@ -102,7 +104,7 @@ def test_many_entities_cost_little_more_than_none(
 
 
 @given(st.lists(st.lists(st.integers(0, 6), max_size=8), min_size=1, max_size=5))
-def test_spans_are_those_of_the_tags(rows: list[list[int]]) -> None:
+def test_vectorised_spans_equal_those_of_the_tags(rows: list[list[int]]) -> None:
     """The vectorised way finds what `to_entities` finds on every path that the scheme allows."""
     label_set = LabelSet.of(["A", "B", "C"])
     tags = label_set.tags
@@ -127,7 +129,7 @@ def _repaired(row: list[int], tags: tuple[str, ...]) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("kind", [ViewKind.TEXT, ViewKind.PROMPT, ViewKind.KNOWLEDGE])
-def test_a_long_post_is_read_to_its_end(student: Student, kind: ViewKind) -> None:
+def test_a_long_text_is_decoded_to_its_end(student: Student, kind: ViewKind) -> None:
     """Guards against silent truncation: an encoder takes 512 pieces, these posts have thousands."""
     long = post(2_000)
     example = Example(long.id, long.words, caption=Caption("i", "a beach"))
@@ -139,14 +141,14 @@ def test_a_long_post_is_read_to_its_end(student: Student, kind: ViewKind) -> Non
     assert all(before.span.end <= after.span.start for before, after in pairwise(prediction.entities))
 
 
-def test_a_long_post_of_long_words_takes_linear_time(student: Student) -> None:
+def test_windows_of_long_words_take_linear_time(student: Student) -> None:
     """Few words fit a window here: an overlap of as many would read each word over and over."""
     pasted = ["zq" * 40] * 200
     found = list(student.reader.windows(pasted, overlap=windows._OVERLAP))
     assert sum(window.end - window.start for window in found) <= 2 * len(pasted)
 
 
-def test_an_entity_at_an_edge_is_read_where_it_is_more_central(
+def test_an_entity_comes_from_the_window_in_which_it_is_more_central(
     student: Student, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each window marks its outermost words; what the middle of another window covers must be left to that one."""
@@ -167,7 +169,7 @@ def test_an_entity_at_an_edge_is_read_where_it_is_more_central(
     assert labels == ["PER", *["LOC"] * len(seen), "ORG"]
 
 
-def test_posts_of_like_length_are_read_together(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_hold_texts_of_similar_lengths(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
     """Padding is paid for in full: a batch of posts in their own order would be half padding here."""
     lengths: list[list[int]] = []
 
@@ -182,7 +184,7 @@ def test_posts_of_like_length_are_read_together(student: Student, monkeypatch: p
     assert max(map(len, lengths)) <= 32
 
 
-def test_bfloat16_is_near_float32(student: Student) -> None:
+def test_bfloat16_predicts_nearly_the_same_as_float32(student: Student) -> None:
     examples = [post(length) for length in range(1, 20)]
     exact = list(decode(student, examples, kind=ViewKind.PROMPT))
     rough = list(decode(student, examples, kind=ViewKind.PROMPT, precision="bfloat16"))
@@ -197,7 +199,7 @@ def test_bfloat16_is_near_float32(student: Student) -> None:
 
 
 @pytest.mark.parametrize("has_it", [True, False])
-def test_auto_takes_bfloat16_where_the_device_has_it(
+def test_auto_precision_uses_bfloat16_if_the_device_supports_it(
     has_it: bool, student: Student, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoding, "_has_bfloat16", lambda device: has_it)
@@ -208,7 +210,7 @@ def test_auto_takes_bfloat16_where_the_device_has_it(
     assert [entity.score for entity in found.entities] == [entity.score for entity in wanted.entities] != []
 
 
-def test_of_two_windows_entities_that_overlap_the_more_probable_stays() -> None:
+def test_the_more_probable_of_two_overlapping_entities_is_kept() -> None:
     doubtful, sure = Entity(Span(3, 6), "PER", score=0.4), Entity(Span(5, 7), "LOC", score=0.9)
     assert entity_decoding._without_overlaps([sure, Entity(Span(0, 2), "ORG", score=0.1), doubtful]) == (
         Entity(Span(0, 2), "ORG"),
@@ -216,7 +218,7 @@ def test_of_two_windows_entities_that_overlap_the_more_probable_stays() -> None:
     )
 
 
-def test_a_stream_is_never_read_far_ahead(student: Student) -> None:
+def test_a_stream_is_read_at_most_one_pool_ahead(student: Student) -> None:
     taken = 0
 
     def endless() -> Iterator[Example]:
@@ -235,7 +237,7 @@ def test_a_stream_is_never_read_far_ahead(student: Student) -> None:
     assert taken == 1
 
 
-def test_the_mode_of_the_student_is_as_before(make_loud_student: Callable[..., Student]) -> None:
+def test_decoding_uses_evaluation_mode_and_restores_the_mode(make_loud_student: Callable[..., Student]) -> None:
     """A dev score in mid-training must neither be noisy with dropout nor switch dropout off for what follows."""
     student = make_loud_student()
     student.train()

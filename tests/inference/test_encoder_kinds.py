@@ -113,7 +113,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return path
 
 
-def test_a_student_of_each_kind_is_trained_saved_and_extracts_exact_offsets(encoder: Path, tmp_path: Path) -> None:
+def test_each_kind_of_encoder_is_trained_saved_and_extracts_exact_offsets(encoder: Path, tmp_path: Path) -> None:
     sample = Corpus.sample()
     corpus = Corpus(train=sample.train[:16], dev=sample.dev[:6])
     values = {
@@ -134,7 +134,7 @@ def test_a_student_of_each_kind_is_trained_saved_and_extracts_exact_offsets(enco
         assert [found.word for found in extraction.entities] == [word.text for word in words]
 
 
-def test_words_keep_their_pieces_whatever_stands_beside_them(encoder: Path) -> None:
+def test_pieces_of_a_word_do_not_depend_on_its_neighbours(encoder: Path) -> None:
     """A word is read alike at the beginning, in the middle and behind a word without pieces."""
     pieces = Pieces(Tokenizer.from_file(str(encoder / "tokenizer.json")))
     words = [word for text in TEXTS for word in text.split()]
@@ -143,7 +143,7 @@ def test_words_keep_their_pieces_whatever_stands_beside_them(encoder: Path) -> N
     assert pieces.of(["\u200d", "cup", "\ufe0f", "cup"])[1::2] == pieces.of(["cup", "cup"])
 
 
-def test_the_name_of_a_special_piece_is_text(encoder: Path) -> None:
+def test_names_of_special_pieces_in_a_text_are_ordinary_words(encoder: Path) -> None:
     """A post that says [SEP] would end there, and one that says [PAD] hold padding in its midst."""
     pieces = Pieces(Tokenizer.from_file(str(encoder / "tokenizer.json")))
     names = ["[CLS]", "[SEP]", "[PAD]", "<s>", "</s>", "<pad>", "a</s>b"]
@@ -152,14 +152,14 @@ def test_the_name_of_a_special_piece_is_text(encoder: Path) -> None:
     assert special & set(pieces.of_text("the [SEP] cup </s>")) == set()
 
 
-def test_running_text_has_the_pieces_of_its_words(encoder: Path) -> None:
+def test_running_text_has_the_same_pieces_as_its_words(encoder: Path) -> None:
     """What a word is read as in a post is what it is in a caption: prompts and knowledge meet the same vocabulary."""
     pieces = Pieces(Tokenizer.from_file(str(encoder / "tokenizer.json")))
     text = "The rehearsal of the choir in Lusail"
     assert pieces.of_text(text) == [piece for word in pieces.of(text.split()) for piece in word]
 
 
-def test_long_posts_are_read_in_windows(encoder: Path, tmp_path: Path) -> None:
+def test_long_texts_are_read_in_windows_by_each_kind_of_encoder(encoder: Path, tmp_path: Path) -> None:
     sample = Corpus.sample()
     words = tuple(word for example in sample.train[:30] for word in example.words)
     values = {

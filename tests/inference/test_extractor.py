@@ -50,7 +50,7 @@ def test_mentions_are_slices_of_the_text(student: Student) -> None:
         assert mention.entity_group in ("LOC", "ORG", "PER")
 
 
-def test_a_view_may_be_asked_for_by_its_name(student: Student) -> None:
+def test_a_view_can_be_selected_by_its_name(student: Student) -> None:
     """Else `knowledge` would be read as the text, and in silence."""
     knowledge = (Knowledge(Grain.NOUN, "Lusail: a city in Qatar", example_id="1"),)
     post, extractor = Example("1", ("Messi", "in", "Lusail"), knowledge=knowledge), Extractor(student)
@@ -64,7 +64,7 @@ def test_a_view_may_be_asked_for_by_its_name(student: Student) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.text(st.characters() | st.sampled_from("\ud83d\udc4d\u200d\ufe0f\u0301\x00"), max_size=40))
-def test_any_string_is_text(student: Student, text: str) -> None:
+def test_any_string_can_be_extracted_from(student: Student, text: str) -> None:
     """Guards lone surrogates, NUL, controls and bidi marks, which tokenizers refuse or drop."""
     extraction = Extractor(student)(text)
     assert extraction.text == text
@@ -73,7 +73,7 @@ def test_any_string_is_text(student: Student, text: str) -> None:
     json.dumps(extraction.to_dict())
 
 
-def test_the_output_has_the_pipeline_schema() -> None:
+def test_output_has_the_schema_of_the_transformers_pipeline() -> None:
     mention = Mention("PER", 0.9, "Messi", 0, 5)
     assert Extraction("Messi!", (mention,)).to_dict() == {
         "text": "Messi!",
@@ -98,7 +98,7 @@ def rounded(extraction: Extraction) -> list[tuple[str, int, int, float]]:
     return [(each.entity_group, each.start, each.end, round(each.score, 4)) for each in extraction.entities]
 
 
-def test_long_text_is_never_cut(student: Student) -> None:
+def test_long_text_is_not_truncated(student: Student) -> None:
     text = "lorem ipsum dolor " * 1_000
     assert Extractor(student)(text).entities[-1].end > 17_000
 
@@ -107,7 +107,7 @@ def test_long_text_is_never_cut(student: Student) -> None:
     "wrong",
     [b"bytes", 1, None, {"text": "a"}, ["a", b"b"], [1], Example("1", ("a",)), [Example("1", ("a",))], iter("ab")],
 )
-def test_nothing_but_text_is_accepted(student: Student, wrong: Any) -> None:
+def test_other_types_than_text_are_a_type_error(student: Student, wrong: Any) -> None:
     with pytest.raises(TypeError, match="expected str"):
         Extractor(student)(wrong)
 
@@ -121,7 +121,7 @@ def test_nothing_but_text_is_accepted(student: Student, wrong: Any) -> None:
         ({"precision": "float16"}, "precision must be one of auto, float32, bfloat16, got 'float16'"),
     ],
 )
-def test_options_that_cannot_be_are_refused(student: Student, options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_a_usage_error(student: Student, options: dict[str, Any], message: str) -> None:
     """An unknown precision was read as float32."""
     with pytest.raises(UsageError, match=message):
         Extractor(student, **options)
@@ -136,7 +136,7 @@ def test_an_extractor_can_be_pickled(student: Student) -> None:
     assert restored.batch_size == 3
 
 
-def test_a_model_comes_back_as_it_was(student: Student, model: Path) -> None:
+def test_a_saved_model_predicts_the_same_after_loading(student: Student, model: Path) -> None:
     expected = Extractor(student)(TEXTS)
     assert Extractor.from_pretrained(model, device="cpu")(TEXTS) == expected
     assert Extractor.from_pretrained(str(model.parent), device="cpu")(TEXTS) == expected
@@ -144,7 +144,7 @@ def test_a_model_comes_back_as_it_was(student: Student, model: Path) -> None:
         Extractor(student).save_pretrained(model)
 
 
-def test_a_path_without_a_model_says_what_is_there(tmp_path: Path) -> None:
+def test_a_path_without_a_model_is_a_checkpoint_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nothing", "no-such-run", "./a/b", "a/b/c"):
         with pytest.raises(CheckpointError, match="no model here"):
             Extractor.from_pretrained(path)
@@ -173,17 +173,17 @@ def test_a_hub_name_is_downloaded(model: Path, tmp_path: Path, monkeypatch: pyte
     assert asked["local_files_only"] is False
 
 
-def test_a_hub_that_cannot_be_had_is_a_missing_extra(tmp_path: Path) -> None:
-    with pytest.raises(MissingExtraError, match="nobody/nothing: neither a directory nor to be had from the hub"):
+def test_an_unreachable_hub_is_a_missing_extra_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingExtraError, match="nobody/nothing: not a directory, and not available from the"):
         Extractor.from_pretrained("nobody/nothing", cache_dir=tmp_path, local_files_only=True)
 
 
-def test_a_missing_device_says_so(model: Path) -> None:
+def test_an_unavailable_device_is_a_missing_extra_error(model: Path) -> None:
     with pytest.raises(MissingExtraError, match="the device 'nonsense' is not available"):
         Extractor.from_pretrained(model, device="nonsense")
 
 
-def test_examples_are_predicted_by_their_own_words(student: Student) -> None:
+def test_words_of_examples_are_not_split_again(student: Student) -> None:
     examples = [Example("1", ("new york", "is", "big")), Example("2", ())]
     found: Iterator[Any] = Extractor(student).predict(examples)
     assert [(prediction.id, prediction.words) for prediction in found] == [("1", ("new york", "is", "big")), ("2", ())]
@@ -206,14 +206,14 @@ print(Extractor.from_pretrained(sys.argv[1], device="cpu")("Messi lifts the cup 
 """
 
 
-def test_text_is_all_that_is_needed(student: Student, model: Path) -> None:
+def test_extraction_needs_no_network_no_images_and_no_language_model(student: Student, model: Path) -> None:
     """The paper's promise: no network, no image library, no language model."""
     ended = subprocess.run([sys.executable, "-c", ALONE, str(model)], capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == str(Extractor(student)("Messi lifts the cup in Lusail").to_dict())
 
 
-def test_the_gpu_is_used_where_there_is_one(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpu_is_the_default_device_if_available(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(Student, "to", lambda student, device: asked.append(device) or student)

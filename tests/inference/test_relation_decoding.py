@@ -38,7 +38,7 @@ def student(tiny_encoder: Path) -> Student:
     return Student(encoder, tokenizer, design)
 
 
-def test_the_pairs_of_a_post_are_the_stated_and_the_unrelated() -> None:
+def test_pairs_are_the_stated_relations_and_all_unrelated_pairs() -> None:
     found = pairs(POST)
     assert found[0] == POST.relations[0]
     assert {(pair.head, pair.tail) for pair in found[1:]} == {
@@ -54,7 +54,7 @@ def test_the_pairs_of_a_post_are_the_stated_and_the_unrelated() -> None:
     assert relation_labels([POST, MARKED]) == (NO_RELATION, "lives_in")
 
 
-def test_entities_far_apart_are_no_pair_unless_they_are_stated() -> None:
+def test_distant_entities_form_a_pair_only_if_stated() -> None:
     first, near, far = Span(0, 1), Span(1 + REACH, 2 + REACH), Span(2 + REACH, 3 + REACH)
     post = Example("1", ("a",) * (3 + REACH), tuple(Entity(span, "PER") for span in (first, near, far)))
     near_pairs = {(first, near), (near, first), (near, far), (far, near)}
@@ -63,7 +63,7 @@ def test_entities_far_apart_are_no_pair_unless_they_are_stated() -> None:
     assert {(pair.head, pair.tail) for pair in pairs(stated)} == {*near_pairs, (far, first)}
 
 
-def test_pairs_are_found_and_counted_as_if_all_were_made() -> None:
+def test_pairs_and_their_number_equal_those_of_brute_force() -> None:
     """Of a document with 2,000 entities all were made, twice, to leave most of them out."""
     spans = [Span(start, start + length) for start in (150, 0, 3, 70, 40, 149) for length in (1, 5, 3, 1)]
     stated = (Relation(spans[0], spans[4], "a"), Relation(spans[0], spans[4], "b"), Relation(Span(7, 9), spans[0], "a"))
@@ -77,7 +77,7 @@ def test_pairs_are_found_and_counted_as_if_all_were_made() -> None:
 
 
 @pytest.mark.parametrize("words", [("ab",) * 600, ("a" * 60,) * 12])
-def test_what_cannot_be_read_together_is_left_out_and_counted(
+def test_pairs_that_do_not_fit_the_encoder_are_omitted_with_a_warning(
     student: Student, words: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     """A distant mention once ended the evaluation of a whole corpus."""
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_together_is_left_out_and_counted(
     assert caplog.messages == ["omitted 4 pairs of entities that are too far apart"]
 
 
-def test_a_stated_pair_that_cannot_be_read_is_named(student: Student) -> None:
+def test_a_stated_pair_that_does_not_fit_the_encoder_is_a_data_error(student: Student) -> None:
     far = Relation(Span(0, 1), Span(590, 591), "part_of")
     post = Example("doc", ("ana", *("ab",) * 589, "oslo"), relations=(Relation(Span(0, 1), Span(2, 3), "part_of"), far))
     with pytest.raises(
@@ -97,12 +97,12 @@ def test_a_stated_pair_that_cannot_be_read_is_named(student: Student) -> None:
         list(decode(student, [post], kind=ViewKind.TEXT))
 
 
-def test_a_pair_with_two_labels_is_asked_once(student: Student) -> None:
+def test_a_pair_with_two_gold_labels_is_classified_once(student: Student) -> None:
     post = replace(POST, relations=(Relation(ANA, RIO, "lives_in"), Relation(ANA, RIO, "part_of")))
     assert list(decode(student, [post], kind=ViewKind.PROMPT)) == list(decode(student, [POST], kind=ViewKind.PROMPT))
 
 
-def test_the_pairs_of_a_document_are_not_all_read_at_once(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pairs_of_a_document_are_read_in_pools(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pool of documents has thousands of pairs, and a view of each filled the memory."""
     spans = [Span(number, number + 1) for number in range(12)]
     post = Example("doc", ("ab",) * 12, tuple(Entity(span, "PER") for span in spans))
@@ -129,12 +129,12 @@ def test_each_pair_gets_one_label_in_order(student: Student, kind: ViewKind) -> 
     assert predictions[2].relations == ()
 
 
-def test_gold_labels_are_not_looked_at(student: Student) -> None:
+def test_gold_labels_do_not_influence_predictions(student: Student) -> None:
     other = Example(POST.id, POST.words, POST.entities, (Relation(ANA, RIO, NO_RELATION),))
     assert list(decode(student, [POST], kind=ViewKind.PROMPT)) == list(decode(student, [other], kind=ViewKind.PROMPT))
 
 
-def test_batches_do_not_matter(student: Student) -> None:
+def test_batch_size_does_not_change_scores(student: Student) -> None:
     def scores(batch_size: int) -> list[float]:
         found = decode(student, [POST, MARKED], kind=ViewKind.PROMPT, batch_size=batch_size)
         return [relation.score or 0.0 for prediction in found for relation in prediction.relations]
@@ -142,7 +142,7 @@ def test_batches_do_not_matter(student: Student) -> None:
     assert scores(1) == pytest.approx(scores(8), abs=1e-5)
 
 
-def test_direction_matters(student: Student) -> None:
+def test_scores_depend_on_the_direction_of_a_pair(student: Student) -> None:
     """A head that reads the pair as a set could never tell parent from child."""
     (prediction,) = decode(student, [POST], kind=ViewKind.TEXT)
     by_pair = {(relation.head, relation.tail): relation.score for relation in prediction.relations}

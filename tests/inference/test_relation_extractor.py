@@ -38,7 +38,7 @@ def places(extraction: RelationExtraction) -> list[tuple[tuple[int, int], tuple[
     return [((r.head.start, r.head.end), (r.tail.start, r.tail.end)) for r in extraction.pairs]
 
 
-def test_offsets_are_those_that_were_marked(relations: RelationExtractor) -> None:
+def test_offsets_equal_the_marked_ones(relations: RelationExtractor) -> None:
     """Of characters beyond the basic plane, of white space inside, and in the middle of a word."""
     marked = MarkedText(TEXT, pairs=((ANNA, YORK), (YORK, AJAX), ((5, 7), (12, 14))))
     extraction = relations(marked)
@@ -51,21 +51,21 @@ def test_offsets_are_those_that_were_marked(relations: RelationExtractor) -> Non
     assert extraction.pairs[0].tail.word == "New  York"
 
 
-def test_it_is_the_one_decode_path(relations: RelationExtractor) -> None:
+def test_extraction_of_relations_uses_decode(relations: RelationExtractor) -> None:
     example = Example("1", ("Anna", "joins", "Ajax"), relations=(Relation(Span(0, 1), Span(2, 3), "gold"),))
     [prediction] = decode(relations.student, [example], kind=ViewKind.PROMPT)
     [pair] = relations(MarkedText("Anna joins Ajax", pairs=(((0, 4), (11, 15)),))).pairs
     assert (pair.label, pair.score) == (prediction.relations[0].label, pytest.approx(prediction.relations[0].score))
 
 
-def test_entities_stand_for_all_their_ordered_pairs(relations: RelationExtractor) -> None:
+def test_entities_are_expanded_to_all_their_ordered_pairs(relations: RelationExtractor) -> None:
     extraction = relations(MarkedText(TEXT, entities=(YORK, ANNA, AJAX)))
     assert places(extraction) == sorted(permutations((ANNA, AJAX, YORK), 2))
     assert extraction.num_omitted == 0
     assert relations(MarkedText(TEXT, entities=(ANNA,))).pairs == ()
 
 
-def test_what_an_extractor_finds_is_read(relations: RelationExtractor, student: Student) -> None:
+def test_extractions_of_entities_are_accepted_as_input(relations: RelationExtractor, student: Student) -> None:
     found = Extractor(student)(["Messi lifts the cup in Lusail", "", "it's #Glastonbury 👩\u200d🚀!!"])
     assert max(len(extraction.entities) for extraction in found) > 2
     for extraction, marked in zip(relations(found), found, strict=True):
@@ -74,7 +74,7 @@ def test_what_an_extractor_finds_is_read(relations: RelationExtractor, student: 
         assert places(extraction) == list(permutations(mentions, 2))
 
 
-def test_pairs_without_relation_are_left_out_unless_asked_for(relations: RelationExtractor) -> None:
+def test_unrelated_pairs_are_included_only_on_request(relations: RelationExtractor) -> None:
     [pair] = relations(MarkedText(TEXT, pairs=((ANNA, AJAX),))).pairs
     extraction = RelationExtraction(TEXT, (pair, replace(pair, label=NO_RELATION), replace(pair, label="peer")))
     assert [row["label"] for row in extraction.to_dict()["relations"]].count(NO_RELATION) == 0
@@ -99,12 +99,12 @@ def test_pairs_without_relation_are_left_out_unless_asked_for(relations: Relatio
         ({"entities": ((11, 15), (0, 4), (3, 10))}, r"must not overlap, got \[0, 4\] and \[3, 10\]"),
     ],
 )
-def test_wrong_marks_are_refused(marks: dict[str, Any], message: str) -> None:
+def test_invalid_marks_are_a_data_error(marks: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         MarkedText("Anna joins Ajax", **marks)
 
 
-def test_each_marked_pair_is_answered_in_its_place_however_often(relations: RelationExtractor) -> None:
+def test_repeated_pairs_are_answered_in_their_order(relations: RelationExtractor) -> None:
     marked = ((ANNA, YORK), (AJAX, ANNA), (ANNA, YORK))
     extraction = relations(MarkedText(TEXT, pairs=marked, entities=(ANNA, AJAX)))
     assert places(extraction) == [*marked, (ANNA, AJAX)]
@@ -113,16 +113,14 @@ def test_each_marked_pair_is_answered_in_its_place_however_often(relations: Rela
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_a_student_of_half_precision_tells_relations(
+def test_students_in_half_precision_classify_relations(
     make_relation_student: Callable[..., Student], dtype: torch.dtype
 ) -> None:
     [pair] = RelationExtractor(make_relation_student().to(dtype))(MarkedText(TEXT, pairs=((ANNA, AJAX),))).pairs
     assert 0 < pair.score <= 1
 
 
-def test_only_what_is_marked_is_taken_and_only_by_a_student_of_relations(
-    relations: RelationExtractor, student: Student
-) -> None:
+def test_other_inputs_and_students_of_other_tasks_are_errors(relations: RelationExtractor, student: Student) -> None:
     """A student of the other task would find nothing, in silence."""
     with pytest.raises(TypeError, match="expected a MarkedText or an Extraction, got str"):
         relations(["Anna joins Ajax"])  # type: ignore[list-item]
@@ -136,7 +134,7 @@ def test_only_what_is_marked_is_taken_and_only_by_a_student_of_relations(
     assert isinstance(extractor_of(relations.student), RelationExtractor)
 
 
-def test_a_long_text_is_read_and_what_is_too_far_apart_is_counted(relations: RelationExtractor) -> None:
+def test_pairs_too_far_apart_in_a_long_text_are_counted_as_omitted(relations: RelationExtractor) -> None:
     words = [f"{number:05}" for number in range(16_000)]
     text = " ".join(words)
     entities = tuple((6 * number, 6 * number + 5) for number in range(0, 16_000, 50))
@@ -153,7 +151,7 @@ def test_a_long_text_is_read_and_what_is_too_far_apart_is_counted(relations: Rel
     assert len(candidates(relations.student.reader, words, spans)) == 2 * (len(spans) - 1)
 
 
-def test_what_surrounds_a_pair_is_cut_without_reading_all_of_a_text(relations: RelationExtractor) -> None:
+def test_narrowing_reads_only_the_surroundings_of_a_pair(relations: RelationExtractor) -> None:
     reader = relations.student.reader
     pair = Relation(Span(3_000, 3_001), Span(3_002, 3_003), "peer")
     example = Example("1", ("ab",) * 6_000, relations=(pair,))
@@ -171,7 +169,7 @@ def test_what_surrounds_a_pair_is_cut_without_reading_all_of_a_text(relations: R
         (989, ("ab",) * 990 + ("a" * 60,) * 1_000, (10, 6)),
     ],
 )
-def test_as_much_is_read_before_a_pair_as_behind_it(
+def test_narrowing_keeps_as_many_words_on_both_sides_as_possible(
     relations: RelationExtractor, start: int, words: tuple[str, ...], kept: tuple[int, int]
 ) -> None:
     """Only the words before it were kept; what one side leaves free goes to the other."""
@@ -187,7 +185,7 @@ spans = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 4)), max_size=12)
 
 
 @given(spans)
-def test_candidates_are_all_pairs_within_reach(relations: RelationExtractor, spans: list[Span]) -> None:
+def test_candidates_are_all_pairs_within_the_maximum_distance(relations: RelationExtractor, spans: list[Span]) -> None:
     expected = {
         (head, tail)
         for head, tail in permutations(set(spans), 2)
@@ -205,7 +203,7 @@ MARKED: list[MarkedText | Extraction] = [
 ]
 
 
-def test_a_stream_answers_in_order_as_texts_come(relations: RelationExtractor) -> None:
+def test_a_stream_of_marked_texts_is_answered_in_order(relations: RelationExtractor) -> None:
     one_by_one = RelationExtractor(relations.student, batch_size=1)
     answers = one_by_one.stream(iter(MARKED))
     assert next(answers).text == TEXT

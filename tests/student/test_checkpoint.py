@@ -1,4 +1,4 @@
-"""A saved student loads as it was, and anything else is refused with a reason."""
+"""Saving and loading a student, and the errors of everything that is not a saved student."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def change_config(directory: Path, **values: Any) -> None:
     sign(directory)
 
 
-def test_a_student_comes_back_whole(make_student: Callable[..., Student], saved: Path) -> None:
+def test_a_loaded_student_equals_the_saved_one(make_student: Callable[..., Student], saved: Path) -> None:
     student, loaded = make_student(), checkpoint.load(saved)
     assert loaded.design == student.design
     assert not loaded.training
@@ -48,7 +48,7 @@ def test_a_student_comes_back_whole(make_student: Callable[..., Student], saved:
     assert "A card." in (saved / "README.md").read_text()
 
 
-def test_the_card_may_be_edited_or_removed(saved: Path) -> None:
+def test_loading_accepts_an_edited_or_missing_model_card(saved: Path) -> None:
     card = saved / "README.md"
     card.write_text(card.read_text() + "Trained on my own posts.\n")
     checkpoint.load(saved)
@@ -56,7 +56,7 @@ def test_the_card_may_be_edited_or_removed(saved: Path) -> None:
     checkpoint.load(saved)
 
 
-def test_a_model_is_never_overwritten(make_student: Callable[..., Student], saved: Path) -> None:
+def test_saving_never_overwrites_a_model(make_student: Callable[..., Student], saved: Path) -> None:
     with pytest.raises(UsageError, match="never overwritten"):
         checkpoint.save(make_student(), saved)
 
@@ -71,7 +71,7 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
         ({"model_type": "bert"}, "not a CoTPD model"),
         ({"format_version": 99}, "newer CoTPD"),
         ({"format_version": "new"}, "format_version must be a number, got 'new'"),
-        ({"task": "parsing"}, "unknown task 'parsing'; expected entities, relations"),
+        ({"task": "parsing"}, "unknown task 'parsing'; expected entities, relations, sentiment"),
         ({"labels": ["PER"]}, "the labels give O, B-PER, I-PER"),
         ({"labels": ["PER", "ORG", "LOC"]}, "the labels give O, B-PER, I-PER, B-ORG, I-ORG, B-LOC, I-LOC"),
         ({"deployed_view": "picture"}, "picture"),
@@ -87,14 +87,14 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
         ({"prompt": {"heads": 2, "length": 4}}, "do not fit"),
     ],
 )
-def test_a_config_that_does_not_fit_is_refused(saved: Path, values: dict[str, Any], message: str) -> None:
+def test_an_inconsistent_config_is_a_checkpoint_error(saved: Path, values: dict[str, Any], message: str) -> None:
     change_config(saved, **values)
     with pytest.raises(CheckpointError, match=message):
         checkpoint.load(saved)
 
 
 @pytest.mark.parametrize("values", [{"hidden_size": -1}, {"hidden_size": "x"}, {"num_attention_heads": 0}])
-def test_an_encoder_of_an_impossible_shape_is_refused(saved: Path, values: dict[str, Any]) -> None:
+def test_an_invalid_encoder_shape_is_a_checkpoint_error(saved: Path, values: dict[str, Any]) -> None:
     shape = json.loads((saved / "config.json").read_text())["encoder_config"]
     change_config(saved, encoder_config=shape | values)
     with pytest.raises(CheckpointError, match="no known encoder"):
@@ -102,15 +102,14 @@ def test_an_encoder_of_an_impossible_shape_is_refused(saved: Path, values: dict[
 
 
 @pytest.mark.parametrize("text", ['{"model": {"type": "Newer"}}', "{}", "oops"])
-def test_a_tokenizer_of_another_version_is_refused(saved: Path, text: str) -> None:
+def test_an_unreadable_tokenizer_is_a_checkpoint_error(saved: Path, text: str) -> None:
     (saved / "tokenizer.json").write_text(text)
     sign(saved)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json: damaged, or saved by newer"):
         checkpoint.load(saved)
 
 
-def test_damage_is_seen_before_anything_is_loaded(saved: Path) -> None:
-    """Fault 36: one flipped byte."""
+def test_a_flipped_byte_is_detected_before_loading(saved: Path) -> None:
     path = saved / "model.safetensors"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -119,7 +118,7 @@ def test_damage_is_seen_before_anything_is_loaded(saved: Path) -> None:
         checkpoint.load(saved)
 
 
-def test_truncated_weights_are_refused(saved: Path) -> None:
+def test_truncated_weights_are_a_checkpoint_error(saved: Path) -> None:
     path = saved / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     sign(saved)
@@ -127,7 +126,7 @@ def test_truncated_weights_are_refused(saved: Path) -> None:
         checkpoint.load(saved)
 
 
-def test_weights_of_another_shape_are_refused(saved: Path) -> None:
+def test_weights_of_another_shape_are_a_checkpoint_error(saved: Path) -> None:
     weights = load_file(saved / "model.safetensors")
     weights["head.project.weight"] = torch.zeros(3, 3)
     save_file(weights, saved / "model.safetensors")
@@ -136,15 +135,15 @@ def test_weights_of_another_shape_are_refused(saved: Path) -> None:
         checkpoint.load(saved)
 
 
-def test_a_pickle_is_refused_by_its_first_bytes(saved: Path) -> None:
-    """Fault 35: loading one runs code."""
+def test_a_pickle_is_rejected_by_its_first_bytes(saved: Path) -> None:
+    """Loading a pickle can run code."""
     torch.save({"a": torch.zeros(1)}, saved / "model.safetensors")
     sign(saved)
     with pytest.raises(CheckpointError, match="pickle"):
         checkpoint.load(saved)
 
 
-def test_an_empty_or_missing_directory_is_named(tmp_path: Path) -> None:
+def test_an_empty_or_missing_directory_is_a_checkpoint_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no model here"):
         checkpoint.load(tmp_path)
 

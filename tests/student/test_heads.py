@@ -1,4 +1,4 @@
-"""The heads: the divergence of a student from its target, and not the other way round."""
+"""The heads compute the divergence in the right direction."""
 
 import pytest
 import torch
@@ -14,11 +14,8 @@ HEADS = [
 
 @pytest.mark.parametrize("detach", [True, False])
 @pytest.mark.parametrize("head", HEADS, ids=["tags", "labels"])
-def test_the_divergence_is_that_of_the_target_from_the_student(head: Head, detach: bool) -> None:
-    """KL is no distance: the other way round, the student would be drawn to one of the target's modes alone.
-
-    Of one word or one pair it is the sum over its tags or labels.
-    """
+def test_path_divergence_is_kl_of_target_from_student(head: Head, detach: bool) -> None:
+    """KL is not symmetric: in the other direction, the student would fit only one mode of the target."""
     scores = torch.randn(2, 5, 1, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 3
     target, student = scores.unbind()
     mask = torch.ones(5, 1, dtype=torch.bool)

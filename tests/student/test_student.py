@@ -1,4 +1,4 @@
-"""One encoder and one head for three views; prompts depend on the text and on nothing else."""
+"""The student reads three views with one encoder and one head; prompts depend only on the text."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,15 +30,15 @@ def emissions(student: Student, posts: list[Example], kind: ViewKind) -> torch.T
 
 @pytest.mark.parametrize("kind", ViewKind)
 @pytest.mark.parametrize("source", ["embeddings", "states", "nothing"])
-def test_padding_changes_nothing(make_student: Callable[..., Student], kind: ViewKind, source: str) -> None:
-    """Prompts that leak padding, or stand behind it, would make a prediction depend on its neighbours in the batch."""
+def test_padding_does_not_change_scores(make_student: Callable[..., Student], kind: ViewKind, source: str) -> None:
+    """Otherwise a prediction would depend on its neighbours in the batch."""
     student = make_student({"source": source})
     together = emissions(student, POSTS, kind)
     for row, post in enumerate(POSTS):
         torch.testing.assert_close(together[row, : len(post.words)], emissions(student, [post], kind)[0])
 
 
-def test_the_views_differ_and_share_their_words(make_student: Callable[..., Student]) -> None:
+def test_views_give_different_scores_for_the_same_words(make_student: Callable[..., Student]) -> None:
     student = make_student()
     found = {kind: emissions(student, POSTS, kind) for kind in ViewKind}
     assert {tensor.shape for tensor in found.values()} == {(2, 6, 7)}
@@ -46,15 +46,15 @@ def test_the_views_differ_and_share_their_words(make_student: Callable[..., Stud
     assert not torch.allclose(found[ViewKind.TEXT], found[ViewKind.KNOWLEDGE], atol=1e-6)
 
 
-def test_the_shipped_view_does_not_see_caption_or_knowledge(make_student: Callable[..., Student]) -> None:
-    """The promise of the paper: what ships reads text alone."""
+def test_prompt_view_does_not_depend_on_caption_or_knowledge(make_student: Callable[..., Student]) -> None:
+    """The promise of the paper: inference needs only text."""
     student = make_student()
     bare = [Example(post.id, post.words) for post in POSTS]
     torch.testing.assert_close(emissions(student, POSTS, ViewKind.PROMPT), emissions(student, bare, ViewKind.PROMPT))
 
 
 @pytest.mark.parametrize(("source", "same"), [("embeddings", False), ("states", False), ("nothing", True)])
-def test_prompts_depend_on_the_text_unless_told_otherwise(
+def test_prompts_depend_on_the_text_unless_their_source_is_nothing(
     make_student: Callable[..., Student], source: str, same: bool
 ) -> None:
     student = make_student({"source": source})
@@ -66,7 +66,7 @@ def test_prompts_depend_on_the_text_unless_told_otherwise(
     assert torch.allclose(prompts[0], prompts[1], atol=1e-5) == same
 
 
-def test_a_student_without_prompts_says_so(make_student: Callable[..., Student]) -> None:
+def test_prompt_view_of_a_student_without_prompts_is_a_usage_error(make_student: Callable[..., Student]) -> None:
     with pytest.raises(UsageError, match="without prompts"):
         emissions(make_student(plain=True), POSTS, ViewKind.PROMPT)
 
@@ -86,8 +86,8 @@ def test_prompts_must_leave_room_for_the_text(make_student: Callable[..., Studen
         make_student({"length": 600})
 
 
-def test_prompts_begin_at_the_size_of_word_embeddings(make_student: Callable[..., Student]) -> None:
-    """Prompts many times larger than words would drown the text at the first update."""
+def test_new_prompts_have_the_scale_of_word_embeddings(make_student: Callable[..., Student]) -> None:
+    """Much larger prompts would dominate the text in the first updates."""
     student = make_student()
     assert student.generator is not None
     with torch.inference_mode():
@@ -97,8 +97,8 @@ def test_prompts_begin_at_the_size_of_word_embeddings(make_student: Callable[...
 
 
 @pytest.mark.parametrize(("heads", "num_layers"), [(1, 1), (2, 1), (4, 2)])
-def test_the_first_layer_is_that_of_a_transformer_decoder(heads: int, num_layers: int) -> None:
-    """What is folded away because every post has the same queries changes nothing, neither values nor gradients."""
+def test_the_folded_first_layer_equals_a_transformer_decoder_layer(heads: int, num_layers: int) -> None:
+    """The shortcut for queries that all examples share changes neither values nor gradients."""
     torch.manual_seed(0)
     design = PromptDesign(length=3, layers=num_layers, heads=heads)
     generator = ConditionalPromptGenerator(design, hidden_size=16, embedding_size=8, scale=0.02).double().eval()

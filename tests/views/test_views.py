@@ -1,4 +1,4 @@
-"""What the encoder reads: the post comes first and whole, every word keeps a piece, knowledge is cut and counted."""
+"""Views: the text comes first and is complete, every word has a piece, and only knowledge is truncated."""
 
 import string
 from pathlib import Path
@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from cotpd.core.config import ViewConfig
 from cotpd.core.errors import DataError
-from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Span
+from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Relation, Span, TargetSentiment
 from cotpd.views.batch import Batch, shuffled_batches
 from cotpd.views.excerpts import excerpt
 from cotpd.views.pieces import Pieces
@@ -44,7 +44,7 @@ def test_the_knowledge_enhanced_view_has_the_published_order(pieces: Pieces) -> 
     assert text_of(pieces, view.ids) == "[CLS] hi you [SEP] a cup [SEP] who [SEP] late [SEP]"
 
 
-def test_order_and_choice_of_parts_are_settings(pieces: Pieces) -> None:
+def test_parts_and_their_order_follow_the_settings(pieces: Pieces) -> None:
     reader = ViewReader(pieces, ViewConfig(parts=("sentence", "caption")), 512)
     assert (
         text_of(pieces, reader.read(example("hi"), ViewKind.KNOWLEDGE).ids) == "[CLS] hi [SEP] late [SEP] a cup [SEP]"
@@ -53,14 +53,16 @@ def test_order_and_choice_of_parts_are_settings(pieces: Pieces) -> None:
     assert text_of(pieces, without.ids) == "[CLS] hi [SEP] a cup [SEP]"
 
 
-def test_a_post_without_knowledge_reads_as_its_text(pieces: Pieces) -> None:
+def test_knowledge_view_without_knowledge_equals_the_text_view(pieces: Pieces) -> None:
     reader = ViewReader(pieces, ViewConfig(), 512)
     bare = Example(id="1", words=("hi",))
     assert reader.read(bare, ViewKind.KNOWLEDGE).ids == reader.read(bare, ViewKind.TEXT).ids
 
 
 @given(st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=6), min_size=1, max_size=12), st.integers(0, 30))
-def test_knowledge_is_cut_and_counted_and_the_post_never(pieces: Pieces, words: list[str], limit: int) -> None:
+def test_only_knowledge_is_truncated_and_the_cut_pieces_are_counted(
+    pieces: Pieces, words: list[str], limit: int
+) -> None:
     reader = ViewReader(pieces, ViewConfig(knowledge_pieces=limit), 90)
     whole = ViewReader(pieces, ViewConfig(knowledge_pieces=10_000), 10_000)
     post = example(*words)
@@ -72,8 +74,8 @@ def test_knowledge_is_cut_and_counted_and_the_post_never(pieces: Pieces, words: 
     assert view.num_cut == len(complete.ids) - len(view.ids)
 
 
-def test_words_without_pieces_are_read_as_unknown_and_shift_nothing(pieces: Pieces) -> None:
-    """WordPiece gives U+200D no piece: a reader that skips it gives its tag to the next word."""
+def test_words_without_pieces_become_the_unknown_piece(pieces: Pieces) -> None:
+    """WordPiece has no piece for U+200D. If the reader skipped it, its tag would go to the next word."""
     words = [*INVISIBLE, "ab"]
     found = pieces.of(words)
     assert all(found)
@@ -89,7 +91,7 @@ def test_every_word_of_any_text_keeps_its_first_piece(pieces: Pieces, words: lis
     assert [view.ids[place] for place in view.first_pieces] == [word[0] for word in pieces.of(words)]
 
 
-def test_a_post_longer_than_the_encoder_is_refused_not_cut(pieces: Pieces) -> None:
+def test_a_text_longer_than_the_encoder_is_a_data_error(pieces: Pieces) -> None:
     reader = ViewReader(pieces, ViewConfig(), 10)
     with pytest.raises(DataError, match="12 pieces and the encoder takes at most 8"):
         reader.read(example("abcdefghijkl"), ViewKind.TEXT)
@@ -105,7 +107,7 @@ def test_windows_cover_every_word_and_fit(pieces: Pieces, words: list[str], over
 
 
 @given(st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=3), min_size=1, max_size=40), st.data())
-def test_no_window_ends_within_an_entity(pieces: Pieces, words: list[str], data: st.DataObject) -> None:
+def test_no_window_splits_an_entity(pieces: Pieces, words: list[str], data: st.DataObject) -> None:
     edges = sorted(data.draw(st.sets(st.integers(0, len(words)), max_size=9)))
     entities = [Span(start, end) for start, end in zip(edges[::2], edges[1::2], strict=False) if end - start <= 3]
     windows = list(ViewReader(pieces, ViewConfig(), 14).windows(words, whole=entities))
@@ -113,11 +115,15 @@ def test_no_window_ends_within_an_entity(pieces: Pieces, words: list[str], data:
     assert not any(span.start < window.end < span.end for span in entities for window in windows)
 
 
-def test_an_excerpt_moves_its_entities() -> None:
-    post = Example("1", ("a", "b", "c", "d"), (Entity(Span(1, 2), "PER"), Entity(Span(2, 4), "LOC")))
+def test_an_excerpt_has_the_annotations_inside_with_moved_offsets() -> None:
+    entities = (Entity(Span(1, 2), "PER"), Entity(Span(2, 4), "LOC"))
+    relations = (Relation(Span(1, 2), Span(2, 3), "peer"), Relation(Span(0, 1), Span(1, 2), "peer"))
+    post = Example("1", ("a", "b", "c", "d"), entities, relations, sentiments=(TargetSentiment(Span(2, 3), "neutral"),))
     part = excerpt(post, Span(1, 3))
     assert part.words == ("b", "c")
     assert part.entities == (Entity(Span(0, 1), "PER"),)
+    assert part.relations == (Relation(Span(0, 1), Span(1, 2), "peer"),)
+    assert part.sentiments == (TargetSentiment(Span(1, 2), "neutral"),)
     assert part.id != post.id
 
 
@@ -133,14 +139,14 @@ def test_batches_pad_on_the_right(pieces: Pieces) -> None:
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=300), st.integers(1, 16), st.integers(0, 5))
-def test_an_epoch_holds_every_post_once_and_depends_on_nothing_else(lengths: list[int], size: int, epoch: int) -> None:
+def test_an_epoch_is_a_deterministic_permutation(lengths: list[int], size: int, epoch: int) -> None:
     batches = list(shuffled_batches(lengths, size, seed=1, epoch=epoch))
     assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
     assert batches == list(shuffled_batches(lengths, size, seed=1, epoch=epoch))
     assert len(batches) == len(list(shuffled_batches(lengths, size, seed=2, epoch=epoch + 1)))
 
 
-def test_batches_hold_posts_of_like_length() -> None:
+def test_batches_hold_similar_lengths() -> None:
     lengths = list(np.random.default_rng(1).integers(5, 60, size=2000))
     padded = sum(
         max(lengths[i] for i in batch) * len(batch) for batch in shuffled_batches(lengths, 16, seed=1, epoch=0)

@@ -1,237 +1,264 @@
-"""The configuration of an experiment: these models are its only definition, read from TOML."""
+"""The configuration of an experiment. These models are its only definition; they are read from TOML."""
 
 from __future__ import annotations
 
-import difflib
-import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import Any, Literal, Self
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from cotpd.core.errors import UsageError
-from cotpd.core.labels import Repair, Scheme
+from cotpd.core.config_upgrade import upgrade
+from cotpd.core.labels import Repair
+from cotpd.core.methods import TEACHER_METHODS, Method, preset
 from cotpd.core.records import VariantKind
+from cotpd.core.toml import Section, apply_changes, read_toml, validate
 
 Part = Literal["caption", "noun", "sentence", "multimodality"]
 """A part of the knowledge-enhanced view: the caption, or the knowledge of one grain."""
 
 ViewName = Literal["text", "knowledge", "prompt"]
 
-Task = Literal["entities", "relations"]
-"""Multimodal named entity recognition, or multimodal relation extraction."""
+Task = Literal["entities", "relations", "sentiment"]
+"""Named entity recognition, relation extraction, or the sentiment toward a target."""
+
+REST = "rest"
+"""In ``training_set.unlabelled``: the training examples outside of ``training_set.share``."""
 
 
-class Section(BaseModel):
-    """A table of a TOML file: frozen, and an unknown key is an error."""
+class CorpusConfig(Section):
+    """How a corpus is read."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    path: Path
+    """A corpus directory or file, relative to the working directory; `sample` is the embedded corpus."""
+    captioner: str | None = None
+    """Use the captions of this captioner. Default: the first one in captions.jsonl."""
+    knowledge_model: str | None = None
+    """Use the knowledge of this language model. Default: the first one in knowledge.jsonl."""
+    label_map: dict[str, str] = Field(default={})
+    """Entity types to rename, for example OTHER to MISC."""
+    repair: Repair = Repair.CONLLEVAL
+    """What to do with tags that break their scheme: `conlleval`, `drop` or `strict`."""
+    normalise_words: bool = False
+    """Write `# tag` and `@ name` as one word each, as Twitter-2015 does. Use it for runs across corpora."""
+
+    @property
+    def score_mode(self) -> Literal["conlleval", "strict"]:
+        """The mode of a score against this gold: entities with broken tags count unless ``repair`` drops them."""
+        return "conlleval" if self.repair is Repair.CONLLEVAL else "strict"
 
 
 class AugmentationConfig(Section):
-    """Which of the posts that `cotpd augment` made are trained on, beside those that people wrote."""
+    """Which variants made by `cotpd augment` are added to the training examples."""
 
     kinds: tuple[VariantKind, ...] = ()
-    """Any of `style`, `entity`, `image`; none by default."""
+    """Any of `style`, `entity`, `image`. Default: none."""
     share: float = Field(default=1.0, ge=0.0)
-    """At most so many for each training post: 0.5 adds half as many."""
-    cap: int | None = Field(default=None, ge=1)
-    """At most so many of each kind."""
+    """The largest number of variants for each training example; 0.5 adds at most half as many."""
 
 
-class DataConfig(Section):
-    """Which posts, captions and knowledge are read."""
+class TrainingSetConfig(Section):
+    """Which examples a run learns from."""
 
-    path: Path
-    """A corpus directory (train, dev and test files) relative to the working directory."""
-    captioner: str | None = None
-    """Use the captions of this captioner; by default the first one found."""
-    knowledge_model: str | None = None
-    """Use the knowledge of this language model; by default the first one found."""
-    label_map: dict[str, str] = {}
-    """Entity types to rename, for instance OTHER to MISC."""
-    repair: Repair = Repair.CONLLEVAL
-    """What to do with tags that break the scheme."""
-    normalise_words: bool = False
-    """Write `# tag` and `@ name` as one word each, as Twitter-2015 does: for runs across corpora."""
-    train_share: float = Field(default=1.0, gt=0.0, le=1.0)
-    """The share of the training posts to train on, drawn by the seed; smaller shares nest in larger ones."""
-    left_out: str | None = Field(default=None, pattern=r"^\d+/\d+$")
-    """A fold of the training posts to leave out, as `K/N`: N such runs give cross-fitted targets."""
-    unlabelled: tuple[Path, ...] = ()
-    """Other corpora whose training posts (and posts without a split) are taught by the target, without their labels.
+    share: float = Field(default=1.0, gt=0.0, le=1.0)
+    """The share of the training examples, chosen by the seed. Smaller shares are subsets of larger ones."""
+    fold: str | None = Field(default=None, pattern=r"^\d+/\d+$")
+    """A fold of the training examples to hold out, as `K/N`. N such runs give cross-fitted targets."""
+    unlabelled: tuple[str, ...] = ()
+    """Corpora whose training examples (and examples without a split) are used without their labels.
 
-    They need the captions and knowledge that the target reads, by the same captioner and model. Near-duplicates of dev
-    and test posts are left out.
+    `rest` means the training examples outside of `share`. The corpora need the captions and the knowledge that the
+    teacher reads, by the same captioner and language model. Near-duplicates of dev and test examples are removed.
     """
-    rest_unlabelled: bool = False
-    """Whether the training posts outside `train_share` are taught without their labels."""
-    reversed_pairs: dict[str, str] = {}
-    """For corpora that state one direction of a pair: the label of its reverse by its own, learnt, too.
+    reversed_pairs: dict[str, str] = Field(default={})
+    """For corpora that state one direction of a pair: each label with the label of its reverse.
 
-    A relation that holds one way has `None`, a symmetric one itself; see corpora.md.
+    Map a relation that holds in one direction only to `None`, and a symmetric relation to itself.
     """
     augmentation: AugmentationConfig = AugmentationConfig()
-    """Posts of augmented.jsonl beside the corpus to train on."""
+    """Variants from augmented.jsonl to train on."""
     corruption: Literal["none", "shuffled", "truncated", "noised", "missing"] = "none"
-    """A control: damage the captions and knowledge of the training posts, never of dev and test.
+    """A control: damage the captions and the knowledge of the training examples, never those of dev and test.
 
-    `shuffled`: another post's; `missing`: none at all; `truncated`: the end of each text cut; `noised`: words replaced
-    by words of other posts' knowledge.
+    `shuffled`: use those of another example; `missing`: remove them; `truncated`: cut the end of each text; `noised`:
+    replace words by words from other examples' knowledge.
     """
     corruption_share: float = Field(default=1.0, gt=0.0, le=1.0)
-    """The share of the posts that are shuffled or missing, or of the words of each text that are cut or noised."""
+    """The share of examples that are shuffled or missing, or the share of words that are cut or replaced."""
 
-    @field_validator("left_out")
+    @property
+    def unlabelled_paths(self) -> tuple[Path, ...]:
+        """The corpora among ``unlabelled``."""
+        return tuple(Path(name) for name in self.unlabelled if name != REST)
+
+    @property
+    def uses_rest(self) -> bool:
+        """Whether the training examples outside of ``share`` are used without their labels."""
+        return REST in self.unlabelled
+
+    @field_validator("fold")
     @classmethod
-    def _is_fold(cls, fold: str | None) -> str | None:
+    def _check_fold(cls, fold: str | None) -> str | None:
         number, num_folds = map(int, fold.split("/")) if fold else (1, 2)
         if not 1 <= number <= num_folds or num_folds < 2:
-            raise ValueError("K/N with 1 <= K <= N and N > 1 was expected")
+            raise ValueError("expected K/N with 1 <= K <= N and N > 1")
         return fold
 
 
 class StudentConfig(Section):
-    """The network."""
+    """The encoder."""
 
     encoder: str = "bert-base-uncased"
     """A Hugging Face name, a directory, or `minilm` (the weights of the extra `offline`)."""
     revision: str | None = None
-    """The revision of a Hugging Face name; pin it to reproduce a run."""
+    """The revision of a Hugging Face name. Pin it to reproduce a run."""
     layers: int | None = Field(default=None, ge=1)
-    """Keep the encoder's first layers alone, so many: a smaller and faster student of the same weights."""
-    dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
-    """Dropout before the head."""
-    scheme: Scheme = "BIO"
-    """The tag scheme of the head."""
+    """Keep only the first layers of the encoder, for a smaller and faster student. Default: all."""
     freeze_embeddings: bool = False
-    """Keep the word embeddings as they were pretrained: less memory, and a cheaper step for small encoders."""
+    """Do not train the word embeddings. This saves memory and time."""
 
 
 class PromptConfig(Section):
     """The conditional prompt generator."""
 
     length: int = Field(default=2, ge=1)
-    """Soft prompt vectors for each post."""
+    """The number of soft prompt vectors."""
     layers: int = Field(default=1, ge=1)
-    """Layers of the transformer decoder."""
-    heads: int = Field(default=6, ge=1)
-    """Attention heads of the decoder; a divisor of the encoder's hidden size."""
+    """The number of layers of the transformer decoder."""
     source: Literal["embeddings", "states", "nothing"] = "embeddings"
-    """Where the learned queries look: word embeddings (one encoder pass), encoder states (two), nothing (a control)."""
+    """What the learned queries attend to.
+
+    `embeddings`: word embeddings (one encoder pass); `states`: encoder states (two passes); `nothing`: a constant, as
+    a control.
+    """
 
 
 class ViewConfig(Section):
     """What the encoder reads."""
 
     parts: tuple[Part, ...] = ("caption", "noun", "sentence", "multimodality")
-    """The parts of the knowledge-enhanced view, in their order behind the post."""
+    """The parts of the knowledge-enhanced view, in their order after the text."""
     knowledge_pieces: int = Field(default=96, ge=0)
-    """At most so many pieces of knowledge; the rest is cut and counted, the post never."""
+    """The largest number of knowledge pieces. Longer knowledge is cut and counted; the text is never cut."""
     part_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """In training, the probability that a part is left out of a post's knowledge-enhanced view."""
+    """The probability that training leaves a part out of an example's knowledge-enhanced view."""
 
 
 class ObjectiveConfig(Section):
-    """The losses. `student` and `target` name views; the student's view is the one that ships."""
+    """The losses. `method` sets these keys; set one here to differ from the preset."""
 
     student: ViewName = "prompt"
-    """The view that is trained to stand alone."""
+    """The deployed view: the one that is trained for inference."""
     target: Literal["text", "knowledge", "recorded", "none"] = "knowledge"
-    """The view whose distribution is the target; `recorded` reads it from `target_runs`; `none`: one view alone."""
-    target_runs: tuple[Path, ...] = ()
-    """Finished runs whose knowledge-enhanced view gives the recorded targets (two-stage distillation).
+    """The view whose distribution the student's view is aligned with.
 
-    A run with `data.left_out` teaches the posts of that fold alone; what several runs teach is averaged.
+    `recorded`: read it from finished runs; `none`: train one view only.
+    """
+    target_runs: tuple[Path, ...] = ()
+    """Finished runs that give the recorded targets. Default for a method with a teacher: train one.
+
+    A run with `training_set.fold` teaches only the examples of that fold. The targets of several runs are averaged.
     """
     task_loss: Literal["both", "target", "student"] = "both"
     """The views that learn from the gold labels."""
     alignment: Literal["marginals", "emissions", "paths", "none"] = "marginals"
-    """What is aligned: the CRF's posterior marginals of each word, the softmax of its emissions, or whole paths."""
+    """What is aligned: the CRF's marginals, the softmax of its emissions, or its distribution over tag sequences."""
     aligned: Literal["all", "unlabelled"] = "all"
-    """Which posts are aligned: all, or those alone whose labels nobody gave (`data.unlabelled`)."""
+    """The examples that are aligned: all, or only those without labels."""
     weight: float = Field(default=1.0, ge=0.0)
-    """Weight of the alignment loss."""
+    """The weight of the alignment loss."""
     warmup_share: float = Field(default=0.0, ge=0.0, le=1.0)
-    """The share of all steps over which the alignment weight grows from zero."""
+    """The share of all updates over which the alignment weight grows from zero."""
     temperature: float = Field(default=1.0, gt=0.0)
-    """Temperature T of both distributions; the loss is scaled by T squared."""
+    """The temperature T of both distributions. The loss is multiplied by T squared."""
     detach: bool = True
-    """Whether the target distribution is held fixed in the alignment loss."""
+    """Whether the alignment loss leaves the target distribution fixed."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if (self.target == "recorded") != bool(self.target_runs):
-            raise ValueError("objective.target = 'recorded' and objective.target_runs go together")
+    def _check_consistency(self) -> Self:
+        if self.target_runs and self.target != "recorded":
+            raise ValueError("objective.target_runs needs objective.target = 'recorded'")
         if self.target == "none" and (self.task_loss != "student" or self.alignment != "none"):
-            raise ValueError("with objective.target = 'none', set task_loss = 'student' and alignment = 'none'")
+            raise ValueError("objective.target = 'none' needs task_loss = 'student' and alignment = 'none'")
         if self.alignment == "paths" and (self.temperature != 1.0 or self.target == "recorded"):
-            raise ValueError("objective.alignment = 'paths' has no temperature and needs the target's emissions")
+            raise ValueError("objective.alignment = 'paths' has no temperature and no recorded target")
         if self.alignment == "emissions" and self.target == "recorded":
             raise ValueError("recorded targets are marginals: set objective.alignment = 'marginals'")
         if self.target == "recorded" and self.task_loss != "student":
-            raise ValueError("recorded targets learn nothing: set objective.task_loss = 'student'")
+            raise ValueError("recorded targets are fixed: set objective.task_loss = 'student'")
         return self
 
 
 class OptimisationConfig(Section):
-    """How the weights are found."""
+    """How the weights are trained."""
 
     epochs: int = Field(default=6, ge=1)
+    """The largest number of epochs."""
     batch_size: int = Field(default=16, ge=1)
-    """Posts in one update, over all devices."""
+    """Examples in one update, over all devices."""
     learning_rate: float = Field(default=2e-4, gt=0.0)
-    """Of the encoder."""
-    head_learning_rate: float = Field(default=1e-3, gt=0.0)
-    """Of the head and the CRF."""
-    generator_learning_rate: float = Field(default=3e-4, gt=0.0)
-    """Of the prompt generator."""
-    weight_decay: float = Field(default=0.01, ge=0.0)
-    warmup: float = Field(default=0.1, ge=0.0, lt=1.0)
-    """The share of all updates over which the learning rates grow; then they fall linearly to zero."""
-    clip: float = Field(default=1.0, gt=0.0)
-    """The largest norm of the gradient."""
+    """The peak learning rate of the encoder."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """bfloat16 autocast; auto takes it where the device has it. The CRF counts in float64 all the same."""
+    """The precision of the encoder; `auto` uses bfloat16 where the device supports it. The CRF uses float64."""
     patience: int = Field(default=3, ge=1)
-    """Stop after so many epochs without a better dev F1; those before the first F1 above 0 do not count."""
-    checkpoint_steps: int = Field(default=200, ge=1)
-    """Save a checkpoint to resume from after so many updates, and after each epoch."""
+    """Stop after this many epochs without a better dev score. Epochs before the first score above 0 do not count."""
 
 
 class ExperimentConfig(Section):
-    """One experiment, whole."""
+    """The configuration of one run."""
 
-    data: DataConfig
     task: Task = "entities"
-    """What is learnt."""
+    """What is learned."""
+    method: Method = "cotpd"
+    """How it is learned: a preset of `[objective]`."""
+    corpus: CorpusConfig | None = None
+    """How the corpus is read. Leave it out for a corpus that is made in memory."""
+    training_set: TrainingSetConfig = TrainingSetConfig()
     student: StudentConfig = StudentConfig()
     prompt: PromptConfig = PromptConfig()
     views: ViewConfig = ViewConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optimisation: OptimisationConfig = OptimisationConfig()
     seed: int = Field(default=1, ge=0, lt=2**63)
-    """Seeds the initial head and generator, the order of the posts and every dropout."""
-    format_version: Literal[1] = 1
-    """The version of this format."""
+    """Seeds the new weights, the order of the examples and dropout."""
+    format_version: Literal[2] = 2
+    """The version of this format. Files of version 1 are upgraded."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_method(cls, values: Any) -> Any:
+        """Fill the keys of ``[objective]`` that are not given from the preset of the method."""
+        if not isinstance(values, dict):
+            return values
+        objective, training_set = values.get("objective", {}), values.get("training_set", {})
+        if not (isinstance(objective, dict) and isinstance(training_set, dict)):
+            return values
+        chosen = preset(str(values.get("method", "cotpd")), has_unlabelled=bool(training_set.get("unlabelled")))
+        return {**values, "objective": {**chosen, **objective}}
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        has_unlabelled = bool(self.data.unlabelled) or self.data.rest_unlabelled
+    def _check_consistency(self) -> Self:
+        has_unlabelled = bool(self.training_set.unlabelled)
         if has_unlabelled and self.objective.alignment == "none":
-            raise ValueError("posts without labels are taught by alignment alone: set objective.target and alignment")
+            raise ValueError("examples without labels are learned by alignment: choose a method with a target")
         if self.objective.aligned == "unlabelled" and not has_unlabelled:
-            raise ValueError("objective.aligned = 'unlabelled' needs posts without labels: set data.unlabelled")
+            raise ValueError("objective.aligned = 'unlabelled' needs training_set.unlabelled")
+        if self.needs_teacher and self.method not in TEACHER_METHODS:
+            raise ValueError("objective.target = 'recorded' needs target_runs, or method = 'two-stage'")
         return self
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether the run learns from a teacher that is not trained yet."""
+        return self.objective.target == "recorded" and not self.objective.target_runs
 
     @classmethod
     def read(cls, path: str | Path, changes: Sequence[str] = ()) -> ExperimentConfig:
         """Read a TOML file and apply changes such as ``optimisation.epochs=3``.
 
-        Raises `UsageError` for a file that cannot be read, an unknown key (with a suggestion) or a wrong value.
+        Raises:
+            UsageError: If the file cannot be read, a key is unknown or a value is invalid.
         """
         values = read_toml(Path(path))
         apply_changes(values, changes)
@@ -239,81 +266,27 @@ class ExperimentConfig(Section):
 
     @classmethod
     def of(cls, values: dict[str, Any], *, where: str = "configuration") -> ExperimentConfig:
-        """Check plain values. Raises `UsageError` naming each wrong key."""
-        return checked(cls, values, where=where)
+        """Validate plain values, also those of earlier versions.
+
+        Raises:
+            UsageError: If a key is unknown or a value is invalid.
+        """
+        return validate(cls, upgrade(values, where=where), where=where)
+
+    @classmethod
+    def of_run(cls, run: Path) -> ExperimentConfig:
+        """Read the configuration that a run directory holds, also of a run that an earlier version made.
+
+        Raises:
+            UsageError: If the directory has no valid config.toml.
+        """
+        path = run / "config.toml"
+        return validate(cls, upgrade(read_toml(path), where=str(path), is_finished=True), where=str(path))
+
+    def trains_like(self, other: ExperimentConfig) -> bool:
+        """Return True if both configurations train in the same way, whatever their methods are called."""
+        return self.model_copy(update={"method": other.method}) == other
 
     def to_toml(self) -> str:
-        """This configuration, resolved, as TOML that reads back the same."""
+        """Return this configuration, with all defaults, as TOML that reads back the same."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
-
-
-LABEL_TABLES = frozenset({"label_map", "reversed_pairs"})
-"""Settings that are tables by label: a dot in their keys is part of a label."""
-
-_Table = TypeVar("_Table", bound=Section)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The plain values of a TOML file. Raises `UsageError` for a file that cannot be read."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; configs/ holds ready ones") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path}: cannot be read as TOML: {error}") from error
-
-
-def checked(table: type[_Table], values: dict[str, Any], *, where: str) -> _Table:
-    """Plain values as a table. Raises `UsageError` naming each wrong key, an unknown one with a suggestion."""
-    try:
-        return table.model_validate(values)
-    except ValidationError as error:
-        raise UsageError(f"{where}: " + "; ".join(_explain(detail, table) for detail in error.errors())) from error
-
-
-def apply_changes(values: dict[str, Any], changes: Sequence[str]) -> None:
-    """Apply changes such as ``optimisation.epochs=3`` to plain values. Raises `UsageError` for one of another form."""
-    for change in changes:
-        _apply(values, change)
-
-
-def _apply(values: dict[str, Any], change: str) -> None:
-    name, equals, text = change.partition("=")
-    *sections, key = name.strip().split(".")
-    if not equals or not key:
-        raise UsageError(f"--set {change}: write section.key=value")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise UsageError(f"--set {change}: {section!r} is a value, not a section")
-    values[key] = _value(text.strip())
-
-
-def _value(text: str) -> Any:
-    """TOML or JSON where it parses as such, else the plain text."""
-    for parse in (json.loads, lambda value: tomllib.loads(f"v = {value}")["v"]):
-        try:
-            return parse(text)
-        except (ValueError, RecursionError):
-            continue
-    return text
-
-
-def _explain(detail: Any, table: type[Section]) -> str:
-    place = [str(part) for part in detail["loc"]]
-    if place == ["format_version"]:
-        return f"format_version is {detail['input']!r}, and this version of cotpd reads 1; upgrade cotpd"
-    if detail["type"] != "extra_forbidden":
-        return f"{'.'.join(place)}: {detail['msg']}".removeprefix(": ")
-    close = difflib.get_close_matches(place[-1], _keys_at(table, place[:-1]), n=1)
-    return f"unknown key {'.'.join(place)}" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def _keys_at(table: Any, place: Sequence[str]) -> list[str]:
-    """The keys of the table at a place; names in between are those of the entries of a dict or a tuple."""
-    for part in place:
-        if fields := getattr(table, "model_fields", None):
-            table = fields[part].annotation
-        else:
-            table = next((kind for kind in get_args(table)[::-1] if kind is not Ellipsis), table)
-    return list(getattr(table, "model_fields", ()))

@@ -9,7 +9,7 @@ from cotpd.core.records import Entity, Example
 
 
 def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
-    """Return ``{id, words, entities, relations, image, split, origin, caption}`` without empty optional values.
+    """Return ``{id, words, entities, relations, sentiments, image, split, origin, caption}`` without empty ones.
 
     Offsets count words. Knowledge is not included because it lives in a sidecar file. A caption is included, so pass
     examples whose captions come from a sidecar file without them.
@@ -25,6 +25,10 @@ def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
         "image": example.image_id,
         "split": split,
     }
+    if example.sentiments:
+        row["sentiments"] = [
+            {"start": each.span.start, "end": each.span.end, "label": each.label} for each in example.sentiments
+        ]
     if example.origin:
         row["origin"] = asdict(example.origin)
     if example.caption:

@@ -13,6 +13,9 @@ from enum import StrEnum
 NO_RELATION = "None"
 """The label of a pair without a relation, as in MNRE. It is trained as a class but never counted in a score."""
 
+SENTIMENTS = ("negative", "neutral", "positive")
+"""The labels of a `TargetSentiment`."""
+
 
 class Grain(StrEnum):
     """Level of detail of chain-of-thought knowledge (arXiv 2306.14122).
@@ -109,7 +112,31 @@ class Relation:
         return replace(self, head=move(self.head), tail=move(self.tail))
 
 
-Annotation = Entity | Relation
+@dataclass(frozen=True, slots=True)
+class TargetSentiment:
+    """The sentiment of a post toward a target that it mentions.
+
+    Attributes:
+        span: The words of the target.
+        label: One of `SENTIMENTS`.
+        score: The probability that the student assigns to the label. None for gold sentiments.
+    """
+
+    span: Span
+    label: str
+    score: float | None = field(default=None, compare=False)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The span, as every `Annotation` gives its spans."""
+        return (self.span,)
+
+    def moved(self, move: Callable[[Span], Span]) -> TargetSentiment:
+        """Return the sentiment with its span replaced by ``move(span)``."""
+        return replace(self, span=move(self.span))
+
+
+Annotation = Entity | Relation | TargetSentiment
 """What a task labels in an example: every one has ``spans``, a ``label`` and, when predicted, a ``score``."""
 
 
@@ -219,6 +246,7 @@ class Example:
         origin: Where an augmented example comes from. None for an example that a person wrote.
         part_of: The id of the whole post if this example is only a part or a copy of it: a pair, a window, a variant
             or a repeated id. None for a whole post.
+        sentiments: The gold sentiments toward targets.
     """
 
     id: str
@@ -230,11 +258,16 @@ class Example:
     knowledge: tuple[Knowledge, ...] = ()
     origin: Origin | None = field(default=None, repr=False)
     part_of: str | None = field(default=None, repr=False, compare=False)
+    sentiments: tuple[TargetSentiment, ...] = field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        """Return the text that fingerprints hash; without sentiments it is that of version 0.1.0."""
+        return f"{self!r}{self.sentiments or ''}"
 
     @property
     def annotations(self) -> tuple[Annotation, ...]:
         """The gold annotations of every task."""
-        return (*self.entities, *self.relations)
+        return (*self.entities, *self.relations, *self.sentiments)
 
     @property
     def text(self) -> str:
@@ -265,17 +298,19 @@ class Prediction:
         words: The words that the spans count.
         entities: The predicted entities.
         relations: The predicted relations.
+        sentiments: The predicted sentiments.
     """
 
     id: str
     words: tuple[str, ...]
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
+    sentiments: tuple[TargetSentiment, ...] = ()
 
     @property
     def annotations(self) -> tuple[Annotation, ...]:
         """The predicted annotations of every task."""
-        return (*self.entities, *self.relations)
+        return (*self.entities, *self.relations, *self.sentiments)
 
 
 @dataclass(frozen=True, slots=True)

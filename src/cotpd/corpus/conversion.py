@@ -199,6 +199,8 @@ def _write(form: Format, path: Path, posts: Sequence[Example]) -> tuple[Counter[
     read_back = [row.example for row in form.read(path, Reading(lambda defect: None))]
     losses["captions"] += sum(post.caption is not None for post in posts)
     losses["captions"] -= sum(post.caption is not None for post in read_back)
+    losses["sentiments"] += sum(len(post.sentiments) for post in posts)
+    losses["sentiments"] -= sum(len(post.sentiments) for post in read_back)
     before, after = ({(post.id, "".join(post.text.split())) for post in some} for some in (posts, read_back))
     return +losses, {name for name, _ in before ^ after}
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 
+from cotpd.core.config import CorpusConfig
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.labels import LabelSet, Repair
 from cotpd.core.records import Caption, Example, Knowledge
@@ -34,6 +35,14 @@ from cotpd.corpus.splits import (
     split_files,
 )
 from cotpd.corpus.statistics import Statistics, count
+
+SAMPLE = "sample"
+"""The name of the embedded sample corpus, wherever a path to a corpus is expected."""
+
+
+def embedded(path: Path) -> Path:
+    """Return the directory of the embedded corpus for the name `SAMPLE`, unless a local path has that name."""
+    return Path(str(files("cotpd") / "sample")) if str(path) == SAMPLE and not path.exists() else path
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,8 @@ class Corpus:
     knowledge: Sidecar[Knowledge] | None = field(default=None, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    source: CorpusConfig | None = field(default=None, repr=False, compare=False)
+    unlabelled_paths: tuple[Path, ...] = field(default=(), repr=False, compare=False)
     defects: tuple[Defect, ...] = field(default=(), repr=False, compare=False)
 
     @classmethod
@@ -94,12 +105,27 @@ class Corpus:
             DataError: At the first error in a file, with ``file:line``.
             UsageError: If the captioner or language model has no rows.
         """
+        return cls.of_config(
+            CorpusConfig(
+                path=Path(path),
+                captioner=captioner,
+                knowledge_model=knowledge_model,
+                label_map=dict(label_map or {}),
+                repair=repair,
+                normalise_words=normalise_words,
+            )
+        )
+
+    @classmethod
+    def of_config(cls, source: CorpusConfig) -> Corpus:
+        """Read a corpus as a configuration says; see `from_path`."""
         handler = RaiseOnError()
-        reading = Reading(handler, repair, label_map or {})
-        corpus = cls.read(Path(path), reading, captioner=captioner, knowledge_model=knowledge_model)
-        if normalise_words:
+        reading = Reading(handler, source.repair, source.label_map)
+        path = embedded(source.path)
+        corpus = cls.read(path, reading, captioner=source.captioner, knowledge_model=source.knowledge_model)
+        if source.normalise_words:
             corpus = corpus._map(lambda examples: tuple(normalise(example) for example in examples))
-        return replace(corpus, defects=tuple(handler.warnings))
+        return replace(corpus, source=source, defects=tuple(handler.warnings))
 
     @classmethod
     def read(
@@ -138,7 +164,7 @@ class Corpus:
     @classmethod
     def sample(cls) -> Corpus:
         """Return the small corpus that is part of this package."""
-        return cls.from_path(Path(str(files("cotpd") / "sample")))
+        return cls.from_path(SAMPLE)
 
     @property
     def splits(self) -> dict[str, tuple[Example, ...]]:
@@ -169,6 +195,10 @@ class Corpus:
         """Return a copy with knowledge attached by example id or image id. It replaces knowledge of the same grain."""
         index = index_knowledge(rows)
         return self._map(lambda examples: add_knowledge(examples, index))
+
+    def without_unlabelled(self) -> Corpus:
+        """Return this corpus without the examples of unlabelled corpora."""
+        return replace(self, unlabelled=(), unlabelled_paths=())
 
     def with_sidecars(
         self, path: Path, reading: Reading, captioner: str | None = None, knowledge_model: str | None = None

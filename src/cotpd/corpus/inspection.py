@@ -92,8 +92,8 @@ def _check_labels(corpus: Corpus) -> Iterator[Defect]:
     types = {split: _types(posts) for split, posts in corpus.splits.items()}
     for split, labels in types.items():
         where = _file(corpus, split)
-        if not labels and not any(post.relations for post in corpus.splits[split]):
-            yield Defect("no-entities", where, f"no {split} post has an entity or a relation")
+        if not any(post.annotations for post in corpus.splits[split]):
+            yield Defect("no-entities", where, f"no {split} post has an entity, a relation or a sentiment")
         if unseen := labels - types.get("train", labels):
             yield Defect("label-sets-differ", where, f"types in {split} but not in train: {_list(unseen)}")
         if absent := types.get("train", labels) - labels:

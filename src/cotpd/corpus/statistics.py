@@ -25,6 +25,7 @@ class SplitStatistics:
         without_entities: The number of posts without an entity.
         with_caption: The number of posts with a caption.
         with_knowledge: The number of posts with knowledge, by grain.
+        sentiments: The number of targets by sentiment.
     """
 
     posts: int
@@ -37,6 +38,7 @@ class SplitStatistics:
     without_entities: int
     with_caption: int
     with_knowledge: Mapping[str, int]
+    sentiments: Mapping[str, int]
 
     @property
     def num_entities(self) -> int:
@@ -120,6 +122,7 @@ def _count_split(posts: Sequence[Example]) -> SplitStatistics:
         without_entities=sum(not post.entities for post in posts),
         with_caption=sum(post.caption is not None for post in posts),
         with_knowledge={str(grain): grains[str(grain)] for grain in Grain},
+        sentiments=_sorted(Counter(sentiment.label for post in posts for sentiment in post.sentiments)),
     )
 
 

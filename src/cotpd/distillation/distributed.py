@@ -1,4 +1,4 @@
-"""The processes that make one run together, under `accelerate launch` or `torchrun`."""
+"""The processes of one run, started by `accelerate launch` or `torchrun`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from accelerate import PartialState
 
 
 def processes() -> PartialState:
-    """This process among those that were launched with it; accelerate finds those without a device only when told."""
+    """Return the state of this process among the processes of its run, also on machines without an accelerator."""
     return PartialState(cpu=not torch.accelerator.is_available())
 
 
 def share(batch: Sequence[int], process: int, *, num_processes: int) -> list[int]:
-    """The posts of a batch that process number ``process`` learns from, as many as every other.
+    """Return the examples of a batch for one process; every process gets the same number.
 
-    A batch that cannot be shared evenly is filled up with its own first posts, again and again.
+    A batch that cannot be divided evenly is filled up by repeating its first examples.
     """
     most = -(-len(batch) // num_processes)
     return [batch[place % len(batch)] for place in range(process, most * num_processes, num_processes)]

@@ -1,4 +1,4 @@
-"""The losses, as functions of tensors."""
+"""Losses as functions of tensors."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from torch import Tensor
 
 
 def alignment_loss(target: Tensor, student: Tensor, mask: Tensor, *, temperature: float = 1.0) -> Tensor:
-    """KL(target ‖ student) between two views' distributions over each word's tags.
+    """Compute KL(target ‖ student) between the distributions of two views over the labels of each decision.
 
-        T² / batch · Σ_words Σ_tags  p^T (log p^T − log q^T),   p^T = softmax(log p / T)
+        T² / batch · Σ_decisions Σ_labels  p^T (log p^T − log q^T),   p^T = softmax(log p / T)
 
-    Sum over words and tags, mean over posts, as ITA and MoRe have it (KB-NER, AdaSeq). ``target`` and ``student``
-    are scores ``[batch, words, tags]``, log-marginals of a CRF or its emissions, float32; ``mask [batch, words]``
-    is true on words. Detach the target outside, where it shall not learn.
+    The sum over decisions and labels and the mean over examples follow ITA and MoRe (KB-NER, AdaSeq). To hold the
+    target fixed, detach it before.
+
+    Args:
+        target: Scores ``[batch, decisions, labels]``, float32: log-marginals of a CRF, or its emissions.
+        student: Scores of the same shape.
+        mask: ``[batch, decisions]`` bool, True for decisions that count.
+        temperature: The temperature T of both distributions.
     """
     log_p = (target / temperature).log_softmax(-1)
     log_q = (student / temperature).log_softmax(-1)

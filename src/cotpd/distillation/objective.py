@@ -1,4 +1,4 @@
-"""The objective: the student learns the gold labels, and from its own reading of the knowledge."""
+"""The objective: the task loss on gold labels, and the alignment of the student view with a target."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cotpd.views.batch import Batch
 
 
 class Losses(NamedTuple):
-    """Means over the posts of a batch; ``total`` is what is minimised."""
+    """Means over the examples of a batch; ``total`` is minimised."""
 
     total: Tensor
     task: Tensor
@@ -24,12 +24,13 @@ class Losses(NamedTuple):
 
 
 class Objective(nn.Module):
-    """Task loss and alignment loss of two views of the same posts (arXiv 2306.14122; ITA; MoRe).
+    """The task loss and the alignment loss of two views of the same examples (arXiv 2306.14122; ITA; MoRe).
 
         total = mean over learning views of NLL(gold) + weight · KL(target ‖ student)
 
-    Each is a sum over the posts that have it, divided by all posts of the batch; without labels there is no NLL. The
-    target is another view of the posts through the same weights, or log-marginals recorded from a finished run.
+    Each term is a sum over the examples that have it, divided by the number of all examples of the batch; unlabelled
+    examples have no NLL. The target is another view of the examples with the same weights, or log-probabilities that
+    were recorded from a teacher run.
     """
 
     def __init__(self, student: Student, config: ObjectiveConfig) -> None:
@@ -45,11 +46,13 @@ class Objective(nn.Module):
         *,
         progress: float = 1.0,
     ) -> Losses:
-        """The losses of one batch.
+        """Compute the losses of one batch.
 
-        ``view``: the student's view, with gold. ``target``: the target's view, recorded log-probabilities
-        ``[batch, decisions, labels]``, or None. ``labelled [batch]``: whose gold counts, by default that of all.
-        ``progress``: the share of training that is done, which the weight's warm-up needs.
+        Args:
+            view: The student's view, with gold.
+            target: The target's view, or recorded log-probabilities ``[batch, decisions, labels]``, or None.
+            labelled: ``[batch]`` bool, True for examples with gold labels; by default all have them.
+            progress: The share of the training that is done, for the warm-up of the alignment weight.
         """
         config, head = self.config, self.student.head
         gold, mask = self.student.tensor(_gold(view)), self.student.tensor(view.decision_mask)
@@ -59,27 +62,30 @@ class Objective(nn.Module):
         learning = [scores] if config.task_loss in ("both", "student") else []
         if target_scores is not None and config.task_loss in ("both", "target"):
             learning.append(target_scores)
-        known = self.student.tensor(np.ones(len(mask), dtype=bool) if labelled is None else labelled)
-        task = torch.stack([head.nll(found, gold, mask).masked_fill(~known, 0.0).mean() for found in learning]).mean()
+        has_labels = self.student.tensor(np.ones(len(mask), dtype=bool) if labelled is None else labelled)
+        task = torch.stack(
+            [head.nll(each, gold, mask).masked_fill(~has_labels, 0.0).mean() for each in learning]
+        ).mean()
 
         if target is None or config.alignment == "none":
             return Losses(task, task, torch.zeros_like(task))
-        goal = self._distribution(target_scores, mask) if target_scores is not None else target
-        assert isinstance(goal, Tensor)
-        aligned = ~known if config.aligned == "unlabelled" else torch.ones_like(known)
-        alignment = self._alignment(goal, scores, mask, aligned)
+        target_distribution = self._distribution(target_scores, mask) if target_scores is not None else target
+        assert isinstance(target_distribution, Tensor)
+        aligned = ~has_labels if config.aligned == "unlabelled" else torch.ones_like(has_labels)
+        alignment = self._alignment(target_distribution, scores, mask, aligned)
         return Losses(task + self._weight(progress) * alignment, task, alignment)
 
     def _distribution(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """The scores whose distributions are aligned, ``[batch, decisions, labels]``."""
+        """Return the scores whose distributions are aligned, ``[batch, decisions, labels]``."""
         return self.student.head.log_probabilities(scores, mask) if self.config.alignment == "marginals" else scores
 
-    def _alignment(self, goal: Tensor, scores: Tensor, mask: Tensor, aligned: Tensor) -> Tensor:
+    def _alignment(self, target: Tensor, scores: Tensor, mask: Tensor, aligned: Tensor) -> Tensor:
         if self.config.alignment == "paths":
-            divergence = self.student.head.path_divergence(goal, scores, mask, detach=self.config.detach)
+            divergence = self.student.head.path_divergence(target, scores, mask, detach=self.config.detach)
             return divergence.masked_fill(~aligned, 0.0).mean()
-        target, student = goal.detach() if self.config.detach else goal, self._distribution(scores, mask)
-        return alignment_loss(target, student, mask & aligned.unsqueeze(1), temperature=self.config.temperature)
+        student = self._distribution(scores, mask)
+        held = target.detach() if self.config.detach else target
+        return alignment_loss(held, student, mask & aligned.unsqueeze(1), temperature=self.config.temperature)
 
     def _weight(self, progress: float) -> float:
         share = self.config.warmup_share

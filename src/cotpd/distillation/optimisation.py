@@ -1,4 +1,4 @@
-"""How weights move: one AdamW with a learning rate for each part, warm-up and linear decay, all from the step alone."""
+"""Optimisation: AdamW with a learning rate per part of the student, linear warm-up and linear decay."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from torch.optim import AdamW, Optimizer
 from cotpd.core.config import OptimisationConfig
 from cotpd.student.student import Student
 
+HEAD_LEARNING_RATE = 1e-3
+"""The peak learning rate of the head, the CRF and the markers."""
+GENERATOR_LEARNING_RATE = 3e-4
+"""The peak learning rate of the prompt generator."""
+WEIGHT_DECAY = 0.01
+WARMUP_SHARE = 0.1
+"""The share of all updates in which the learning rates grow; afterwards they decay linearly to zero."""
+MAX_GRADIENT_NORM = 1.0
+
 
 def build_optimizer(student: Student, config: OptimisationConfig) -> AdamW:
-    """AdamW over all weights that learn, with the rate of their part; biases and norms do not decay."""
+    """Return AdamW over all trainable weights; biases and normalisation weights have no weight decay."""
     rates = {
         "encoder": config.learning_rate,
-        "markers": config.head_learning_rate,
-        "head": config.head_learning_rate,
-        "generator": config.generator_learning_rate,
+        "markers": HEAD_LEARNING_RATE,
+        "head": HEAD_LEARNING_RATE,
+        "generator": GENERATOR_LEARNING_RATE,
     }
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, weight in student.named_parameters():
@@ -26,7 +35,7 @@ def build_optimizer(student: Student, config: OptimisationConfig) -> AdamW:
         [
             {
                 "params": weights,
-                "weight_decay": config.weight_decay if decays else 0.0,
+                "weight_decay": WEIGHT_DECAY if decays else 0.0,
                 "lr": rates[part],
                 "peak": rates[part],
             }
@@ -36,16 +45,16 @@ def build_optimizer(student: Student, config: OptimisationConfig) -> AdamW:
     )
 
 
-def set_learning_rates(optimizer: Optimizer, config: OptimisationConfig, *, step: int, num_steps: int) -> None:
-    """Give each group its rate for update ``step`` of ``num_steps``, counted from 0."""
-    warmup = int(config.warmup * num_steps)
+def set_learning_rates(optimizer: Optimizer, *, step: int, num_steps: int) -> None:
+    """Set the learning rate of each group for update ``step`` (from 0) of ``num_steps``."""
+    warmup = int(WARMUP_SHARE * num_steps)
     share = (step + 1) / warmup if step < warmup else (num_steps - step) / max(1, num_steps - warmup)
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * share
 
 
 def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
-    """The optimizer's tensors, by number of weight and name, for safetensors."""
+    """Return the tensors of an optimizer by weight number and name, as safetensors stores them."""
     state = optimizer.state_dict()["state"]
     return {
         f"{number}.{name}": torch.as_tensor(value).detach().cpu().contiguous()
@@ -55,7 +64,7 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer_state(optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Put back what `optimizer_state` gave; the groups are rebuilt from the config, never stored."""
+    """Restore the tensors of `optimizer_state`; the groups come from the configuration and are not stored."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, name = key.split(".", 1)

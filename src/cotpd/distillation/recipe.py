@@ -5,190 +5,212 @@ from __future__ import annotations
 import json
 import logging
 import resource
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
 
-from cotpd.core.config import DataConfig, ExperimentConfig
-from cotpd.core.errors import DataError, UsageError
+from cotpd.core.config import ExperimentConfig, ObjectiveConfig, Task
+from cotpd.core.errors import UsageError
 from cotpd.core.files import json_line, write_atomic
-from cotpd.core.records import Example, Knowledge
+from cotpd.core.methods import TEACHER_METHODS, Method, preset
 from cotpd.core.splitting import best_rule
-from cotpd.core.tasks import ANNOTATIONS
+from cotpd.core.tasks import ANNOTATIONS, task_of
 from cotpd.corpus.corpus import Corpus
+from cotpd.distillation.checks import check_dev, check_training_set
 from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State
-from cotpd.distillation.targets import parts_read
-from cotpd.distillation.tasks import LEARNING
 from cotpd.distillation.trainer import Trainer
 from cotpd.distillation.training_batches import TrainingBatches
-from cotpd.distillation.training_set.selection import Material
+from cotpd.distillation.training_set.selection import TrainingSet
+from cotpd.evaluation.tasks import SCORING
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractors import extractor_of
 from cotpd.student import checkpoint
 from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
-from cotpd.student.memory import enough_memory
+from cotpd.student.memory import memory_advice
 from cotpd.student.student import Student
-from cotpd.views.view import ViewKind, num_without_knowledge
+from cotpd.views.view import ViewKind
 
 logger = logging.getLogger(__name__)
 
-
-def _silent(_: Progress) -> None:
-    """Watch nothing."""
+_MOST_TEACHER_EPOCHS = 20
 
 
-@enough_memory("lower optimisation.batch_size or views.knowledge_pieces")
+class Settings(TypedDict, total=False):
+    """The most used settings of a run, for `distill` without a configuration."""
+
+    method: Method
+    encoder: str
+    task: Task
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    seed: int
+
+
+def _ignore(_: Progress) -> None:
+    """Listen to nothing."""
+
+
+@memory_advice("lower optimisation.batch_size or views.knowledge_pieces")
 def distill(
     corpus: Corpus,
-    knowledge: Iterable[Knowledge] = (),
     *,
-    config: ExperimentConfig,
     out: str | Path,
+    config: ExperimentConfig | None = None,
     resume: bool = False,
-    listener: Listener = _silent,
+    listener: Listener = _ignore,
+    **settings: Unpack[Settings],
 ) -> Any:
-    """Train a student on a corpus and its knowledge, in the run directory ``out``; returns the finished extractor.
+    """Train a student on a corpus with captions and knowledge, and return the extractor of its task.
 
-    ``knowledge`` is added to what the corpus already carries. A stopped run goes on with ``resume``. Under
-    `accelerate launch` each process takes its share of every batch, and the first one writes the files. Raises
-    `DataError` for a corpus without training or dev posts, entities, or the knowledge and the variants that the
-    configuration asks for, and for dev posts that cannot be scored, `UsageError` for a corpus that was not read as
-    ``config.data`` says (use `read_corpus`), and for a directory that is taken, by another process or by a run begun
-    with other data, `TrainingError` when training cannot go on.
+    ``distill(corpus, method="cotpd", encoder="minilm", out="runs/mine")`` is a whole run; pass ``config`` to set
+    everything else. A method with a teacher (`two-stage`, `self-training`) trains the teacher first, in the directory
+    ``OUT-teacher``, unless the configuration names target runs. Under `accelerate launch` each process takes its share
+    of every batch, and the first one writes the files.
+
+    Args:
+        corpus: The corpus, with its captions and knowledge attached.
+        out: The run directory; it must not exist unless ``resume`` is set.
+        config: The configuration. Its ``[corpus]`` table must be the one that the corpus was read with, or absent.
+        resume: Continue a run that was stopped.
+        listener: Called with the progress of training.
+        **settings: ``method``, ``encoder``, ``task``, ``epochs``, ``learning_rate``, ``batch_size`` and ``seed``, in
+            place of ``config``. The task defaults to what the corpus has labels for.
+
+    Raises:
+        DataError: If the corpus lacks training or dev examples, labels, or the knowledge or variants that the
+            configuration asks for, or if dev examples cannot be scored.
+        UsageError: If the corpus was not read as the configuration says, or the directory is in use.
+        TrainingError: If training cannot continue.
     """
-    _check_reading(corpus, config.data)
-    corpus = corpus.with_knowledge(knowledge)
-    material = Material.of(corpus, config)
-    _check(material, config)
-    _check_knowledge(material, config)
-    _check_variants(corpus, config)
+    path = Path(out)
+    config = _matching(corpus, config or _configuration(corpus, settings))
+    if config.needs_teacher:
+        config = _with_teacher(corpus, config, path, resume=resume, listener=listener)
+    training_set = TrainingSet.of(corpus, config)
+    check_training_set(training_set, corpus, config)
     is_main = processes().is_main_process
     with processes().main_process_first():
-        student = build_student(material.train, corpus, config)
-        feed = TrainingBatches(student, material.train, config, unlabelled=material.unlabelled)
-        _check_dev(student, corpus.dev)
-        run = RunDirectory.open(Path(out), config, data=material.fingerprint(config), resume=resume or not is_main)
-    if feed.num_cut and is_main:
-        logger.info("knowledge was cut to %d pieces in %d posts", config.views.knowledge_pieces, feed.num_cut)
-    with run.taken() if is_main else nullcontext():
-        state = Trainer(student, feed, corpus.dev, config, run).train(listener if is_main else _silent)
+        student = build_student(training_set, corpus, config)
+        batches = TrainingBatches(student, training_set.labelled, config, unlabelled=training_set.unlabelled)
+        check_dev(student, training_set.dev)
+        run = RunDirectory.open(path, config, data=training_set.fingerprint(config), resume=resume or not is_main)
+    if batches.num_cut and is_main:
+        logger.info("cut the knowledge of %d examples to %d pieces", batches.num_cut, config.views.knowledge_pieces)
+    with run.exclusive() if is_main else nullcontext():
+        state = Trainer(student, batches, training_set.dev, config, run).train(listener if is_main else _ignore)
         if is_main:
-            _finish(student, corpus, run, _summary(state, feed))
+            _finish(student, training_set, run, _summary(state, batches, config))
     processes().wait_for_everyone()
     return extractor_of(student.eval())
 
 
-def build_student(train: Sequence[Example], corpus: Corpus, config: ExperimentConfig) -> Student:
-    """A student on pretrained weights, its head and generator new and seeded."""
-    view = ViewKind(config.objective.student)
-    pretrained = config.student
+def build_student(training_set: TrainingSet, corpus: Corpus, config: ExperimentConfig) -> Student:
+    """Return a student with pretrained encoder weights and seeded new weights for the head and the generator."""
+    deployed = ViewKind(config.objective.student)
     encoder, tokenizer = TextEncoder.from_pretrained(
-        pretrained.encoder, revision=pretrained.revision, layers=pretrained.layers
+        config.student.encoder, revision=config.student.revision, layers=config.student.layers
     )
     torch.manual_seed(config.seed)
-    encoder.embeddings.weight.requires_grad_(not pretrained.freeze_embeddings)
+    encoder.embeddings.weight.requires_grad_(not config.student.freeze_embeddings)
     design = Design(
         task=config.task,
         labels=ANNOTATIONS[config.task].labels(corpus.examples),
-        deployed_view=view,
-        prompt=PromptDesign.of(config.prompt, encoder.hidden_size) if view is ViewKind.PROMPT else None,
+        deployed_view=deployed,
+        prompt=PromptDesign.of(config.prompt, encoder.hidden_size) if deployed is ViewKind.PROMPT else None,
         views=config.views,
-        splitting=best_rule(train),
-        encoder=pretrained.encoder,
+        splitting=best_rule(training_set.labelled),
+        encoder=config.student.encoder,
     )
     return Student(encoder, tokenizer, design)
 
 
-def _check_reading(corpus: Corpus, config: DataConfig) -> None:
-    """Refuse a corpus that was read without its settings, as far as it shows."""
-    advice = "read the corpus by `read_corpus(config.data)`"
-    if config.unlabelled and not corpus.unlabelled:
-        raise UsageError(f"data.unlabelled names corpora, and this corpus has no post of theirs; {advice}")
-    renamed = set(config.label_map) - set(config.label_map.values())
-    if left := sorted(renamed.intersection(corpus.label_set.types)):
-        raise UsageError(f"data.label_map renames {', '.join(left)}, and this corpus has posts with it; {advice}")
+def _configuration(corpus: Corpus, settings: Settings) -> ExperimentConfig:
+    """Return the configuration that the keyword arguments of `distill` stand for."""
+    sections = {"encoder": "student", "epochs": "optimisation", "learning_rate": "optimisation"}
+    sections["batch_size"] = "optimisation"
+    values: dict[str, Any] = {"task": task_of(corpus.train)}
+    for key, value in settings.items():
+        (values.setdefault(sections[key], {}) if key in sections else values)[key] = value
+    return ExperimentConfig.of(values, where="distill")
 
 
-def _check(material: Material, config: ExperimentConfig) -> None:
-    train = material.train
-    if not train or not material.dev:
-        raise DataError("training needs train and dev posts; see `cotpd check`", where=str(config.data.path))
-    annotations = ANNOTATIONS[config.task]
-    if not any(annotations.of(example) for example in train):
-        raise DataError(f"no training post has {config.task}; see `cotpd check`", where=str(config.data.path))
-    if not any(map(annotations.has_gold, material.dev)):
-        raise DataError(
-            f"no dev post has {config.task}, so no score could choose the best weights; see `cotpd check`",
-            where=str(config.data.path),
-        )
+def _matching(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfig:
+    """Return the configuration with the source of the corpus.
+
+    Raises:
+        UsageError: If the configuration asks for another corpus, or for unlabelled corpora that were not read.
+    """
+    if config.corpus not in (None, corpus.source):
+        raise UsageError("the corpus was not read as [corpus] says; read it with read_corpus(config)")
+    if config.training_set.unlabelled_paths != corpus.unlabelled_paths:
+        raise UsageError("training_set.unlabelled differs from the corpora read; use read_corpus(config)")
+    return config.model_copy(update={"corpus": corpus.source})
 
 
-def _check_dev(student: Student, dev: Sequence[Example]) -> None:
-    """Raise `DataError` for dev posts that no epoch could be scored on, before one is trained."""
-    if doubled := [post_id for post_id, count in Counter(post.id for post in dev).items() if count > 1]:
-        raise DataError("several dev posts have this id; they are scored by it", where=doubled[0])
-    for post in dev:
-        LEARNING[student.design.task].check_dev(post, student.reader)
+def _with_teacher(
+    corpus: Corpus, config: ExperimentConfig, out: Path, *, resume: bool, listener: Listener
+) -> ExperimentConfig:
+    """Train the teacher of a run, unless it is finished, and return the configuration with its target run."""
+    path = out.with_name(f"{out.name}-teacher")
+    teacher = _teacher_config(config, TrainingSet.of(corpus, config))
+    if not RunDirectory(path).is_finished:
+        logger.info("training the teacher (%s) in %s", teacher.method, path)
+        corpus_of_teacher = corpus.without_unlabelled()
+        distill(corpus_of_teacher, out=path, config=teacher, resume=resume, listener=listener)
+    elif not teacher.trains_like(ExperimentConfig.of_run(path)):
+        raise UsageError(f"{path}: holds a teacher with another configuration; move it or choose another --out")
+    objective = config.objective.model_copy(update={"target_runs": (path,)})
+    return config.model_copy(update={"objective": objective})
 
 
-def _check_knowledge(material: Material, config: ExperimentConfig) -> None:
-    """Refuse posts of which none has what is read of them, unless that is the control; some without are counted."""
-    own, others = (config.data.path,), config.data.unlabelled
-    learnt = (("training posts", material.train, own), ("posts without labels", material.unlabelled, others or own))
-    for parts in filter(None, parts_read(config)):
-        read = f"{', '.join(parts)} (views.parts)"
-        for what, posts, paths in learnt:
-            num_bare = num_without_knowledge(posts, parts)
-            if num_bare and num_bare == len(posts) and config.data.corruption != "missing":
-                raise DataError(
-                    f"none of the {num_bare} {what} has any of {read}, which would be read; put captions.jsonl or "
-                    "knowledge.jsonl beside each corpus, choose other parts, or learn from text alone, as in "
-                    "configs/twitter2017-text.toml",
-                    where=", ".join(map(str, paths)),
-                )
-            if num_bare:
-                logger.warning("%d of %d %s have none of %s, which are read", num_bare, len(posts), what, read)
+def _teacher_config(config: ExperimentConfig, training_set: TrainingSet) -> ExperimentConfig:
+    """Return the configuration of a run's teacher: as many updates as the student, in at most 20 epochs."""
+    method = TEACHER_METHODS[config.method]
+    num_labelled, num_unlabelled = len(training_set.labelled), len(training_set.unlabelled)
+    epochs = round(config.optimisation.epochs * (num_labelled + num_unlabelled) / max(1, num_labelled))
+    epochs = max(config.optimisation.epochs, min(_MOST_TEACHER_EPOCHS, epochs))
+    patience = max(config.optimisation.patience, epochs if num_unlabelled else 0)
+    return config.model_copy(
+        update={
+            "method": method,
+            "objective": ObjectiveConfig(**preset(method, has_unlabelled=False)),
+            "training_set": config.training_set.model_copy(update={"unlabelled": ()}),
+            "optimisation": config.optimisation.model_copy(update={"epochs": epochs, "patience": patience}),
+        }
+    )
 
 
-def _check_variants(corpus: Corpus, config: ExperimentConfig) -> None:
-    there = {post.origin.kind for post in corpus.augmented if post.origin}
-    if missing := [kind for kind in config.data.augmentation.kinds if kind not in there]:
-        raise DataError(
-            f"augmented.jsonl has no variants of kind {', '.join(missing)}, which data.augmentation.kinds names; make "
-            "them with `cotpd augment`",
-            where=str(config.data.path),
-        )
-
-
-def _summary(state: State, feed: TrainingBatches) -> dict[str, Any]:
+def _summary(state: State, batches: TrainingBatches, config: ExperimentConfig) -> dict[str, Any]:
     return {
         **asdict(state),
-        "num_train": len(feed.examples) - feed.num_unlabelled,
-        "num_unlabelled": feed.num_unlabelled,
-        "num_knowledge_cut": feed.num_cut,
+        "score_mode": config.corpus.score_mode if config.corpus else "conlleval",
+        "num_train": len(batches.examples) - batches.num_unlabelled,
+        "num_unlabelled": batches.num_unlabelled,
+        "num_knowledge_cut": batches.num_cut,
         "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "peak_device_memory_mib": torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else 0,
     }
 
 
-def _finish(student: Student, corpus: Corpus, run: RunDirectory, summary: dict[str, Any]) -> None:
-    """Write the dev predictions, the summary and, last, the model; then the checkpoints are not needed any more."""
-    predictions = decode(student, corpus.dev, kind=student.design.deployed_view)
-    lines = [json_line(asdict(prediction)) for prediction in predictions]
-    write_atomic(run.path / "predictions.dev.jsonl", "".join(lines))
+def _finish(student: Student, training_set: TrainingSet, run: RunDirectory, summary: dict[str, Any]) -> None:
+    """Write the dev predictions, the summary and, last, the model; then remove the checkpoints."""
+    predictions = decode(student, training_set.dev, kind=student.design.deployed_view)
+    write_atomic(run.path / "predictions.dev.jsonl", "".join(json_line(asdict(each)) for each in predictions))
     write_atomic(run.path / "summary.json", json.dumps(summary, indent=2) + "\n")
-    checkpoint.save(student, run.model, card=_card(summary))
+    checkpoint.save(student, run.model, card=_card(summary, student.design.task))
     run.finish()
 
 
-def _card(summary: dict[str, Any]) -> str:
+def _card(summary: dict[str, Any], task: Task) -> str:
+    scoring = SCORING[task]
+    average = scoring.dev_metric.removesuffix("_f1").capitalize()
+    mode = f" ({summary['score_mode']})" if scoring.has_modes else ""
     score = f"{100 * summary['best_f1']:.2f}"
-    return f"Micro F1 on its dev posts (conlleval): {score}, after epoch {summary['best_epoch'] + 1}.\n"
+    return f"{average} F1 on its dev examples{mode}: {score}, after epoch {summary['best_epoch'] + 1}.\n"

@@ -1,4 +1,4 @@
-"""A run's directory: its configuration, its metrics line by line, and checkpoints to resume from."""
+"""The directory of a run: its configuration, its metrics as JSON lines, and checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -23,12 +23,20 @@ logger = logging.getLogger(__name__)
 
 _ENVIRONMENT = "environment.json"
 _KEPT = 2
-"""Checkpoints of a kind that are kept: the newest, and the one before in case it is damaged."""
+"""The number of checkpoints of each kind that are kept: the newest, and the previous one in case it is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where training stands: all there is besides weights and optimizer, for everything else follows from the step."""
+    """The state of a training besides weights and optimizer; everything else follows from the step.
+
+    Attributes:
+        step: The number of updates so far.
+        best_step: The update after which the dev score was best; None before the first epoch ends.
+        best_f1: The best dev score.
+        best_epoch: The epoch of the best dev score, from 0.
+        seconds: The duration of the training so far.
+    """
 
     step: int = 0
     best_step: int | None = None
@@ -39,33 +47,40 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """The files of one run. ``model/`` appears when it is finished."""
+    """The files of one run. The directory ``model`` exists only in a finished run."""
 
     path: Path
 
     @classmethod
     def open(cls, path: Path, config: ExperimentConfig, *, data: str, resume: bool) -> RunDirectory:
-        """Begin a run, or go on with one; ``data`` is the hash of what it learns from.
+        """Start a run, or resume one.
 
-        Raises `UsageError` if it exists and ``resume`` is false, is finished already, or has another configuration or
-        other data, for a directory of other files, and where nothing can be written.
+        Args:
+            path: The directory.
+            config: The configuration of the run.
+            data: The hash of the training set, see `TrainingSet.fingerprint`.
+            resume: Whether to resume an interrupted run.
+
+        Raises:
+            UsageError: A run exists and ``resume`` is False; it is finished, or has another configuration or another
+                training set; the directory holds other files or cannot be written.
         """
         run, config_path = cls(path), path / "config.toml"
         if config_path.exists():
             if run.is_finished:
                 if resume:
-                    run.finish()  # what a kill at the very end has left
+                    run.finish()  # removes the checkpoints if the process was killed at the very end
                 raise UsageError(f"{path}: this run is finished; choose another directory with --out")
             if not resume:
-                raise UsageError(f"{path}: a run was begun here; go on with --resume, or choose another --out")
-            if ExperimentConfig.read(config_path) != config:
-                raise UsageError(f"{path}: begun with another configuration (see config.toml); choose another --out")
+                raise UsageError(f"{path}: an interrupted run exists here; add --resume, or choose another --out")
+            if not ExperimentConfig.read(config_path).trains_like(config):
+                raise UsageError(f"{path}: this run has another configuration (see config.toml); choose another --out")
             if run.data not in (None, data):
-                raise UsageError(f"{path}: begun with other posts, captions or knowledge; choose another --out")
-            run._note_changes(_environment(config))
+                raise UsageError(f"{path}: this run has other examples, captions or knowledge; choose another --out")
+            run._warn_of_changes(_environment(config))
             return run
         if path.is_dir() and any(file.name != _ENVIRONMENT and file.name[0] != "." for file in path.iterdir()):
-            raise UsageError(f"{path}: holds other files, and no run; choose another directory with --out")
+            raise UsageError(f"{path}: the directory holds other files; choose another one with --out")
         try:
             write_atomic(path / _ENVIRONMENT, json.dumps({**_environment(config), "data": data}, indent=2) + "\n")
             write_atomic(config_path, config.to_toml())
@@ -75,17 +90,17 @@ class RunDirectory:
 
     @property
     def model(self) -> Path:
-        """The finished student."""
+        """The directory of the finished student."""
         return self.path / "model"
 
     @property
     def is_finished(self) -> bool:
-        """Whether the student was saved, whole as it was then; what has become of it, loading tells."""
+        """Return True if the student was saved; whether it is still intact shows when it is loaded."""
         return self.model.exists()
 
     @property
     def data(self) -> str | None:
-        """The hash of what the run began with; None where it was not recorded."""
+        """The hash of the training set; None if it was not recorded."""
         try:
             recorded: str | None = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8")).get("data")
         except (OSError, ValueError, AttributeError) as error:
@@ -93,39 +108,39 @@ class RunDirectory:
         return recorded
 
     def checkpoints(self, kind: str) -> list[Path]:
-        """Directories of a kind (``step`` or ``best``), the newest first."""
+        """Return the checkpoints of a kind (``step`` or ``best``), the newest first."""
         found = (self.path / "checkpoints").glob(f"{kind}-*")
         return sorted(found, key=lambda directory: int(directory.name.split("-")[1]), reverse=True)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Hold the run, so that no other process works on it. Raises `UsageError` where one does already."""
+    def exclusive(self) -> Iterator[None]:
+        """Lock the run. Raises `UsageError` if another process works on it."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(locked(self.path / _ENVIRONMENT, wait=False))  # a file that is never replaced
             except BlockingIOError as error:
-                raise UsageError(f"{self.path}: another process makes it; wait, or choose another --out") from error
+                raise UsageError(f"{self.path}: another process works on it; wait, or choose another --out") from error
             yield
 
     def save(self, kind: str, step: int) -> Any:
-        """A context that fills one checkpoint, whole or not at all."""
+        """Return a context manager that writes one checkpoint atomically."""
         return new_directory(self._checkpoint(kind, step))
 
     def has(self, kind: str, step: int) -> bool:
-        """Whether a checkpoint is there already; a damaged one is set aside."""
-        return _is_whole(self._checkpoint(kind, step))
+        """Return True if an intact checkpoint exists; a damaged one is moved away."""
+        return _is_intact(self._checkpoint(kind, step))
 
     def newest(self) -> tuple[Path, State] | None:
-        """The newest checkpoint to resume from whose best weights are there, too; damaged ones are set aside."""
-        for directory in filter(_is_whole, self.checkpoints("step")):
+        """Return the newest intact checkpoint whose best weights are intact, too; damaged ones are moved away."""
+        for directory in filter(_is_intact, self.checkpoints("step")):
             state = State(**json.loads((directory / "state.json").read_text(encoding="utf-8")))
-            if state.best_step is None or _is_whole(self.best(state)):
+            if state.best_step is None or _is_intact(self.best(state)):
                 return directory, state
-            _set_aside(directory)  # of no use without its best weights, and `prune` would keep it for the newest
+            _move_away(directory)  # useless without its best weights, and `prune` would keep it as the newest
         return None
 
     def best(self, state: State) -> Path:
-        """The directory of the best weights so far."""
+        """Return the directory of the best weights so far."""
         assert state.best_step is not None
         return self._checkpoint("best", state.best_step)
 
@@ -141,52 +156,52 @@ class RunDirectory:
             stream.write(json_line(values))
 
     def rewind_metrics(self, step: int) -> None:
-        """Forget what was logged after ``step``: it will be logged again."""
+        """Remove the metrics after ``step``, because they will be logged again."""
         path = self.path / "metrics.jsonl"
         if path.exists():
-            write_jsonl(path, [row for row in _whole_rows(path) if row["step"] <= step])
+            write_jsonl(path, [row for row in _complete_rows(path) if row["step"] <= step])
 
     def finish(self) -> None:
         """Remove the checkpoints of a finished run."""
         shutil.rmtree(self.path / "checkpoints", ignore_errors=True)
 
-    def _note_changes(self, now: dict[str, str]) -> None:
-        """Warn of all that is not as it was when the run began and may change its result."""
-        begun = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8"))
-        moved = {name: value for name, value in now.items() if begun.get(name, value) != value}
-        changes = [f"{name} {begun[name]} (now {value})" for name, value in moved.items()]
+    def _warn_of_changes(self, now: dict[str, str]) -> None:
+        """Warn of changes in the environment since the run started, which may change its result."""
+        started = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8"))
+        changed = {name: value for name, value in now.items() if started.get(name, value) != value}
+        changes = [f"{name} {started[name]} (now {value})" for name, value in changed.items()]
         if changes and processes().is_main_process:
-            told = "%s: begun with %s; the result may differ from that of a run that was never stopped"
-            logger.warning(told, self.path, ", ".join(changes))
+            message = "%s: started with %s; the result may differ from that of an uninterrupted run"
+            logger.warning(message, self.path, ", ".join(changes))
 
     def _checkpoint(self, kind: str, step: int) -> Path:
         return self.path / "checkpoints" / f"{kind}-{step}"
 
 
 def state_json(state: State) -> str:
-    """A state as it is stored."""
+    """Return a state as JSON."""
     return json.dumps(asdict(state)) + "\n"
 
 
-def _is_whole(directory: Path) -> bool:
-    """Whether a checkpoint is as it was saved; a damaged one is renamed, so that it can be saved again, also often."""
+def _is_intact(directory: Path) -> bool:
+    """Return True if a checkpoint is intact; move a damaged one away, so that it can be saved again."""
     try:
         verify_directory(directory)
     except CheckpointError:
         if directory.exists():
-            _set_aside(directory)
+            _move_away(directory)
         return False
     return True
 
 
-def _set_aside(directory: Path) -> None:
+def _move_away(directory: Path) -> None:
     aside = directory.with_name(f"damaged-{directory.name}")
     shutil.rmtree(aside, ignore_errors=True)
     directory.rename(aside)
 
 
-def _whole_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Every row but a last line torn by a kill."""
+def _complete_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows, without an incomplete last line that a killed process left."""
     text = path.read_text(encoding="utf-8")
     if not text.endswith("\n"):
         write_atomic(path, text[: text.rfind("\n") + 1])

@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, Unpack
 
-from cotpd.core.config import DataConfig, ExperimentConfig, Part
+from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import DataError, UsageError
-from cotpd.core.labels import Repair
 from cotpd.core.records import NO_RELATION, Example
 from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.corpora import foreign, read_corpus
+from cotpd.distillation.corpora import RunCorpora
 from cotpd.evaluation import compare
 from cotpd.evaluation.matching import DEFAULT_MODE, Mode
 from cotpd.evaluation.report import Report
@@ -56,7 +55,7 @@ def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unp
         split: ``"train"``, ``"dev"`` or ``"test"``; by default the only split of the corpus, otherwise ``"test"``.
         view: ``"text"``, ``"prompt"`` or ``"knowledge"``; by default the deployed view of the run.
         mode: ``"conlleval"`` counts gold entities that begin with an ``I-`` tag, ``"strict"`` does not. By default
-            the mode that the run was trained with, see `scoring_mode`.
+            the mode in which the run was scored in training, see `CorpusConfig.score_mode`.
         against: Another run of the same task to compare with. It is scored in its deployed view.
         entities_from: For relations: classify all ordered pairs of the entities that this run finds.
         all_pairs: For relations: classify all ordered pairs of the gold entities.
@@ -72,53 +71,35 @@ def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unp
     run, against = Path(run), options.get("against")
     if against:
         _require_same_task(run, Path(against))
-    source = Path(data) if data else _own_corpus(run)
-    loaded = _LoadedRun.of(run, source, options.get("view"), options.get("split"))
-    mode = options.get("mode") or scoring_mode(run_corpus_config(run))
+    split = options.get("split")
+    loaded = _LoadedRun.of(run, Path(data) if data else None, options.get("view"), split)
+    mode = options.get("mode") or _default_mode(run)
     report = _evaluate(loaded, mode, options)
     if not against:
         return report
-    other = _evaluate(_LoadedRun.of(Path(against), source, None, options.get("split")), mode, options)
+    other = _evaluate(_LoadedRun.of(Path(against), loaded.data, None, split), mode, options)
     return replace(report, against=other.facts, comparison=compare(report.scores, other.scores))
 
 
-def run_corpus_config(run: Path) -> DataConfig | None:
-    """Return the settings with which a run reads its corpus, or None for a model outside of a run.
+def read_scored_corpus(run: Path, data: Path | None = None, *, reads_knowledge: bool = True) -> Corpus:
+    """Read a corpus with the settings of a run, and with gold labels as every evaluation reads them.
 
-    Args:
-        run: A run directory, or the ``model`` directory in it.
-    """
-    model = run.resolve()
-    directories = (run, model.parent) if model.name == "model" else (run,)
-    configs = [path for directory in directories if (path := directory / "config.toml").is_file()]
-    return ExperimentConfig.read(configs[0]).data if configs else None
-
-
-def read_run_corpus(run: Path, data: Path, *, reads_knowledge: bool = True) -> Corpus:
-    """Read a corpus with the settings of a run; a model outside of a run reads it with the default settings.
+    A model outside of a run, or of a run on a corpus in memory, reads the corpus with the default settings.
 
     Args:
         run: A run directory, or a model directory.
-        data: A corpus directory or file.
-        reads_knowledge: Whether the captioner and the language model of the run must be present, if the corpus has
-            captions and knowledge at all.
+        data: A corpus directory or file; by default the corpus that the run was trained on.
+        reads_knowledge: Whether captions and knowledge are needed.
+
+    Raises:
+        UsageError: There is no ``data``, and the run does not name its corpus.
     """
-    config = run_corpus_config(run)
-    return read_corpus(foreign(config, data, reads_knowledge=reads_knowledge)) if config else Corpus.from_path(data)
-
-
-def gold_config(config: DataConfig) -> DataConfig:
-    """Return the settings with which every evaluation reads gold.
-
-    Entities with broken tags are read and marked, whatever the run does with them, because the mode of a score decides
-    whether they count. Unlabelled corpora are not read.
-    """
-    return config.model_copy(update={"repair": Repair.CONLLEVAL, "unlabelled": ()})
-
-
-def scoring_mode(config: DataConfig | None) -> Mode:
-    """Return the mode in which a run is scored by default: ``strict`` if it drops entities with broken tags."""
-    return "strict" if config and config.repair is Repair.DROP else DEFAULT_MODE
+    config = _config_of(run)
+    if config and config.corpus:
+        return RunCorpora().scored(config, data, reads_knowledge=reads_knowledge)
+    if data is None:
+        raise UsageError(f"{run}: the run does not name its corpus; give the corpus to score on")
+    return Corpus.from_path(data)
 
 
 class _LoadedRun(NamedTuple):
@@ -127,25 +108,27 @@ class _LoadedRun(NamedTuple):
     path: Path
     student: Student
     view: ViewKind
-    data: str
+    data: Path
+    split: str
     examples: EvaluationSet
 
     @classmethod
-    def of(cls, run: Path, data: Path, view: str | None, split: SplitName | None) -> _LoadedRun:
+    def of(cls, run: Path, data: Path | None, view: str | None, split: SplitName | None) -> _LoadedRun:
         student = checkpoint.load(_model_directory(run))
         kind = _view_kind(view, student)
-        corpus = _read_gold(run, data, reads_knowledge=kind is ViewKind.KNOWLEDGE)
-        name, examples = _choose_split(corpus, data, split)
+        corpus = read_scored_corpus(run, data, reads_knowledge=kind is ViewKind.KNOWLEDGE)
+        where = data or (corpus.source.path if corpus.source else Path())
+        name, examples = _choose_split(corpus, where, split)
         if kind is ViewKind.KNOWLEDGE:
-            _require_knowledge(examples, data, student.design.views.parts)
+            _require_knowledge(examples, where, student.design.views.parts)
             _log_cut_knowledge(student, examples)
         _warn_of_gold(student, examples)
         train = () if name == "train" else corpus.train
-        return cls(run, student, kind, f"{data} ({name})", EvaluationSet.as_stated(examples, train=train))
+        return cls(run, student, kind, where, name, EvaluationSet.as_stated(examples, train=train))
 
 
 def _evaluate(run: _LoadedRun, mode: Mode, options: EvaluationOptions) -> Report:
-    facts = {"run": str(run.path), "data": run.data, "view": run.view.value}
+    facts = {"run": str(run.path), "data": f"{run.data} ({run.split})", "view": run.view.value}
     examples, finder = run.examples, options.get("entities_from")
     if finder or options.get("all_pairs"):
         found_by = checkpoint.load(_model_directory(Path(finder))) if finder else None
@@ -162,10 +145,17 @@ def _require_same_task(run: Path, against: Path) -> None:
         raise UsageError(f"{run} was trained on {task} and {against} on {other}; compare runs of the same task")
 
 
-def _own_corpus(run: Path) -> Path:
-    if config := run_corpus_config(run):
-        return config.path
-    raise UsageError(f"{run}: no config.toml of a run names a corpus; give the corpus to score on")
+def _config_of(run: Path) -> ExperimentConfig | None:
+    """Return the configuration of a run, also for its ``model`` directory; None for a model outside of a run."""
+    model = run.resolve()
+    directories = (run, model.parent) if model.name == "model" else (run,)
+    found = [directory for directory in directories if (directory / "config.toml").is_file()]
+    return ExperimentConfig.of_run(found[0]) if found else None
+
+
+def _default_mode(run: Path) -> Mode:
+    config = _config_of(run)
+    return config.corpus.score_mode if config and config.corpus else DEFAULT_MODE
 
 
 def _model_directory(run: Path) -> Path:
@@ -176,13 +166,6 @@ def _view_kind(view: str | None, student: Student) -> ViewKind:
     if view is not None and view not in list(ViewKind):
         raise UsageError(f"unknown view {view!r}; choose one of {', '.join(ViewKind)}")
     return ViewKind(view) if view else student.design.deployed_view
-
-
-def _read_gold(run: Path, data: Path, *, reads_knowledge: bool) -> Corpus:
-    config = run_corpus_config(run)
-    if config is None:
-        return Corpus.from_path(data)
-    return read_corpus(gold_config(foreign(config, data, reads_knowledge=reads_knowledge)))
 
 
 def _choose_split(corpus: Corpus, data: Path, split: SplitName | None) -> tuple[str, tuple[Example, ...]]:

@@ -19,7 +19,7 @@ from cotpd.distillation.training_set.folds import in_fold
 from cotpd.inference.decoding import in_precision
 from cotpd.inference.tasks import DECODERS
 from cotpd.student import checkpoint
-from cotpd.student.memory import enough_memory
+from cotpd.student.memory import memory_advice
 from cotpd.student.student import Student
 from cotpd.student.tasks import OUTPUTS
 from cotpd.views.batch import Batch
@@ -55,7 +55,7 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], like: Studen
         raise DataError("several training examples have this id, and targets are recorded by it", where=repeated[0])
     by_unit: dict[str, list[np.ndarray]] = {example.id: [] for example in examples}
     for run in runs:
-        fold = _settings(run).data.left_out
+        fold = _settings(run).training_set.fold
         chosen = [example for example in examples if fold is None or in_fold(example, fold)]
         for unit_id, rows in _recorded(run, chosen, like).items():
             by_unit[unit_id].append(rows)
@@ -94,9 +94,7 @@ def record_targets(
         example.id: np.empty((decoder.num_decisions(example), num_labels), dtype=np.float16) for example in examples
     }
     read = [
-        window
-        for number, example in enumerate(examples)
-        for window in decoder.windows(student, number, example, kind)
+        window for number, example in enumerate(examples) for window in decoder.windows(student, number, example, kind)
     ]
     if num_cut := len({window.post for window in read if window.view.num_cut}):
         logger.info("the teacher reads truncated knowledge of %d of %d examples", num_cut, len(examples))
@@ -112,7 +110,7 @@ def record_targets(
 
 def _log_probabilities(student: Student, batch: Batch) -> np.ndarray:
     """Return ``[batch, decisions, labels]`` float16."""
-    with enough_memory(), torch.inference_mode(), in_precision(student, "auto"):
+    with memory_advice(), torch.inference_mode(), in_precision(student, "auto"):
         mask = student.tensor(batch.decision_mask)
         scores = student.head.log_probabilities(student(batch), mask).clamp(min=_LOWEST)
     return scores.cpu().numpy().astype(np.float16)
@@ -121,7 +119,7 @@ def _log_probabilities(student: Student, batch: Batch) -> np.ndarray:
 def _settings(run: Path) -> ExperimentConfig:
     if not (run / "config.toml").is_file():
         raise UsageError(f"objective.target_runs: {run} is not a run; make it first with `cotpd distill`")
-    return ExperimentConfig.read(run / "config.toml")
+    return ExperimentConfig.of_run(run)
 
 
 def _recorded(run: Path, examples: Sequence[Example], like: Student) -> Targets:

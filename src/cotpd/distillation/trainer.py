@@ -19,6 +19,7 @@ from cotpd.core.records import Example
 from cotpd.distillation.distributed import share
 from cotpd.distillation.objective import Losses, Objective
 from cotpd.distillation.optimisation import (
+    MAX_GRADIENT_NORM,
     build_optimizer,
     load_optimizer_state,
     optimizer_state,
@@ -28,6 +29,7 @@ from cotpd.distillation.progress import Listener, Progress
 from cotpd.distillation.run_directory import RunDirectory, State, state_json
 from cotpd.distillation.training_batches import Step, TrainingBatches
 from cotpd.evaluation import evaluate
+from cotpd.evaluation.matching import DEFAULT_MODE
 from cotpd.evaluation.tasks import SCORING
 from cotpd.inference.decoding import decode, in_precision
 from cotpd.student import checkpoint
@@ -36,6 +38,8 @@ from cotpd.student.student import Student
 logger = logging.getLogger(__name__)
 
 _REPORT_STEPS = 10
+CHECKPOINT_STEPS = 200
+"""Updates between two checkpoints; one is saved after each epoch, too."""
 
 
 class Trainer:
@@ -62,6 +66,7 @@ class Trainer:
         self._steps_per_epoch = len(batches.batches(0))
         self.num_steps = config.optimisation.epochs * self._steps_per_epoch
         self._state = State()
+        self._mode = config.corpus.score_mode if config.corpus else DEFAULT_MODE
         self._begun = time.monotonic()
 
     def train(self, listener: Listener) -> State:
@@ -93,7 +98,7 @@ class Trainer:
             self._state = replace(self._state, step=self._state.step + 1, seconds=time.monotonic() - self._begun)
             step = self._state.step
             ends_epoch = step % self._steps_per_epoch == 0
-            saves = ends_epoch or step % self._config.optimisation.checkpoint_steps == 0
+            saves = ends_epoch or step % CHECKPOINT_STEPS == 0
             if saves or step % _REPORT_STEPS == 0:
                 self._report(recent, epoch, listener)
                 recent = _RecentLosses()
@@ -105,7 +110,7 @@ class Trainer:
     def _update(self, step: Step) -> Losses:
         done = self._state.step
         torch.manual_seed(_mixed(self._config.seed, done, self._accelerator.process_index))
-        set_learning_rates(self._optimizer, self._config.optimisation, step=done, num_steps=self.num_steps)
+        set_learning_rates(self._optimizer, step=done, num_steps=self.num_steps)
         target = step.target.to(self._accelerator.device) if isinstance(step.target, Tensor) else step.target
         with self._autocast:
             losses: Losses = self._objective(step.view, target, step.labelled, progress=done / self.num_steps)
@@ -115,7 +120,7 @@ class Trainer:
                 "lower the learning rate, or inspect these examples with `cotpd show`"
             )
         self._accelerator.backward(losses.total)
-        self._accelerator.clip_grad_norm_(self._objective.parameters(), self._config.optimisation.clip)
+        self._accelerator.clip_grad_norm_(self._objective.parameters(), MAX_GRADIENT_NORM)
         self._optimizer.step()
         self._optimizer.zero_grad()
         return losses
@@ -135,7 +140,7 @@ class Trainer:
         """Return the dev score of the deployed view, the same in every process."""
         predictions = decode(self._student, self._dev, kind=self._student.design.deployed_view)
         scoring = SCORING[self._config.task]
-        scores = evaluate(predictions, self._dev, rule=scoring.rule, resamples=0)
+        scores = evaluate(predictions, self._dev, mode=self._mode, rule=scoring.rule, resamples=0)
         self._objective.train()
         return float(getattr(scores, scoring.dev_metric))
 

@@ -15,7 +15,8 @@ Mode = Literal["conlleval", "strict"]
 ``strict``: they do not, neither gold nor predicted ones, as in seqeval's strict IOB2 mode."""
 
 DEFAULT_MODE: Mode = "conlleval"
-_Key = tuple[str, Hashable]
+MatchKey = tuple[str, Hashable]
+"""A type, and what identifies an annotation: annotations with equal keys match."""
 
 UNSEEN = "unseen"
 """The name under which `SeenEntities` counts entities that no group has."""
@@ -99,7 +100,7 @@ class SeenEntities:
         """Count one example by the names of ``known`` and `UNSEEN`."""
         return count_matches(self._keys(predicted, mode), self._keys(gold, mode))
 
-    def _keys(self, record: Prediction | Example, mode: Mode) -> Counter[_Key]:
+    def _keys(self, record: Prediction | Example, mode: Mode) -> Counter[MatchKey]:
         return Counter((self._group(record, e), (e.label, e.span)) for e in _in_mode(record.entities, mode))
 
     def _group(self, record: Prediction | Example, entity: Entity) -> str:
@@ -121,8 +122,8 @@ class ExactRelations:
         return count_matches(_related(predicted), _related(gold))
 
 
-def count_matches(predicted: Counter[_Key], gold: Counter[_Key]) -> PostCounts:
-    """Count keys ``(type, what identifies the annotation)`` by type; equal keys match."""
+def count_matches(predicted: Counter[MatchKey], gold: Counter[MatchKey]) -> PostCounts:
+    """Count the keys of one example by type."""
     return PostCounts(_by_type(predicted & gold), _by_type(predicted), _by_type(gold))
 
 
@@ -131,19 +132,19 @@ def surfaces_of(examples: Iterable[Example]) -> frozenset[str]:
     return frozenset(_surface(example.words, entity.span) for example in examples for entity in example.entities)
 
 
-def _by_type(keys: Counter[_Key]) -> Counter[str]:
+def _by_type(keys: Counter[MatchKey]) -> Counter[str]:
     return Counter(label for label, _ in keys.elements())
 
 
-def _typed(entities: Iterable[Entity], mode: Mode) -> Counter[_Key]:
+def _typed(entities: Iterable[Entity], mode: Mode) -> Counter[MatchKey]:
     return Counter((entity.label, entity.span) for entity in _in_mode(entities, mode))
 
 
-def _untyped(entities: Iterable[Entity], mode: Mode) -> Counter[_Key]:
+def _untyped(entities: Iterable[Entity], mode: Mode) -> Counter[MatchKey]:
     return Counter(("any", entity.span) for entity in _in_mode(entities, mode))
 
 
-def _related(record: Prediction | Example) -> Counter[_Key]:
+def _related(record: Prediction | Example) -> Counter[MatchKey]:
     return Counter((r.label, (r.head, r.tail)) for r in record.relations if r.label != NO_RELATION)
 
 

@@ -9,11 +9,13 @@ from cotpd.core.config import Task
 from cotpd.inference.extractor import Extractor
 from cotpd.inference.predictor import TrainedStudent
 from cotpd.inference.relation_extractor import RelationExtractor
+from cotpd.inference.sentiment_extractor import SentimentExtractor
 from cotpd.student.student import Student
 
 EXTRACTORS: dict[Task, type[TrainedStudent]] = {
     "entities": Extractor,
     "relations": RelationExtractor,
+    "sentiment": SentimentExtractor,
 }
 
 

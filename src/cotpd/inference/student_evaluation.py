@@ -66,7 +66,7 @@ def evaluate_student(
     """
     kind = view or student.design.deployed_view
     predictions = list(_with_progress(decode(student, examples.inputs, kind=kind), len(examples.gold), progress))
-    return _report(predictions, examples, student.design.task, mode)
+    return _report(student.design.task, predictions, examples, mode)
 
 
 def score_student(
@@ -105,8 +105,8 @@ def all_pairs_set(
     return EvaluationSet(gold, inputs)
 
 
-def _report(predictions: Sequence[Prediction], examples: EvaluationSet, task: Task, mode: Mode) -> Report:
-    scoring, gold = SCORING[task], examples.gold
+def _report(task: Task, predictions: Sequence[Prediction], examples: EvaluationSet, mode: Mode) -> Report:
+    gold, scoring = examples.gold, SCORING[task]
     return Report(
         evaluate(scoring.scorable(predictions, gold), gold, mode=mode, rule=scoring.rule),
         secondary_scores(predictions, gold, task=task, mode=mode, train=examples.train),

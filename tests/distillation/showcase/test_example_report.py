@@ -106,7 +106,7 @@ def test_captions_and_knowledge_may_be_missing_if_the_run_names_their_makers(
     finished_run: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     run = shutil.copytree(finished_run, tmp_path_factory.mktemp("runs") / "run")
-    config = ExperimentConfig.of({"data": {"path": "nowhere", "captioner": "blip", "knowledge_model": "qwen"}})
+    config = ExperimentConfig.of({"corpus": {"path": "nowhere", "captioner": "blip", "knowledge_model": "qwen"}})
     (run / "config.toml").write_text(config.to_toml(), encoding="utf-8")
     for name in ("captions.jsonl", "knowledge.jsonl"):
         (corpus / name).unlink()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cotpd.distillation.showcase.example_report import ExampleReport
     from cotpd.inference.example_views import ReadableView
 
-_Spans = tuple[Span, ...]
+_RowKey = tuple[tuple[Span, ...], str]
+"""The spans of an annotation and its kind."""
 
 
 def example_page(report: ExampleReport) -> Group:
@@ -81,20 +82,21 @@ def _label_table(report: ExampleReport) -> Table:
     """
     example = report.example
     columns: dict[str, Example | Prediction] = {"gold": example, **report.predictions}
-    cells: dict[_Spans, dict[str, str]] = {}
-    shown = {pair.spans for pair in example.relations}
+    cells: dict[_RowKey, dict[str, str]] = {}
+    shown: set[_RowKey] = set()
     for name, record in columns.items():
         for each in record.annotations:
+            key = (each.spans, type(each).__name__)
             score = "" if each.score is None else f" {each.score:.2f}"
-            cells.setdefault(each.spans, {})[name] = each.label + score
-            if each.label != NO_RELATION:
-                shown.add(each.spans)
-    title = "" if shown else "no entities or relations"
+            cells.setdefault(key, {})[name] = each.label + score
+            if record is example or each.label != NO_RELATION:
+                shown.add(key)
+    title = "" if shown else "no annotations"
     table = Table(title, *columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for spans in sorted(shown, key=lambda spans: (len(spans), spans)):
-        table.add_row(_span_title(spans, example), *(Text(cells[spans].get(name, "–")) for name in columns))
+    for key in sorted(shown, key=lambda key: (len(key[0]), key)):
+        table.add_row(_span_title(key[0], example), *(Text(cells[key].get(name, "–")) for name in columns))
     return table
 
 
-def _span_title(spans: _Spans, example: Example) -> Text:
+def _span_title(spans: tuple[Span, ...], example: Example) -> Text:
     return Text(printable(" → ".join(f"{example.words_of(span)} [{span.start}, {span.end})" for span in spans)))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TrainingBar:
-    """A live bar with losses, dev F1 and remaining time, or one line for each epoch if stderr is no terminal.
+    """A live bar with losses, dev F1 and remaining time, or one line for each epoch if stderr is not a terminal.
 
     Args:
         shown: Whether this process shows its bar. Only one of several processes of a run does.

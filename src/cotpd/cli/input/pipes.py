@@ -30,7 +30,7 @@ class PipedPaths:
         """True if the output goes to stdout."""
         return self.given[1] == _PIPE
 
-    def shown(self, text: str) -> str:
+    def name_pipes(self, text: str) -> str:
         """Replace the names of temporary files in a message by ``<stdin>`` and ``<stdout>``."""
         for path, given, name in zip((self.source, self.target), self.given, ("<stdin>", "<stdout>"), strict=True):
             text = text.replace(str(path), name) if given == _PIPE else text
@@ -62,7 +62,7 @@ def piped(source: Path, target: Path, *, read_as: str | None, to: str | None) ->
         try:
             yield paths
         except DataError as error:
-            raise DataError(paths.shown(str(error))) from error
+            raise DataError(paths.name_pipes(str(error))) from error
         if paths.to_stdout:
             sys.stdout.buffer.write(writable.read_bytes())
             sys.stdout.buffer.flush()

@@ -14,10 +14,12 @@ from cotpd.core.records import Example, Span
 from cotpd.core.tasks.annotations import TaskAnnotations
 from cotpd.core.tasks.entities import EntityAnnotations
 from cotpd.core.tasks.relations import RelationAnnotations
+from cotpd.core.tasks.sentiment import SentimentAnnotations
 
 ANNOTATIONS: dict[Task, TaskAnnotations[Any]] = {
     "entities": EntityAnnotations(),
     "relations": RelationAnnotations(),
+    "sentiment": SentimentAnnotations(),
 }
 
 

@@ -24,6 +24,7 @@ from cotpd.corpus.formats import (
     mnre,
     spacy_docbin,
     tacred,
+    tombert,
     twitter,
     wikidiverse,
 )
@@ -61,6 +62,7 @@ FORMATS = {
     "mnre": Format(mnre.read, mnre.write, ".txt"),
     "spacy_docbin": Format(spacy_docbin.read, spacy_docbin.write, ".spacy"),
     "tacred": Format(tacred.read, tacred.write, ".json"),
+    "tombert": Format(tombert.read, tombert.write, ".txt"),
     "twitter": Format(twitter.read, twitter.write, ".txt", twitter.tags),
     "wikidiverse": Format(wikidiverse.read, wikidiverse.write, ".json"),
 }
@@ -99,6 +101,8 @@ def recognise(path: Path) -> str:
         return "mnre"
     if _has_columns(first) or (path.suffix == ".conll" and not first.startswith("IMGID:")):
         return "conll2003"
+    if tombert.matches(first):
+        return "tombert"
     if not first.startswith(("[", "<")):
         return "twitter"
     raise _unrecognised(path)

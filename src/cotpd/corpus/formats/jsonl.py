@@ -1,4 +1,4 @@
-"""Our own format: JSON lines ``{id, words | text, entities, relations, image, split}``, written by `to_row`.
+"""Our own format, written by `to_row`: JSON lines ``{id, words | text, entities, relations, sentiments, image}``.
 
 Offsets count words, and the end is exclusive. With ``text`` instead of ``words`` they count characters (code points).
 The head and the tail of a relation are ``[start, end]``, ``{"start", "end"}`` or the index of an entity.
@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 
 from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
-from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, VariantKind
+from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, TargetSentiment, VariantKind
 from cotpd.corpus.defects import quote
 from cotpd.corpus.formats.parsing.offsets import split_text, words_touched
 from cotpd.corpus.formats.parsing.reading import Id, ParsedExample, Reading, StrictRow, make_ids_unique
@@ -65,6 +65,10 @@ class _JsonlRelation(StrictRow):
     label: str
 
 
+class _JsonlSentiment(_JsonlOffsets):
+    label: str
+
+
 class _JsonlCaption(StrictRow):
     text: str
     captioner: str = ""
@@ -85,6 +89,7 @@ class _JsonlRow(StrictRow):
     text: str | None = None
     entities: list[_JsonlEntity] = Field(default=[])
     relations: list[_JsonlRelation] = Field(default=[])
+    sentiments: list[_JsonlSentiment] = Field(default=[])
     image: Id | None = None
     split: str | None = None
     caption: _JsonlCaption | None = None
@@ -96,7 +101,7 @@ class _JsonlRow(StrictRow):
         if self.words is None or self.text is None:
             return False
         arguments = (place for relation in self.relations for place in (relation.head, relation.tail))
-        has_offsets = self.entities or any(not isinstance(place, int) for place in arguments)
+        has_offsets = self.entities or self.sentiments or any(not isinstance(place, int) for place in arguments)
         are_named = self.entities and all(entity.text is not None for entity in self.entities)
         return bool(has_offsets and not are_named)
 
@@ -141,6 +146,7 @@ class _JsonlResolver:
             image_id=line.image or None,
             caption=Caption(line.image or "", line.caption.text, line.caption.captioner) if line.caption else None,
             origin=Origin(**line.origin.model_dump()) if line.origin else None,
+            sentiments=tuple(s for sentiment in line.sentiments if (s := self._sentiment(sentiment))),
         )
 
     def _entities(self, spans: list[Span | None]) -> tuple[Entity, ...]:
@@ -176,6 +182,12 @@ class _JsonlResolver:
         if head is None or tail is None or not self.reading.check_label(relation.label, self.where):
             return None
         return Relation(head, tail, relation.label)
+
+    def _sentiment(self, sentiment: _JsonlSentiment) -> TargetSentiment | None:
+        span = self._span(sentiment.start, sentiment.end)
+        if span is None or not self.reading.check_label(sentiment.label, self.where):
+            return None
+        return TargetSentiment(span, sentiment.label)
 
     def _argument(self, place: int | list[int] | _JsonlOffsets, spans: list[Span | None]) -> Span | None:
         if isinstance(place, int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cotpd.core.config import ExperimentConfig, Task
+from cotpd.core.errors import UsageError
+from cotpd.core.methods import Method
 from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.progress import Listener
 from cotpd.distillation.recipe import distill
@@ -16,9 +19,7 @@ from cotpd.distillation.showcase.entity_demo import extract_entities
 from cotpd.distillation.showcase.relation_demo import extract_relations
 from cotpd.evaluation import Comparison, compare
 from cotpd.evaluation.scores import Scores
-from cotpd.inference.extractor import Extraction
 from cotpd.inference.predictor import TrainedStudent
-from cotpd.inference.relation_extractor import RelationExtraction
 from cotpd.inference.student_evaluation import score_student
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
@@ -58,9 +59,9 @@ class DemoScores:
 
 
 class DemoExtractions(NamedTuple):
-    """What the student extracts from a few new texts."""
+    """What the extractor of the task finds in a few new texts."""
 
-    extractions: tuple[Extraction | RelationExtraction, ...]
+    extractions: tuple[Any, ...]
 
 
 DemoEvent = DemoCorpus | DemoRun | DemoScores | DemoExtractions
@@ -81,10 +82,15 @@ def run_demo(
     Args:
         out: The directory of both runs.
         encoder: A Hugging Face name, a directory, or ``"minilm"``.
-        epochs: Epochs of each run; by default 10 for entities, 5 for relations.
+        epochs: Epochs of each run; the default depends on the task.
         task: The task that the students learn.
         listener: Receives the progress of each training.
+
+    Raises:
+        UsageError: The sample corpus has no labels for the task.
     """
+    if task not in DEMO_TASKS:
+        raise UsageError(f"the sample corpus has no labels for {task}; choose {' or '.join(DEMO_TASKS)}")
     corpus = Corpus.sample()
     yield DemoCorpus(corpus)
     students = {}
@@ -94,12 +100,12 @@ def run_demo(
         config = _config(name, task, encoder, epochs)
         students[name] = _trained(corpus, config, path, listener)
     yield _scores(students["baseline"], students["student"], corpus)
-    yield DemoExtractions(_TASKS[task].extract(students["student"]))
+    yield DemoExtractions(DEMO_TASKS[task].extract(students["student"]))
 
 
 def demo_run(out: Path, name: str, task: Task) -> Path:
     """Return the run directory of the ``"baseline"`` or the ``"student"`` of a task."""
-    return out / f"{_TASKS[task].prefix}{_DIRECTORIES[name]}"
+    return out / f"{DEMO_TASKS[task].prefix}{_DIRECTORIES[name]}"
 
 
 def sample_path() -> Path:
@@ -107,7 +113,7 @@ def sample_path() -> Path:
     return Path(str(files("cotpd") / "sample"))
 
 
-class _DemoTask(NamedTuple):
+class DemoTask(NamedTuple):
     """What differs between the demonstrations of two tasks.
 
     Attributes:
@@ -118,26 +124,25 @@ class _DemoTask(NamedTuple):
 
     epochs: int
     prefix: str
-    extract: Callable[[Student], tuple[Extraction | RelationExtraction, ...]]
+    extract: Callable[[Student], tuple[Any, ...]]
 
 
-_TASKS: dict[Task, _DemoTask] = {
-    "entities": _DemoTask(epochs=10, prefix="", extract=extract_entities),
-    "relations": _DemoTask(epochs=5, prefix="relations-", extract=extract_relations),
+DEMO_TASKS: dict[Task, DemoTask] = {
+    "entities": DemoTask(epochs=10, prefix="", extract=extract_entities),
+    "relations": DemoTask(epochs=5, prefix="relations-", extract=extract_relations),
 }
 _DIRECTORIES = {"baseline": "text", "student": "cotpd"}
-_OBJECTIVES: dict[str, dict[str, Any]] = {
-    "baseline": {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"},
-    "student": {},
-}
+_METHODS: dict[str, Method] = {"baseline": "text-only", "student": "cotpd"}
 
 
 def _config(name: str, task: Task, encoder: str, epochs: int | None) -> ExperimentConfig:
-    changes = [f"optimisation.epochs={epochs or _TASKS[task].epochs}", f"task={task}"]
-    values = ExperimentConfig.read(sample_path() / "demo.toml", changes).model_dump()
-    values["student"]["encoder"] = encoder
-    values["objective"].update(_OBJECTIVES[name])
-    return ExperimentConfig.of(values)
+    changes = [
+        f"task={task}",
+        f"method={_METHODS[name]}",
+        f"student.encoder={json.dumps(encoder)}",
+        f"optimisation.epochs={epochs or DEMO_TASKS[task].epochs}",
+    ]
+    return ExperimentConfig.read(sample_path() / "demo.toml", changes)
 
 
 def _is_trained(run: Path) -> bool:

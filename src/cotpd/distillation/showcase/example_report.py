@@ -13,7 +13,7 @@ from cotpd.core.records import Annotation, Example, Prediction, Span
 from cotpd.core.tasks import ANNOTATIONS
 from cotpd.core.tasks.annotations import TaskAnnotations
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.run_evaluation import read_run_corpus
+from cotpd.distillation.run_evaluation import read_scored_corpus
 from cotpd.inference.example_views import ReadableView, piece_views, readable_kinds, word_views
 from cotpd.inference.predictor import TrainedStudent
 
@@ -48,8 +48,10 @@ class ExampleReport:
             "caption": asdict(example.caption) if example.caption else None,
             "knowledge": [asdict(known) for known in example.knowledge],
             "views": {name: asdict(view) for name, view in self.views.items()},
-            "gold": _labels(example, example),
-            "predicted": {name: _labels(prediction, example) for name, prediction in self.predictions.items()},
+            "gold": _plain_annotations(example, example),
+            "predicted": {
+                name: _plain_annotations(prediction, example) for name, prediction in self.predictions.items()
+            },
         }
 
 
@@ -62,7 +64,7 @@ def show_example(
         print(report.views["knowledge"].windows, report.predictions["prompt"].entities)
 
     Args:
-        corpus: A corpus, or the path of one. A path is read with the settings of ``run``, if it is a path, too.
+        corpus: A corpus, or the path of one. If ``run`` is a path, too, the corpus is read with the run's settings.
         example_id: The id of the example, or of its image.
         run: A run directory, a model directory, a model of the Hugging Face hub, or a loaded extractor. Without it
             the views are in words, and there are no predictions.
@@ -90,7 +92,7 @@ class _FoundExample(NamedTuple):
 def _read(path: Path, run: str | Path | TrainedStudent | None) -> Corpus:
     if run is None or isinstance(run, TrainedStudent):
         return Corpus.from_path(path)
-    return read_run_corpus(Path(run), path)
+    return read_scored_corpus(Path(run), path)
 
 
 def _find_example(corpus: Corpus, example_id: str) -> _FoundExample:
@@ -114,7 +116,7 @@ def _examples(corpus: Corpus) -> list[_FoundExample]:
     return found
 
 
-def _labels(record: Example | Prediction, example: Example) -> dict[str, list[dict[str, Any]]]:
+def _plain_annotations(record: Example | Prediction, example: Example) -> dict[str, list[dict[str, Any]]]:
     return {
         annotations.key: [
             {"label": each.label, **_plain_spans(annotations, each, example), "score": each.score}

@@ -6,8 +6,10 @@ from cotpd.core.config import Task
 from cotpd.distillation.tasks.entities import EntityLearning
 from cotpd.distillation.tasks.learning import TaskLearning
 from cotpd.distillation.tasks.relations import RelationLearning
+from cotpd.distillation.tasks.sentiment import SentimentLearning
 
 LEARNING: dict[Task, TaskLearning] = {
     "entities": EntityLearning(),
     "relations": RelationLearning(),
+    "sentiment": SentimentLearning(),
 }

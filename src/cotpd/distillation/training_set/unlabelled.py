@@ -11,7 +11,7 @@ from cotpd.core.errors import UsageError
 from cotpd.core.overlap import similar_texts
 from cotpd.core.records import Example
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
-from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.corpus import Corpus, embedded
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,9 @@ def read_unlabelled(
     """
     by_name: dict[str, Path] = {}
     for path in paths:
-        if (name := path.resolve().name) in by_name:
-            raise UsageError(f"unlabelled: {path} and {by_name[name]} have the same name; rename one of them")
+        if (name := embedded(path).resolve().name) in by_name:
+            other = by_name[name]
+            raise UsageError(f"training_set.unlabelled: {path} and {other} have the same name; rename one of them")
         by_name[name] = path
         corpus = Corpus.from_path(path, captioner=captioner, knowledge_model=knowledge_model)
         for example in (*corpus.train, *corpus.unsplit):

@@ -7,10 +7,12 @@ from cotpd.evaluation.matching import MatchingRule
 from cotpd.evaluation.tasks.entities import EntityScoring
 from cotpd.evaluation.tasks.relations import RelationScoring
 from cotpd.evaluation.tasks.scoring import TaskScoring
+from cotpd.evaluation.tasks.sentiment import SentimentScoring
 
 SCORING: dict[Task, TaskScoring] = {
     "entities": EntityScoring(),
     "relations": RelationScoring(),
+    "sentiment": SentimentScoring(),
 }
 
 

@@ -9,6 +9,7 @@ from cotpd.core.config import Task
 from cotpd.inference.rows.entity_rows import answer_entities
 from cotpd.inference.rows.relation_rows import answer_relations
 from cotpd.inference.rows.row_answers import RowAnswer, RowOptions
+from cotpd.inference.rows.sentiment_rows import answer_sentiments
 from cotpd.inference.rows.text_rows import TextRow
 from cotpd.student.student import Student
 
@@ -28,6 +29,7 @@ class RowTask(NamedTuple):
 ROW_TASKS: dict[Task, RowTask] = {
     "entities": RowTask(answer_entities, needs_entities=False),
     "relations": RowTask(answer_relations, needs_entities=True),
+    "sentiment": RowTask(answer_sentiments, needs_entities=True),
 }
 
 

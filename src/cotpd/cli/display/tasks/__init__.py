@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cotpd.cli.display.tasks.display import TaskDisplay
 from cotpd.cli.display.tasks.entities import EntityDisplay
 from cotpd.cli.display.tasks.relations import RelationDisplay
+from cotpd.cli.display.tasks.sentiment import SentimentDisplay
 
 if TYPE_CHECKING:
     from cotpd.core.config import Task
@@ -14,4 +15,5 @@ if TYPE_CHECKING:
 DISPLAYS: dict[Task, TaskDisplay[Any]] = {
     "entities": EntityDisplay(),
     "relations": RelationDisplay(),
+    "sentiment": SentimentDisplay(),
 }

@@ -16,11 +16,9 @@ class TaskDisplay(Protocol[ExtractionT]):
 
     Attributes:
         demo_title: The line above the extractions of `cotpd demo`.
-        metric: The name of the score in `cotpd demo`.
     """
 
     demo_title: ClassVar[str]
-    metric: ClassVar[str]
 
     def marked_text(self, answer: dict[str, Any]) -> Text:
         """Return an answer of `cotpd extract` as marked text for a terminal."""

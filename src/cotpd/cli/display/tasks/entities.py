@@ -18,7 +18,6 @@ class EntityDisplay:
     """Entities are marked in their text."""
 
     demo_title: ClassVar[str] = "Five texts without labels, read as text only:"
-    metric: ClassVar[str] = "micro F1 (conlleval)"
 
     def marked_text(self, answer: dict[str, Any]) -> Text:
         """Return the text with each entity in brackets."""

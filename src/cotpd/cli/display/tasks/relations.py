@@ -19,7 +19,6 @@ class RelationDisplay:
     """Relations are printed below their text, one a line; entities that another run found are marked in the text."""
 
     demo_title: ClassVar[str] = "Five texts without labels, all pairs of their entities read from text only:"
-    metric: ClassVar[str] = "micro F1"
 
     def marked_text(self, answer: dict[str, Any]) -> Text:
         """Return the text with each entity in brackets, and a line for each relation."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -105,7 +105,7 @@ def _split_table(statistics: Statistics) -> Table:
 
 def _rows(counts: SplitStatistics, statistics: Statistics) -> dict[str, int]:
     """Return the column of one split. All columns have the same rows."""
-    splits = statistics.splits.values()
+    splits = tuple(statistics.splits.values())
     return {
         "posts": counts.posts,
         "words": counts.words,
@@ -117,9 +117,18 @@ def _rows(counts: SplitStatistics, statistics: Statistics) -> dict[str, int]:
         **_by_label(counts.entities, [each.entities for each in splits]),
         "relations": sum(counts.relations.values()),
         **_by_label(counts.relations, [each.relations for each in splits]),
+        **_sentiment_rows(counts, splits),
         "posts with a caption": counts.with_caption,
         **{f"posts with {grain} knowledge": number for grain, number in counts.with_knowledge.items()},
     }
+
+
+def _sentiment_rows(counts: SplitStatistics, splits: Sequence[SplitStatistics]) -> dict[str, int]:
+    """Return the targets by sentiment, or nothing for a corpus without targets."""
+    every_split = [each.sentiments for each in splits]
+    if not any(every_split):
+        return {}
+    return {"targets with a sentiment": sum(counts.sentiments.values()), **_by_label(counts.sentiments, every_split)}
 
 
 def _by_label(counts: Mapping[str, int], every_split: list[Mapping[str, int]]) -> dict[str, int]:

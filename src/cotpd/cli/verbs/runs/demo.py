@@ -22,9 +22,7 @@ def demo(
     encoder: Annotated[str, typer.Option(help="A Hugging Face name, a directory, or minilm.")] = "minilm",
     epochs: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="Epochs of each run; by default 10 for entities, 5 for relations.", show_default=False
-        ),
+        typer.Option(min=1, help="Epochs of each run; the default depends on the task.", show_default=False),
     ] = None,
     task: Annotated[Task, typer.Option(help="The task that the students learn.")] = "entities",
 ) -> None:
@@ -50,7 +48,7 @@ def demo(
 
 
 class _Bars:
-    """One progress bar for each training: it appears with the first progress, until it is closed."""
+    """A progress bar for each training, shown from its first progress until `close`."""
 
     def __init__(self) -> None:
         self._open: TrainingBar | None = None
@@ -92,19 +90,23 @@ def _run_lines(event: DemoRun) -> Iterator[str]:
 
 
 def _score_lines(event: DemoScores) -> Iterator[str]:
+    from cotpd.evaluation.tasks import SCORING
+
     titles = {
         "baseline": "text-only baseline",
         "prompt": "CoTPD, prompt-enhanced view (text only)",
         "knowledge": "CoTPD, knowledge-enhanced view",
     }
     first = event.by_view["baseline"]
-    title = f"{first.task.capitalize()} of {len(first.ids)} test examples, {DISPLAYS[first.task].metric}"
-    yield f"\n{title} with a 95 % bootstrap interval"
+    scoring = SCORING[first.task]
+    mode = f" ({first.mode})" if scoring.has_modes else ""
+    title = f"{first.task.capitalize()} of {len(first.ids)} test examples"
+    yield f"\n{title}, {scoring.micro_name}{mode} with a 95 % bootstrap interval"
     for name, scores in event.by_view.items():
         low, high = scores.interval or (0.0, 0.0)
         yield f"  {titles[name]:<42}{100 * scores.micro_f1:6.2f}   [{100 * low:.2f}, {100 * high:.2f}]"
     yield f"\nCoTPD on text only against the baseline, paired:\n{event.comparison}"
-    yield "One seed and a small test set: the interval says more than the difference. See docs/results.md."
+    yield "One seed and a small test set: rely on the interval. docs/research/results.md has results on real corpora."
 
 
 def _extraction_lines(event: DemoExtractions, task: Task) -> Iterator[str]:

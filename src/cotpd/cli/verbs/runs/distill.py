@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cotpd.cli.display.tasks import DISPLAYS
 from cotpd.cli.display.training_bar import TrainingBar
+
+if TYPE_CHECKING:
+    from cotpd.core.config import Task
 
 
 def distill(
@@ -26,27 +29,31 @@ def distill(
 
     Examples:
 
-        cotpd distill configs/twitter2017.toml --set data.path=data/twitter2017
+        cotpd distill configs/twitter2017.toml --set corpus.path=data/twitter2017
 
         cotpd distill configs/twitter2017.toml --set seed=2 --set optimisation.epochs=3 --resume
     """
     from cotpd.core.config import ExperimentConfig
-    from cotpd.distillation.corpora import read_corpus
+    from cotpd.distillation.corpora import corpus_config, read_corpus
     from cotpd.distillation.distributed import processes
     from cotpd.distillation.recipe import distill as train
 
     experiment = ExperimentConfig.read(config, change or [])
+    path = corpus_config(experiment).path
     run = out or Path("runs") / f"{config.stem}-seed{experiment.seed}"
     is_main_process = processes().is_main_process
     with TrainingBar(shown=is_main_process) as bar:
-        train(read_corpus(experiment.data), config=experiment, out=run, resume=resume, listener=bar.show)
+        train(read_corpus(experiment), config=experiment, out=run, resume=resume, listener=bar.show)
     if is_main_process:
-        hint = DISPLAYS[experiment.task].command_after_training(run, experiment.data.path)
-        typer.echo(f"{run}: {_score(run)}\ntry: {shlex.join(hint)}")
+        hint = DISPLAYS[experiment.task].command_after_training(run, path)
+        typer.echo(f"{run}: {_dev_score(run, experiment.task)}\ntry: {shlex.join(hint)}")
 
 
-def _score(run: Path) -> str:
-    from cotpd.distillation.run_evaluation import run_corpus_config, scoring_mode
+def _dev_score(run: Path, task: Task) -> str:
+    """Return the score that selected the weights, such as ``dev F1 81.20 (micro, conlleval)``."""
+    from cotpd.evaluation.tasks import SCORING
 
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    return f"dev F1 {100 * summary['best_f1']:.2f} (micro, {scoring_mode(run_corpus_config(run))})"
+    summary, scoring = json.loads((run / "summary.json").read_text(encoding="utf-8")), SCORING[task]
+    average = scoring.dev_metric.removesuffix("_f1")
+    mode = f", {summary['score_mode']}" if scoring.has_modes else ""
+    return f"dev F1 {100 * summary['best_f1']:.2f} ({average}{mode})"

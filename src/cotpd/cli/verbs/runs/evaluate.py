@@ -26,8 +26,8 @@ def evaluate(
     mode: Annotated[
         Mode | None,
         typer.Option(
-            help="Whether gold entities that begin with an I- tag count (conlleval) or not (strict); by default as "
-            "the run was trained, which is conlleval unless it set repair to drop."
+            help="Mode of the scores: conlleval counts gold entities that begin with an I- tag, strict does not; by "
+            "default the mode in which the run was scored in training."
         ),
     ] = None,
     against: Annotated[Path | None, typer.Option(help="Another run to compare with, in its deployed view.")] = None,

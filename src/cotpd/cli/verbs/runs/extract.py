@@ -29,7 +29,7 @@ def extract(
         Path | None, typer.Option(help="File to read: JSON lines with `text` or `words`, or lines of text.")
     ] = None,
     entities_from: Annotated[
-        str | None, typer.Option(help="For a run of relations: the run or model that finds the entities.")
+        str | None, typer.Option(help="For a run of relations or sentiment: the run or model that finds the entities.")
     ] = None,
     unrelated: Annotated[
         bool, typer.Option("--unrelated", help="For a run of relations: also print pairs without a relation.")
@@ -48,6 +48,9 @@ def extract(
     marked entities: --entities-from finds them, or JSON lines mark one pair as `head` and `tail`, or all `entities`.
     Each mark is {start, end}, in code points of `text` or in words of `words`. Pairs without a relation are printed
     only with --unrelated, or if the line marks a single pair.
+
+    A run of target sentiment prints {"text", "sentiments": [{label, score, target: {word, start, end}}]}. JSON lines
+    mark one `target` or several `entities`, or --entities-from finds the entities.
 
     Examples:
 
@@ -92,11 +95,11 @@ def _require_entities(run: str, task: Task, *, file: Path | None, entities_from:
 
     needs_entities = ROW_TASKS[task].needs_entities
     if entities_from and not needs_entities:
-        raise UsageError(f"--entities-from: {run} was trained on {task}; use this option with a run of relations")
+        raise UsageError(f"--entities-from: {run} was trained on {task}; use it with a run of relations or sentiment")
     if needs_entities and not entities_from and not (file and is_json_lines(file)):
         raise UsageError(
             f"{run} was trained on {task}, and these texts do not mark their entities; add --entities-from RUN, or "
-            "give JSON lines with `head` and `tail` (see `cotpd extract --help`)"
+            "give JSON lines that mark them (see `cotpd extract --help`)"
         )
 
 
