@@ -10,8 +10,8 @@ from cotpd.captions.captioner import Captioner, ImageRejection
 from cotpd.captions.image_folder import ImageFile, ImageFolder, Picture, UnusableImageError, open_picture
 from cotpd.core.files import hash_text
 from cotpd.core.records import Caption
-from cotpd.core.sidecar_export import export_captions, rejections_path
-from cotpd.core.sidecar_rows import CaptionRow, ImageRejectionRow
+from cotpd.core.sidecars.export import export_captions, rejections_path
+from cotpd.core.sidecars.rows import CaptionRow, ImageRejectionRow
 from cotpd.llm.asking.session import Asking, AskingReport, AskingSession
 from cotpd.llm.store.request_store import RequestStore
 

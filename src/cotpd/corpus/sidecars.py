@@ -1,6 +1,6 @@
 """Captions and knowledge in files beside a corpus: read them, choose by captioner or model, attach them to examples.
 
-The schema of the rows is in `cotpd.core.sidecar_rows`, which the exports of captioning and elicitation use as well.
+The schema of the rows is in `cotpd.core.sidecars.rows`, which the exports of captioning and elicitation use as well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Caption, Example, Grain, Knowledge
-from cotpd.core.sidecar_rows import CaptionRow, KnowledgeRow
+from cotpd.core.sidecars.rows import CaptionRow, KnowledgeRow
 from cotpd.corpus.formats.parsing.reading import Reading
 
 Target = tuple[str, str, str]

@@ -10,8 +10,8 @@ from pathlib import Path
 from cotpd.core.errors import DataError
 from cotpd.core.files import hash_text
 from cotpd.core.records import Example, Grain, Knowledge, Post, Rejection
-from cotpd.core.sidecar_export import export_knowledge, knowledge_rejections_path
-from cotpd.core.sidecar_rows import KnowledgeRow, RejectionRow
+from cotpd.core.sidecars.export import export_knowledge, knowledge_rejections_path
+from cotpd.core.sidecars.rows import KnowledgeRow, RejectionRow
 from cotpd.knowledge.answers import parse_knowledge
 from cotpd.knowledge.template import WORDINGS, Template
 from cotpd.llm.asking.plan import is_open

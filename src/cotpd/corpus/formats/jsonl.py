@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, TargetSentiment, VariantKind
+from cotpd.core.sidecars.example_row import to_row
 from cotpd.corpus.defects import quote
 from cotpd.corpus.formats.parsing.offsets import split_text, words_touched
 from cotpd.corpus.formats.parsing.reading import Id, ParsedExample, Reading, StrictRow, make_ids_unique

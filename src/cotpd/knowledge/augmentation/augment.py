@@ -10,8 +10,8 @@ from typing import Any
 from cotpd.core.errors import UsageError
 from cotpd.core.overlap import comparable_words, similar_texts
 from cotpd.core.records import Example, Origin, VariantKind
-from cotpd.core.sidecar_export import export_variants, has_only_variants
-from cotpd.core.sidecar_rows import VariantRejectionRow
+from cotpd.core.sidecars.export import export_variants, has_only_variants
+from cotpd.core.sidecars.rows import VariantRejectionRow
 from cotpd.knowledge.augmentation.drafts import AugmentationSettings, CorpusNames, Draft, asks_for_name, drafts
 from cotpd.knowledge.augmentation.projection import UnusableVariantError
 from cotpd.knowledge.augmentation.reading import IMAGINED, request_for, request_for_verdict, with_name

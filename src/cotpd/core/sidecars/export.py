@@ -8,10 +8,10 @@ from itertools import compress, takewhile
 from pathlib import Path
 from typing import Any
 
-from cotpd.core.example_row import to_row
 from cotpd.core.files import json_line, locked, read_jsonl, write_atomic
 from cotpd.core.records import Example, Knowledge, Rejection
-from cotpd.core.sidecar_rows import (
+from cotpd.core.sidecars.example_row import to_row
+from cotpd.core.sidecars.rows import (
     CaptionRow,
     ImageRejectionRow,
     KnowledgeRow,

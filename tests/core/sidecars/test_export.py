@@ -11,8 +11,8 @@ import pytest
 
 from cotpd.core.files import json_line, locked
 from cotpd.core.records import Grain, Knowledge, Rejection
-from cotpd.core.sidecar_export import export_captions, export_knowledge, knowledge_rejections_path, rejections_path
-from cotpd.core.sidecar_rows import CaptionRow, ImageRejectionRow
+from cotpd.core.sidecars.export import export_captions, export_knowledge, knowledge_rejections_path, rejections_path
+from cotpd.core.sidecars.rows import CaptionRow, ImageRejectionRow
 
 
 def caption_row(image_id: str, text: str, captioner: str = "one") -> CaptionRow:

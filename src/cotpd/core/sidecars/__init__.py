@@ -1,0 +1,1 @@
+"""Rows of the JSONL files beside a corpus: schema, serialisation and export."""
