@@ -25,14 +25,13 @@ import torch
 from transformers import AutoModelForTokenClassification, PreTrainedTokenizerFast, pipeline
 from transformers.utils import logging
 
-from cotpd.core.config import PromptConfig, StudentConfig, ViewConfig
-from cotpd.core.labels import LabelSet
-from cotpd.core.splitting import Rule
+from cotpd.core.config import PromptConfig
 from cotpd.corpus.corpus import Corpus
 from cotpd.inference.decoding import Precision
 from cotpd.inference.extractor import Extractor
+from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
-from cotpd.student.student import Design, Student
+from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
 BATCH_SIZES = (1, 8, 32, 64)
@@ -52,7 +51,7 @@ def main() -> None:
         else untrained(arguments.encoder, texts)
     )
     medians = measure(contenders(student, texts), repetitions=arguments.repetitions)
-    print(json.dumps(summary(medians, ships=student.design.ships.value, num_posts=len(texts))))
+    print(json.dumps(summary(medians, deployed=student.design.deployed_view.value, num_posts=len(texts))))
 
 
 def parse() -> argparse.Namespace:
@@ -84,16 +83,11 @@ def untrained(name: str, texts: list[str]) -> Student:
     """Return a student as at the start of `cotpd distill`, with a head that labels a tenth of the words as entities."""
     torch.manual_seed(1)
     encoder, tokenizer = TextEncoder.from_pretrained(name)
-    labels, settings = LabelSet.of(["LOC", "MISC", "ORG", "PER"]), StudentConfig(encoder=name)
     design = Design(
         task="entities",
-        label_set=labels,
-        relations=(),
-        student=settings,
-        prompt=PromptConfig(),
-        views=ViewConfig(),
-        ships=ViewKind.PROMPT,
-        splitting=Rule.FINE,
+        labels=("LOC", "MISC", "ORG", "PER"),
+        deployed_view=ViewKind.PROMPT,
+        prompt=PromptDesign.of(PromptConfig(), encoder.hidden_size),
     )
     student = Student(encoder, tokenizer, design).eval()
     margins: list[float] = []
@@ -115,9 +109,9 @@ def contenders(student: Student, texts: list[str]) -> dict[str, Callable[[int], 
     """Return the functions to measure. Each processes all texts in batches of the given size."""
     tagger = pipeline_of(student)
     functions: dict[str, Callable[[int], Any]] = {"pipeline": lambda size: tagger(texts, batch_size=size)}
-    for kind in (student.design.ships, ViewKind.TEXT):
+    for kind in (student.design.deployed_view, ViewKind.TEXT):
         functions[kind.value] = partial(extract, student, kind, texts)
-    functions["bfloat16"] = partial(extract, student, student.design.ships, texts, precision="bfloat16")
+    functions["bfloat16"] = partial(extract, student, student.design.deployed_view, texts, precision="bfloat16")
     return functions
 
 
@@ -126,7 +120,7 @@ def extract(
 ) -> Any:
     """Extract with any view of the student, including one that is not its deployed view."""
     design = student.design
-    student.design = design._replace(ships=kind)
+    student.design = design._replace(deployed_view=kind)
     extractions = Extractor(student, batch_size=batch_size, precision=precision)(texts)
     student.design = design
     return extractions
@@ -177,12 +171,12 @@ def timed(
     return medians
 
 
-def summary(medians: dict[str, dict[int, float]], *, ships: str, num_posts: int) -> dict[str, Any]:
+def summary(medians: dict[str, dict[int, float]], *, deployed: str, num_posts: int) -> dict[str, Any]:
     """Return the ratios and the measurements behind them."""
     best = {name: min(found.values()) for name, found in medians.items()}
     return {
-        "speedup": round(best["pipeline"] / best[ships], 3),
-        "prompt_cost": round(best[ships] / best["text"], 3),
+        "speedup": round(best["pipeline"] / best[deployed], 3),
+        "prompt_cost": round(best[deployed] / best["text"], 3),
         "speedup_of_text_view": round(best["pipeline"] / best["text"], 3),
         "speedup_in_bfloat16": round(best["pipeline"] / best["bfloat16"], 3),
         "best_batch_size": {name: min(found, key=lambda size: found[size]) for name, found in medians.items()},

@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def coverage(num_seeds: int, num_posts: int, num_comparisons: int) -> dict[str, float]:
-    """Measure how often the interval of the share reached contains the true share, estimated from 1,000 seeds."""
+    """Measure how often the interval of the gap closed contains the true share, estimated from 1,000 seeds."""
     generator, variation = np.random.default_rng(0), (0.08, 0.3)
     huge = simulate(1_000, 2_000, *variation, generator, SHIFTS)
     reached, start, most = (float(np.mean([run.micro_f1 for run in side])) for side in huge)

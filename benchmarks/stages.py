@@ -25,6 +25,7 @@ from cotpd.core.files import write_atomic
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import build_student
 from cotpd.distillation.training_batches import TrainingBatches
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.student import checkpoint
 
 SIZES = {"views": {"knowledge_pieces": 96}, "optimisation": {"batch_size": 32}}
@@ -43,15 +44,15 @@ class Variant:
     """One way to train: a student with its training batches."""
 
     def __init__(self, corpus: Corpus, config: ExperimentConfig) -> None:
-        self.student = build_student(corpus.train, corpus, config).train()
-        self.feed = TrainingBatches(self.student, corpus.train, config)
+        self.student = build_student(TrainingSet.of(corpus, config), corpus, config).train()
+        self.batches = TrainingBatches(self.student, corpus.train, config)
         self._objective = Objective(self.student, config.objective)
 
     def seconds(self, indices: list[int]) -> float:
         """Return the time of one update: preparing the batch, forward and backward."""
         self.student.zero_grad()
         started = time.perf_counter()
-        step = self.feed.read(indices, epoch=0)
+        step = self.batches.read(indices, epoch=0)
         self._objective(step.view, step.target, step.labelled).total.backward()
         return time.perf_counter() - started
 
@@ -64,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         variants = _variants(corpus, options.encoder, Path(folder))
     ratios: dict[str, list[float]] = {name: [] for name in variants}
-    for number, indices in enumerate(variants["joint"].feed.batches(0)[: options.steps + 1]):
+    for number, indices in enumerate(variants["joint"].batches.batches(0)[: options.steps + 1]):
         seconds = {name: variant.seconds(indices) for name, variant in variants.items()}
         if number:  # the first batch warms up
             print(f"batch {number}: " + ", ".join(f"{name} {value:.3f} s" for name, value in seconds.items()))
@@ -88,7 +89,7 @@ def _variants(corpus: Corpus, encoder: str, folder: Path) -> dict[str, Variant]:
 
 
 def _config(encoder: str, objective: dict[str, Any]) -> ExperimentConfig:
-    values = {"data": {"path": "."}, "student": {"encoder": encoder}, "objective": objective, **SIZES}
+    values = {"student": {"encoder": encoder}, "objective": objective, **SIZES}
     return ExperimentConfig.of(values)
 
 

@@ -22,6 +22,7 @@ from cotpd import Corpus, ExperimentConfig
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import build_student
 from cotpd.distillation.training_batches import Step, TrainingBatches
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.student.student import Student
 from cotpd.views.batch import Batch
 
@@ -31,10 +32,10 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     corpus = Corpus.from_path(options.data) if options.data else Corpus.sample()
-    config = ExperimentConfig.of({"data": {"path": "."}, "student": {"encoder": options.encoder}})
-    student = build_student(corpus.train, corpus, config).train()
-    objective, feed = Objective(student, config.objective), TrainingBatches(student, corpus.train, config)
-    steps = [feed.read(indices, epoch=0) for indices in feed.batches(0)[: options.steps + 1]]
+    config = ExperimentConfig.of({"student": {"encoder": options.encoder}})
+    student = build_student(TrainingSet.of(corpus, config), corpus, config).train()
+    objective, batches = Objective(student, config.objective), TrainingBatches(student, corpus.train, config)
+    steps = [batches.read(indices, epoch=0) for indices in batches.batches(0)[: options.steps + 1]]
     ratios = []
     for number, step in enumerate(steps):
         total = _seconds(student, lambda step=step: objective(step.view, step.target).total)

@@ -7,26 +7,15 @@ to compare two methods, not which one is better.
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from cotpd import Corpus, ExperimentConfig, Extractor, compare, distill, evaluate
-
-TEXT_ONLY = {"student": "text", "target": "none", "task_loss": "student", "alignment": "none"}
-COTPD = {"student": "prompt", "target": "knowledge", "task_loss": "both", "alignment": "marginals"}
-
-
-def train(corpus: Corpus, encoder: str, objective: dict[str, Any], out: Path) -> Extractor:
-    """Train one student. Only the objective differs between the two."""
-    settings = {"data": {"path": "sample"}, "student": {"encoder": encoder}, "objective": objective}
-    config = ExperimentConfig.of({**settings, "optimisation": {"epochs": 1}})
-    return distill(corpus, config=config, out=out)
+from cotpd import Corpus, compare, distill, evaluate
 
 
 def main(encoder: str = "minilm") -> None:
     corpus = Corpus.sample()
     with tempfile.TemporaryDirectory() as folder:
-        baseline = train(corpus, encoder, TEXT_ONLY, Path(folder) / "text")
-        student = train(corpus, encoder, COTPD, Path(folder) / "cotpd")
+        baseline = distill(corpus, method="text-only", encoder=encoder, epochs=1, out=Path(folder) / "text-only")
+        student = distill(corpus, method="cotpd", encoder=encoder, epochs=1, out=Path(folder) / "cotpd")
         print(compare(evaluate(student, corpus.test), evaluate(baseline, corpus.test)))
 
 

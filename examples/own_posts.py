@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cotpd import Corpus, Entity, Example, ExperimentConfig, Grain, Knowledge, Span, distill
+from cotpd import Corpus, Entity, Example, Grain, Knowledge, Span, distill
 
 CITIES = ("Lima", "Oslo", "Cairo", "Quito", "Turin", "Accra", "Perth", "Porto")
 
@@ -22,15 +22,8 @@ def post(city: str) -> Example:
 def main(encoder: str = "minilm") -> None:
     posts = tuple(post(city) for city in CITIES)
     corpus = Corpus(train=posts[:6], dev=posts[6:])
-    config = ExperimentConfig.of(
-        {
-            "data": {"path": "in memory"},
-            "student": {"encoder": encoder},
-            "optimisation": {"epochs": 4, "batch_size": 2, "patience": 4},
-        }
-    )
     with tempfile.TemporaryDirectory() as folder:
-        extractor = distill(corpus, config=config, out=Path(folder) / "run")
+        extractor = distill(corpus, encoder=encoder, epochs=4, batch_size=2, out=Path(folder) / "run")
     print([(mention.word, mention.entity_group) for mention in extractor("snow in Bergen tonight").entities])
 
 

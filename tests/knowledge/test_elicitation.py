@@ -276,7 +276,7 @@ def test_an_invalid_row_is_an_error(change: dict[str, object], message: str, tmp
 
 def test_posts_with_the_same_text_are_asked_about_once() -> None:
     model = Model()
-    model.most_at_once = 8
+    model.max_concurrency = 8
     report = elicit([EXAMPLES[0], replace(EXAMPLES[0], id="twin")], model)
     assert report.num_asked == len(model.asked) == 3
     assert report.num_total == report.num_answered == 6

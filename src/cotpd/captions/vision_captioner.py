@@ -9,7 +9,7 @@ from importlib import resources
 from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import LONGEST_SIDE, Picture, to_jpeg
 from cotpd.core.records import Caption
-from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
+from cotpd.llm.answer_text import UnusableAnswerError, usable_lines, without_markdown
 from cotpd.llm.asking.session import AskingSession, Question, UnusableAnswer
 from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
 from cotpd.llm.store.request_store import RequestStore
@@ -84,9 +84,9 @@ def parse_caption(answer: Answer) -> str:
     """Return the caption in an answer as one line; of an answer cut at the token limit, the complete sentences.
 
     Raises:
-        UnusableAnswerError: With a reason of `spoken_lines`, or ``cut`` if no sentence ended before the limit.
+        UnusableAnswerError: With a reason of `usable_lines`, or ``cut`` if no sentence ended before the limit.
     """
-    line = " ".join(map(without_markdown, spoken_lines(answer)))
+    line = " ".join(map(without_markdown, usable_lines(answer)))
     caption = line[: line.rfind(".") + 1] if answer.finish_reason == "length" else line
     if not caption:
         raise UnusableAnswerError("cut")

@@ -9,7 +9,7 @@ from collections import Counter
 from cotpd.core.overlap import comparable_words
 from cotpd.core.records import Grain, Knowledge, Post
 from cotpd.knowledge.quality import FUNCTION_WORDS
-from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
+from cotpd.llm.answer_text import UnusableAnswerError, usable_lines, without_markdown
 from cotpd.llm.language_model import Answer
 
 NO_NAMES = "none"
@@ -24,7 +24,7 @@ def parse_knowledge(answer: Answer, post: Post, *, grain: Grain, model: str, tem
     """Return the knowledge in an answer, without reasoning, Markdown, repetitions and names that the post lacks.
 
     Raises:
-        UnusableAnswerError: With one of the reasons of `spoken_lines`, ``cut`` (nothing complete before the token
+        UnusableAnswerError: With one of the reasons of `usable_lines`, ``cut`` (nothing complete before the token
             limit), ``echo`` (only repeats the post or its caption), ``loop`` (repeats itself) or ``ungrounded`` (a noun
             answer that names nothing in the post).
     """
@@ -32,7 +32,7 @@ def parse_knowledge(answer: Answer, post: Post, *, grain: Grain, model: str, tem
 
 
 def _usable_text(answer: Answer, post: Post, grain: Grain) -> str:
-    lines = [line for raw in spoken_lines(answer) if (line := without_markdown(raw))]
+    lines = [line for raw in usable_lines(answer) if (line := without_markdown(raw))]
     parts = lines if grain is Grain.NOUN else _SENTENCE_END.split(" ".join(lines))
     if answer.finish_reason == "length":
         parts = _complete_parts(parts, grain)

@@ -42,7 +42,7 @@ class UnusableAnswerError(ValueError):
     """Raised for an answer that cannot be used; the message is the reason for the rejection."""
 
 
-def spoken_lines(answer: Answer) -> list[str]:
+def usable_lines(answer: Answer) -> list[str]:
     """Return the non-empty lines of an answer, without reasoning, code fences and control characters.
 
     Raises:

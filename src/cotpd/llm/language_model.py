@@ -138,7 +138,7 @@ class Request:
 
 
 class LanguageModel(Protocol):
-    """A model that answers requests. `ask` calls ``answer`` from up to ``most_at_once`` threads."""
+    """A model that answers requests. `ask` calls ``answer`` from up to ``max_concurrency`` threads."""
 
     @property
     def name(self) -> str:
@@ -151,7 +151,7 @@ class LanguageModel(Protocol):
         ...
 
     @property
-    def most_at_once(self) -> int | None:
+    def max_concurrency(self) -> int | None:
         """The maximum number of concurrent requests; None leaves the limit to the policy."""
         ...
 

@@ -103,14 +103,14 @@ class FakeServer:
         questions: The recorded questions, in order of arrival.
         num_questions: Number of questions, recorded or not.
         num_open: Number of questions that are being answered.
-        most_at_once: Largest value of ``num_open`` so far.
+        max_concurrency: Largest value of ``num_open`` so far.
     """
 
     def __init__(self, script: Script = deterministic_reply, *, port: int = 0, keep: bool = True) -> None:
         self.script = script
         self.questions: list[Question] = []
         self.num_questions = 0
-        self.most_at_once = 0
+        self.max_concurrency = 0
         self._port, self._keep, self.num_open = port, keep, 0
         self._ready: Future[int] = Future()
         self._loop = asyncio.new_event_loop()
@@ -153,7 +153,7 @@ class FakeServer:
     async def _answer(self, question: Question, writer: asyncio.StreamWriter) -> None:
         self.num_questions += 1
         self.num_open += 1
-        self.most_at_once = max(self.most_at_once, self.num_open)
+        self.max_concurrency = max(self.max_concurrency, self.num_open)
         if self._keep:
             self.questions.append(question)
         reply = self.script(self.num_questions, question)

@@ -13,17 +13,17 @@ class ScriptedModel:
     Args:
         reply: Called with the messages of a request. Returns an `Answer`, or its text.
         name: Name of the model.
-        most_at_once: Maximum number of concurrent calls of ``reply``; above 1 it is called from several threads.
+        max_concurrency: Maximum number of concurrent calls of ``reply``; above 1 it is called from several threads.
     """
 
     endpoint = "script"
 
     def __init__(
-        self, reply: Callable[[Sequence[Message]], Answer | str], *, name: str = "scripted", most_at_once: int = 1
+        self, reply: Callable[[Sequence[Message]], Answer | str], *, name: str = "scripted", max_concurrency: int = 1
     ) -> None:
         self._reply = reply
         self.name = name
-        self.most_at_once = most_at_once
+        self.max_concurrency = max_concurrency
 
     def answer(self, request: Request) -> Answer:
         """Return what ``reply`` returns for the messages; the parameters of the request are ignored."""

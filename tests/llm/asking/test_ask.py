@@ -44,8 +44,8 @@ def echo(messages: Sequence[Message]) -> Answer:
 class RecordingModel(ScriptedModel):
     """Records its requests. Before it answers, it raises ``errors`` in turn."""
 
-    def __init__(self, errors: Sequence[BaseException] = (), *, most_at_once: int = 1, name: str = "small") -> None:
-        super().__init__(echo, name=name, most_at_once=most_at_once)
+    def __init__(self, errors: Sequence[BaseException] = (), *, max_concurrency: int = 1, name: str = "small") -> None:
+        super().__init__(echo, name=name, max_concurrency=max_concurrency)
         self.requests: list[Request] = []
         self._errors = list(errors)
 
@@ -61,14 +61,14 @@ def run(requests: Sequence[Request], model: LanguageModel, **settings: Any) -> d
 
 
 def test_every_request_gets_its_own_answer() -> None:
-    results = run([request(number) for number in range(50)], RecordingModel(most_at_once=8))
+    results = run([request(number) for number in range(50)], RecordingModel(max_concurrency=8))
     assert {about: result.text for about, result in results.items() if isinstance(result, Answer)} == {
         number: f"about: Who is {number}?" for number in range(50)
     }
 
 
 def test_duplicate_questions_in_flight_are_sent_once() -> None:
-    model = RecordingModel(most_at_once=4)
+    model = RecordingModel(max_concurrency=4)
     duplicates = [request("Jordan", about=number) for number in range(20)]
     assert len(run(duplicates, model)) == 20
     assert len(model.requests) == 1
@@ -150,7 +150,7 @@ def test_requests_are_consumed_as_they_are_needed() -> None:
         for taken in range(1, 1_000_000):
             yield request(taken)
 
-    for number, _ in enumerate(ask(requests(), RecordingModel(most_at_once=8), policy=FAST), 1):
+    for number, _ in enumerate(ask(requests(), RecordingModel(max_concurrency=8), policy=FAST), 1):
         assert taken <= number + 8
         if number == 100:
             break
@@ -166,7 +166,7 @@ def test_a_million_duplicates_are_not_consumed_at_once() -> None:
                 release.set()
             yield request("Jordan", about=taken)
 
-    model = ScriptedModel(lambda messages: "somebody" if release.wait(0.05) else "", most_at_once=2)
+    model = ScriptedModel(lambda messages: "somebody" if release.wait(0.05) else "", max_concurrency=2)
     next(ask(requests(), model, policy=FAST))
     assert taken < 2_000
 
@@ -187,7 +187,7 @@ def test_few_requests_wait_for_a_retry() -> None:
             raise CallError("not now", Fault.TRANSIENT)
         return echo(messages)
 
-    model = ScriptedModel(reply, most_at_once=8)
+    model = ScriptedModel(reply, max_concurrency=8)
     results = ask(requests(), model, policy=replace(FAST, delay=0.2))
     assert max(taken - number for number, _ in enumerate(results)) <= 16 + 1
 
@@ -224,7 +224,7 @@ def test_questions_that_always_fail_do_not_end_the_run(fault: Fault, failing: se
             raise CallError("crash", fault)
         return echo(messages)
 
-    results = run([request(number) for number in range(30)], ScriptedModel(reply, most_at_once=4))
+    results = run([request(number) for number in range(30)], ScriptedModel(reply, max_concurrency=4))
     assert {about for about, result in results.items() if isinstance(result, Failure)} == failing
     assert len(results) == 30
 
@@ -239,7 +239,7 @@ def test_a_request_fails_after_the_maximum_number_of_attempts() -> None:
             raise CallError("crash", Fault.TRANSIENT)
         return echo(messages)
 
-    model = ScriptedModel(reply, most_at_once=2)
+    model = ScriptedModel(reply, max_concurrency=2)
     results = run([request(number) for number in range(30)], model, policy=replace(FAST, attempts=3))
     assert results.pop(3) == Failure("crash")
     assert num_attempts == 3
@@ -259,7 +259,7 @@ def test_a_question_that_is_always_rejected_as_busy_does_not_block_the_run(concu
             raise CallError("too large", Fault.BUSY, retry_after=0.0)
         return echo(messages)
 
-    model, policy = ScriptedModel(reply, most_at_once=concurrency), replace(FAST, concurrency=concurrency)
+    model, policy = ScriptedModel(reply, max_concurrency=concurrency), replace(FAST, concurrency=concurrency)
     results = ask((request(number) for number in range(10**6)), model, policy=policy)
     assert next(result for each, result in results if each.about == 0) == Failure("too large")
     assert num_rejections == MAX_BUSY_REPLIES
@@ -281,7 +281,7 @@ def test_a_refused_request_is_not_retried() -> None:
 def test_a_fatal_error_reaches_the_caller_and_answers_in_flight_are_stored(error: Exception) -> None:
     with RequestStore() as store:
         model = RecordingModel([error])
-        model.most_at_once = 2
+        model.max_concurrency = 2
         with pytest.raises(type(error), match=str(error)):
             list(ask([request(number) for number in range(9)], model, store=store, policy=FAST))
         assert len(list(store)) == len(model.requests) - 1
@@ -295,13 +295,13 @@ def test_an_answer_that_never_comes_is_abandoned_and_retried() -> None:
             release.wait()
         return echo(messages)
 
-    policy = replace(FAST, longest_answer=0.05, attempts=100, breaker=100)
+    policy = replace(FAST, answer_timeout=0.05, attempts=100, breaker=100)
     assert isinstance(run([request(1)], ScriptedModel(reply), policy=policy)[1], Answer)
     release.set()
 
 
 def test_the_time_for_an_answer_may_be_unlimited() -> None:
-    assert len(run([request(1)], RecordingModel(), policy=replace(FAST, longest_answer=math.inf))) == 1
+    assert len(run([request(1)], RecordingModel(), policy=replace(FAST, answer_timeout=math.inf))) == 1
 
 
 def test_a_caller_who_stops_early_loses_no_answer_in_flight() -> None:
@@ -313,7 +313,7 @@ def test_a_caller_who_stops_early_loses_no_answer_in_flight() -> None:
         return echo(messages)
 
     with RequestStore() as store:
-        model = ScriptedModel(reply, most_at_once=4)
+        model = ScriptedModel(reply, max_concurrency=4)
         results = ask([request(number) for number in range(100)], model, store=store, policy=FAST)
         next(results)
         gate.set()
@@ -343,7 +343,7 @@ def test_an_interrupt_loses_no_answer(moment: str, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Workers, "wait", wait_or_stop)
     monkeypatch.setattr(RequestStore, "add", add_or_stop)
-    model, started = RecordingModel(most_at_once=4), monotonic()
+    model, started = RecordingModel(max_concurrency=4), monotonic()
     requests = [request(number, validate=lambda answer: interrupt("validating", answer)) for number in range(9)]
     with RequestStore() as store:
         with pytest.raises(KeyboardInterrupt):
@@ -360,7 +360,7 @@ def test_a_stopped_run_waits_only_for_the_drain_time() -> None:
             release.wait()
         return echo(messages)
 
-    model, policy = ScriptedModel(reply, most_at_once=2), replace(FAST, drain=0.05)
+    model, policy = ScriptedModel(reply, max_concurrency=2), replace(FAST, drain=0.05)
     results = ask([request(0), request(1)], model, policy=policy)
     next(results)
     results.close()

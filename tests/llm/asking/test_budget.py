@@ -49,7 +49,7 @@ def run(
 )
 def test_a_budget_stops_before_the_next_request_and_the_next_run_continues(budget: Budget, num_answers: int) -> None:
     policy = replace(FAST, budget=budget, price=Price(1.0, 1.0))
-    model = ScriptedModel(reply, most_at_once=8)
+    model = ScriptedModel(reply, max_concurrency=8)
     with RequestStore() as store:
         assert run(REQUESTS, model, policy, store=store).attempts == num_answers
         assert len(list(store)) == num_answers
@@ -87,7 +87,7 @@ def test_an_endpoint_that_reports_no_tokens_is_charged_by_estimate() -> None:
 def test_a_budget_holds_if_images_need_more_tokens_than_estimated(tokens: int, num_answers: int) -> None:
     """Some models need 25,501 tokens for an image. The first answer shows that, and the others wait for it."""
     model = ScriptedModel(
-        lambda messages: Answer("a field", prompt_tokens=25_501, completion_tokens=10), most_at_once=8
+        lambda messages: Answer("a field", prompt_tokens=25_501, completion_tokens=10), max_concurrency=8
     )
     images = [Image.of_bytes(bytes([number]), "image/png") for number in range(12)]
     requests = [Request((Message("user", "What?", (each,)),), Parameters(20)) for each in images]
@@ -97,7 +97,7 @@ def test_a_budget_holds_if_images_need_more_tokens_than_estimated(tokens: int, n
 @pytest.mark.parametrize("budget", [Budget(tokens=2_000), Budget(money=0.002)], ids=str)
 def test_a_budget_holds_if_answers_exceed_max_tokens(budget: Budget) -> None:
     """Reasoning may not count against the limit, and some servers ignore it. The first answer shows that."""
-    model = ScriptedModel(lambda messages: Answer("a thought", prompt_tokens=13, completion_tokens=400), most_at_once=8)
+    model = ScriptedModel(lambda messages: Answer("a thought", prompt_tokens=13, completion_tokens=400), max_concurrency=8)
     last = run(REQUESTS, model, replace(FAST, budget=budget, price=Price(1.0, 1.0)))
     assert (last.done, last.prompt_tokens + last.completion_tokens) == (4, 4 * 413)
 
@@ -110,7 +110,7 @@ def test_without_a_budget_of_tokens_the_first_requests_run_concurrently() -> Non
         return reply(messages)
 
     policy = replace(FAST, budget=Budget(requests=4))
-    assert len(list(ask(REQUESTS[:4], ScriptedModel(wait_for_others, most_at_once=4), policy=policy))) == 4
+    assert len(list(ask(REQUESTS[:4], ScriptedModel(wait_for_others, max_concurrency=4), policy=policy))) == 4
 
 
 @pytest.mark.parametrize("reason", ["too_long", "content_filter"])

@@ -51,7 +51,7 @@ class AskingOptions:
             price=_parse_price(self.price) if self.price else None,
             concurrency=self.concurrency,
             requests_per_minute=self.rpm,
-            longest_answer=math.inf if is_local else _MAX_SECONDS_PER_ANSWER,
+            answer_timeout=math.inf if is_local else _MAX_SECONDS_PER_ANSWER,
             ask_again=self.ask_again,
         )
 

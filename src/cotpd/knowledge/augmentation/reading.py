@@ -16,7 +16,7 @@ from cotpd.knowledge.augmentation.projection import (
     replace_name,
     words_in,
 )
-from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_emphasis, without_markdown
+from cotpd.llm.answer_text import UnusableAnswerError, usable_lines, without_emphasis, without_markdown
 from cotpd.llm.asking.session import Question
 from cotpd.llm.language_model import Answer, Parameters, Request
 
@@ -46,7 +46,7 @@ def request_for_verdict(draft: Draft, variant: Example) -> Request:
 
 def parse_verdict(answer: Answer) -> bool:
     """Return True for yes and False for no. Raises `UnusableAnswerError` if the answer is neither."""
-    verdict = _VERDICT.match(without_markdown(spoken_lines(answer)[0]))
+    verdict = _VERDICT.match(without_markdown(usable_lines(answer)[0]))
     if verdict is None:
         raise UnusableAnswerError("neither yes nor no")
     return verdict[1].lower() == "yes"
@@ -60,9 +60,9 @@ def parse_variant(draft: Draft, answer: Answer, names: CorpusNames) -> Example:
             ``too much`` (much longer than the post), ``new tag`` (a #tag or @handle that the post lacks and that
             usually is an unlabelled name), ``other type`` (the corpus only has the new name with another type), or
             ``holds a name`` (a caption with a name from the post, which no captioner could know).
-        UnusableAnswerError: With one of the reasons of `spoken_lines`.
+        UnusableAnswerError: With one of the reasons of `usable_lines`.
     """
-    lines = _without_preamble(spoken_lines(answer))
+    lines = _without_preamble(usable_lines(answer))
     if answer.finish_reason == "length":
         raise UnusableVariantError("cut")
     match draft.kind:

@@ -109,9 +109,9 @@ class _AskingRun:
         spending: Spending,
     ) -> None:
         self._model, self._store, self._policy, self._listener = model, store, policy, listener
-        self._pace = Pace(policy, model.most_at_once)
+        self._pace = Pace(policy, model.max_concurrency)
         self._spending = spending
-        self._workers: Workers[_OpenQuestion] = Workers(model, longest_answer=policy.longest_answer)
+        self._workers: Workers[_OpenQuestion] = Workers(model, answer_timeout=policy.answer_timeout)
         self._counter = ProgressCounter()
         self._open: dict[str, _OpenQuestion] = {}
         self._rejected_keys: set[str] = set()

@@ -42,9 +42,9 @@ class Bucket:
 class Pace:
     """Limits the start of attempts, from the policy and from the answers and failures so far."""
 
-    def __init__(self, policy: Policy, most_at_once: int | None) -> None:
+    def __init__(self, policy: Policy, max_concurrency: int | None) -> None:
         self._policy = policy
-        self._max_limit = min(policy.concurrency, most_at_once or policy.concurrency)
+        self._max_limit = min(policy.concurrency, max_concurrency or policy.concurrency)
         self._limit = float(self._max_limit)
         self._requests, self._tokens = Bucket(policy.requests_per_minute), Bucket(policy.tokens_per_minute)
         self._ready = self._last_failure = -math.inf
@@ -100,8 +100,8 @@ class Pace:
             return now
         if fault is Fault.REFUSED:
             return self._refuse(error, now)
-        if (error.retry_after or 0) > self._policy.longest_wait:
-            limit = f"longer than the limit of {self._policy.longest_wait:g} s"
+        if (error.retry_after or 0) > self._policy.max_retry_after:
+            limit = f"longer than the limit of {self._policy.max_retry_after:g} s"
             raise LanguageModelError(
                 f"{error}; the endpoint asks to wait {error.retry_after:.6g} s, {limit}: run the command again later"
             )

@@ -39,8 +39,8 @@ class Policy:
         tokens_per_minute: Maximum rate of tokens, prompt and completion together.
         attempts: Maximum number of attempts for one request, in addition to up to 20 that a busy endpoint rejects.
         delay: Delay before the second attempt, doubled for each further attempt.
-        longest_answer: Time after which an attempt is abandoned.
-        longest_wait: If the endpoint asks to wait longer, the run stops.
+        answer_timeout: Time after which an attempt is abandoned.
+        max_retry_after: If the endpoint asks to wait longer, the run stops.
         breaker: Number of consecutive rounds of failures, without an answer in between, after which the run pauses. A
             round is a set of attempts that were in flight together.
         pause: Length of that pause. Afterwards one request is tried. If it fails as well, the run stops, or, if no new
@@ -59,8 +59,8 @@ class Policy:
     tokens_per_minute: float = math.inf
     attempts: int = 5
     delay: float = 1.0
-    longest_answer: float = 600.0
-    longest_wait: float = 300.0
+    answer_timeout: float = 600.0
+    max_retry_after: float = 300.0
     breaker: int = 4
     pause: float = 30.0
     drain: float = 5.0

@@ -49,12 +49,12 @@ class Workers(Generic[Ticket]):
 
     Args:
         model: The model to call.
-        longest_answer: Seconds after which a call is abandoned.
+        answer_timeout: Seconds after which a call is abandoned.
     """
 
-    def __init__(self, model: LanguageModel, *, longest_answer: float) -> None:
+    def __init__(self, model: LanguageModel, *, answer_timeout: float) -> None:
         self._model = model
-        self._longest_answer = longest_answer
+        self._longest_answer = answer_timeout
         self._waiting: SimpleQueue[Call[Ticket] | None] = SimpleQueue()
         self._wake_up: SimpleQueue[None] = SimpleQueue()
         self._calls: list[Call[Ticket]] = []

@@ -42,7 +42,7 @@ class ChatModel:
         MissingExtraError: If the openai package is not installed.
     """
 
-    most_at_once = None
+    max_concurrency = None
 
     def __init__(
         self, model: str, *, base_url: str | None = None, api_key: str | None = None, timeout: float = 120.0

@@ -32,7 +32,7 @@ class LocalModel:
         MissingExtraError: If xllamacpp is not installed or the file does not exist.
     """
 
-    most_at_once = 1
+    max_concurrency = 1
 
     def __init__(self, path: str | Path, *, threads: int = 0, context: int = 4096) -> None:
         self.path = Path(path)

@@ -10,7 +10,7 @@ from cotpd.llm.store.request_store import RequestStore
 class ReplayingModel:
     """Stands for the model ``name`` at ``endpoint`` and gives the answers that the store has: a run without cost."""
 
-    most_at_once = 1
+    max_concurrency = 1
 
     def __init__(self, store: RequestStore, *, name: str, endpoint: str) -> None:
         self._store = store
