@@ -120,7 +120,7 @@ def test_an_interrupted_run_keeps_its_answers(
 
 @pytest.mark.slow
 def test_an_interrupted_run_does_not_wait_for_a_silent_endpoint(data: Path, chat_server: FakeServer) -> None:
-    """It ends after five seconds, although the time-out is two minutes."""
+    """It ends after the drain time of its policy, here 0.2 seconds, although the time-out is two minutes."""
     hang = Reply(ending="hang")
     started: Queue[subprocess.Popen[bytes]] = Queue()
 
@@ -131,7 +131,9 @@ def test_an_interrupted_run_does_not_wait_for_a_silent_endpoint(data: Path, chat
 
     chat_server.script = script
     words = ["elicit", str(data), "--model", "small", "--base-url", chat_server.url, "--concurrency", "4"]
-    with subprocess.Popen([sys.executable, "-c", "from cotpd.cli.app import main; main()", *words]) as process:
+    program = "from functools import partial; from cotpd.llm.asking import policy; from cotpd.cli.app import main; "
+    program += "policy.Policy = partial(policy.Policy, drain=0.2); main()"
+    with subprocess.Popen([sys.executable, "-c", program, *words]) as process:
         started.put(process)
         assert process.wait(timeout=100) == 130
 

@@ -106,7 +106,7 @@ def _image_ids(data: Path, split: Split | None) -> list[str]:
     examples = Corpus.from_path(data).posts(split)
     image_ids = list(dict.fromkeys(example.image_id for example in examples if example.image_id is not None))
     if not image_ids:
-        raise DataError("no example has an image id; see docs/captions.md", where=str(data))
+        raise DataError("no example has an image id; see docs/guides/captions.md", where=str(data))
     return image_ids
 
 
