@@ -1,11 +1,13 @@
-"""What asking costs beside the asking itself: throughput, processor time and memory of a run against a fake endpoint.
+"""Measure the overhead of `ask`: throughput, CPU time and memory of a run against a fake endpoint.
 
-The endpoint runs in a process of its own and answers after ``--latency`` seconds; ``--at-once`` requests are on their
-way. The last line is one JSON object:
+The endpoint runs in its own process and answers after ``--latency`` seconds; ``--concurrency`` requests are in flight.
+The last line is one JSON object:
 
-    efficiency   questions a second over those that latency alone would allow (at-once / latency)
-    cpu_ratio    processor time a question over that of a bare loop of the openai SDK in as many threads, same run
-    memory_ratio peak memory of a run of ``--many`` questions over one of ``--few``, store on the disk
+    efficiency       questions per second, divided by the maximum that the latency allows (concurrency / latency)
+    cpu_ratio        CPU time per question, divided by that of a plain loop over the openai SDK with as many threads
+    cpu_ms           CPU time per question in milliseconds
+    sdk_efficiency   efficiency of the plain loop
+    memory_ratio     peak memory of a run of ``--many`` questions, divided by that of ``--few``, with a store on disk
 
     python benchmarks/asking.py
     python benchmarks/asking.py --questions 1280 --many 5000 --few 500
@@ -42,17 +44,17 @@ MAX_TOKENS = 90
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: seconds by the clock, seconds of this process's processors."""
+    """Wall time and CPU time of a run, in seconds."""
 
     seconds: float
     cpu: float
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the measurements and print the results."""
     arguments = parse()
     if arguments.only:
-        with_store(arguments.only, arguments.url, arguments.at_once)
+        ask_library(arguments.only, arguments.url, arguments.concurrency)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         return
     with server(arguments.latency) as url:
@@ -60,14 +62,14 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--at-once", type=int, default=64)
-    parser.add_argument("--latency", type=float, default=1.0)
-    parser.add_argument("--questions", type=int, default=64 * 30)
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--few", type=int, default=5_000)
-    parser.add_argument("--many", type=int, default=50_000)
+    parser.add_argument("--concurrency", type=int, default=64, help="requests in flight (default: %(default)s)")
+    parser.add_argument("--latency", type=float, default=1.0, help="seconds per answer (default: %(default)s)")
+    parser.add_argument("--questions", type=int, default=64 * 30, help="questions per run (default: %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=3, help="runs of each side (default: %(default)s)")
+    parser.add_argument("--few", type=int, default=5_000, help="questions of the short run (default: %(default)s)")
+    parser.add_argument("--many", type=int, default=50_000, help="questions of the long run (default: %(default)s)")
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -75,7 +77,7 @@ def parse() -> argparse.Namespace:
 
 @contextmanager
 def server(latency: float) -> Iterator[str]:
-    """The address of a fake endpoint in another process."""
+    """Run a fake endpoint in another process and yield its address."""
     command = [sys.executable, "-m", "cotpd.testing.fake_server", "--port", "0", "--latency", str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -86,63 +88,62 @@ def server(latency: float) -> Iterator[str]:
 
 
 def compare(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
-    """Both ways of asking the same questions, one after the other, again and again: the medians."""
-    runs: dict[str, Callable[[int, str, int], None]] = {"bare SDK": bare, "ask": with_store}
+    """Ask the same questions with the SDK and with `ask`, in turn, and return the medians over all repetitions."""
+    runs: dict[str, Callable[[int, str, int], None]] = {"SDK": ask_sdk, "ask": ask_library}
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     for repetition in range(arguments.repetitions):
         for name, run in runs.items():
-            cost = measured(run, arguments.questions, url, arguments.at_once)
+            cost = measure(run, arguments.questions, url, arguments.concurrency)
             costs[name].append(cost)
             rate = arguments.questions / cost.seconds
-            print(
-                f"{name:>9} {repetition + 1}: {rate:6.1f}/s, {1e3 * cost.cpu / arguments.questions:6.2f} ms of CPU each"
-            )
+            milliseconds = 1e3 * cost.cpu / arguments.questions
+            print(f"{name:>9} {repetition + 1}: {rate:6.1f} questions/s, {milliseconds:6.2f} ms CPU time each")
     seconds = statistics.median(cost.seconds for cost in costs["ask"])
-    cpu = {name: statistics.median(cost.cpu for cost in found) for name, found in costs.items()}
+    cpu = {name: statistics.median(cost.cpu for cost in repeated) for name, repeated in costs.items()}
     return {
-        "efficiency": round(arguments.questions / seconds / (arguments.at_once / arguments.latency), 3),
-        "cpu_ratio": round(cpu["ask"] / cpu["bare SDK"], 3),
-        "cpu_ms": {name: round(1e3 * found / arguments.questions, 2) for name, found in cpu.items()},
-        "bare_efficiency": round(
+        "efficiency": round(arguments.questions / seconds / (arguments.concurrency / arguments.latency), 3),
+        "cpu_ratio": round(cpu["ask"] / cpu["SDK"], 3),
+        "cpu_ms": {name: round(1e3 * seconds / arguments.questions, 2) for name, seconds in cpu.items()},
+        "sdk_efficiency": round(
             arguments.questions
-            / statistics.median(cost.seconds for cost in costs["bare SDK"])
-            / (arguments.at_once / arguments.latency),
+            / statistics.median(cost.seconds for cost in costs["SDK"])
+            / (arguments.concurrency / arguments.latency),
             3,
         ),
     }
 
 
-def measured(run: Callable[[int, str, int], None], num_questions: int, url: str, at_once: int) -> Cost:
-    """The cost of one run."""
+def measure(run: Callable[[int, str, int], None], num_questions: int, url: str, concurrency: int) -> Cost:
+    """Return the cost of one run."""
     begun, cpu = time.perf_counter(), time.process_time()
-    run(num_questions, url, at_once)
+    run(num_questions, url, concurrency)
     return Cost(time.perf_counter() - begun, time.process_time() - cpu)
 
 
-def bare(num_questions: int, url: str, at_once: int) -> None:
-    """The SDK in a pool of threads: no store, no checks, no limits, and a list of all answers."""
-    limits = openai.DefaultHttpxClient(timeout=60)
-    with openai.OpenAI(base_url=url, api_key="none", max_retries=0, http_client=limits) as client:
+def ask_sdk(num_questions: int, url: str, concurrency: int) -> None:
+    """Ask with the SDK in a thread pool, without a store, checks or limits."""
+    http_client = openai.DefaultHttpxClient(timeout=60)
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0, http_client=http_client) as client:
 
         def one(number: int) -> str | None:
             message = {"role": "user", "content": QUESTION.format(number)}
-            said = client.chat.completions.create(
+            response = client.chat.completions.create(
                 model="fake",
                 messages=[message],
                 max_tokens=MAX_TOKENS,
                 temperature=0,  # type: ignore[list-item]
             )
-            return said.choices[0].message.content
+            return response.choices[0].message.content
 
-        with ThreadPoolExecutor(at_once) as pool:
+        with ThreadPoolExecutor(concurrency) as pool:
             assert all(pool.map(one, range(num_questions)))
 
 
-def with_store(num_questions: int, url: str, at_once: int) -> None:
-    """The library: every answer validated and on the disk."""
+def ask_library(num_questions: int, url: str, concurrency: int) -> None:
+    """Ask with the library: every answer is validated and stored on disk."""
     parameters = Parameters(MAX_TOKENS)
     requests = (
-        Request((Message("user", QUESTION.format(number)),), parameters, validate=empty)
+        Request((Message("user", QUESTION.format(number)),), parameters, validate=reject_empty)
         for number in range(num_questions)
     )
     with (
@@ -150,24 +151,33 @@ def with_store(num_questions: int, url: str, at_once: int) -> None:
         RequestStore(Path(directory) / "requests.sqlite") as store,
         ChatModel("fake", base_url=url, api_key="none", timeout=60) as model,
     ):
-        for _, answer in ask(requests, model, store=store, policy=Policy(concurrency=at_once)):
+        for _, answer in ask(requests, model, store=store, policy=Policy(concurrency=concurrency)):
             assert isinstance(answer, Answer)
 
 
-def empty(answer: Answer) -> str | None:
-    """The reason to reject an answer without text."""
+def reject_empty(answer: Answer) -> str | None:
+    """Reject an answer without text."""
     return None if answer.text.strip() else "empty"
 
 
 def memory(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The peak memory of two runs of different length, each in a process of its own, without latency."""
+    """Measure the peak memory of a short and a long run, each in its own process and without latency."""
     peaks = {}
     for size in (arguments.few, arguments.many):
         with server(0.0) as url:
-            command = [sys.executable, __file__, "--only", str(size), "--url", url, "--at-once", str(arguments.at_once)]
+            command = [
+                sys.executable,
+                __file__,
+                "--only",
+                str(size),
+                "--url",
+                url,
+                "--concurrency",
+                str(arguments.concurrency),
+            ]
             ended = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks[size] = int(ended.stdout)
-        print(f"{size:>9,} questions: {peaks[size] / 1024:.0f} MiB at most", flush=True)
+        print(f"{size:>9,} questions: {peaks[size] / 1024:.0f} MiB peak memory", flush=True)
     return {
         "memory_ratio": round(peaks[arguments.many] / peaks[arguments.few], 3),
         "memory_mib": {str(size): round(peak / 1024) for size, peak in peaks.items()},

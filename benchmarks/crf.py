@@ -1,15 +1,18 @@
-"""Our CRF beside pytorch-crf on a CPU, in one process, turn by turn; the last line is one JSON object.
+"""Compare our CRF with pytorch-crf on a CPU. Both run in one process, in turn.
 
     python benchmarks/crf.py --threads 1
 
-speedup            likelihood and its gradient, pytorch-crf's median time over ours
-viterbi_speedup    the best paths, as tensors here and lists there; both must find the same
-marginals_speedup  log-marginals and a gradient through them; pytorch-crf has none, so there they are the gradient of
-                   its partition function (a private method), differentiated once more
-relative_error     the largest of our likelihood and its gradients, by the largest true value of each; the truth is
-                   pytorch-crf in float64. ``peer_relative_error`` is the same of pytorch-crf in float32
+The last line is one JSON object:
 
-Each speedup stands there by the clock and, for a busy machine, ``_of_processors``.
+    speedup              median time of pytorch-crf, divided by ours, for the likelihood and its gradient
+    viterbi_speedup      the same for the best paths (tensors here, lists there), which must be equal
+    marginals_speedup    the same for the marginals and a gradient through them. pytorch-crf has no marginals, so there
+                         they are the gradient of its partition function (a private method), differentiated again
+    relative_error       maximum error of our likelihood and its gradients, each relative to its largest exact value;
+                         pytorch-crf in float64 gives the exact values
+    peer_relative_error  the same for pytorch-crf in float32
+
+Speedups use wall time. Those ending in ``_of_processors`` use CPU time, which other programs do not change.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ _WARM_UP = 3
 
 
 class Case(NamedTuple):
-    """A batch sorted by length, most of it words, with both CRFs over the same weights."""
+    """A batch sorted by length, with little padding, and both CRFs with the same weights."""
 
     emissions: Tensor
     tags: Tensor
@@ -44,28 +47,28 @@ class Case(NamedTuple):
 
 
 class Seconds(NamedTuple):
-    """How long something took: by the clock, and of processors, which other programs on the machine do not change."""
+    """Wall time and CPU time, in seconds."""
 
     wall: float
     processor: float
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the measurements and print the results."""
     options = _options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     case = _case(options)
     if _viterbi(case)[case.mask].tolist() != list(chain.from_iterable(_peer_viterbi(case))):
-        raise SystemExit("the two disagree on the best paths")
+        raise SystemExit("our CRF and pytorch-crf find different best paths")
     seconds = _measure(case, options.repetitions)
     for name, (wall, processor) in seconds.items():
-        print(f"{name:16} {1e3 * wall:8.2f} ms by the clock {1e3 * processor:8.2f} ms of processors")
+        print(f"{name:16} {1e3 * wall:8.2f} ms wall time {1e3 * processor:8.2f} ms CPU time")
     print(json.dumps(_summary(case, seconds) | vars(options)))
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="our CRF beside pytorch-crf")
+    parser = argparse.ArgumentParser(description="Compare our CRF with pytorch-crf.")
     for name, default in {"rows": 32, "words": 64, "types": 4, "threads": 1, "repetitions": 50, "seed": 1}.items():
         parser.add_argument(f"--{name}", type=int, default=default, help="(default: %(default)s)")
     return parser.parse_args()
@@ -88,8 +91,8 @@ def _case(options: argparse.Namespace) -> Case:
 
 
 def _measure(case: Case, repetitions: int) -> dict[str, Seconds]:
-    """The median time of every contestant; they take turns, and the first rounds are not counted."""
-    contestants: Mapping[str, Callable[[Case], object]] = {
+    """Return the median time of every function. They run in turn, and the first rounds are not counted."""
+    functions: Mapping[str, Callable[[Case], object]] = {
         "nll": _nll,
         "peer nll": _peer_nll,
         "viterbi": _viterbi,
@@ -99,9 +102,9 @@ def _measure(case: Case, repetitions: int) -> dict[str, Seconds]:
         "divergence": _divergence,
         "5 best": _five_best,
     }
-    rounds: dict[str, list[Seconds]] = {name: [] for name in contestants}
+    rounds: dict[str, list[Seconds]] = {name: [] for name in functions}
     for _ in range(repetitions + _WARM_UP):
-        for name, run in contestants.items():
+        for name, run in functions.items():
             wall, processor = time.perf_counter(), time.process_time()
             run(case)
             rounds[name].append(Seconds(time.perf_counter() - wall, time.process_time() - processor))
@@ -124,16 +127,16 @@ def _summary(case: Case, seconds: Mapping[str, Seconds]) -> dict[str, float]:
 
 def _speedups(seconds: Mapping[str, Seconds]) -> dict[str, float]:
     names = {"nll": "speedup", "viterbi": "viterbi_speedup", "marginals": "marginals_speedup"}
-    found: dict[str, float] = {}
+    speedups: dict[str, float] = {}
     for name, title in names.items():
         ours, peer = seconds[name], seconds[f"peer {name}"]
-        found[title] = round(peer.wall / ours.wall, 2)
-        found[f"{title}_of_processors"] = round(peer.processor / ours.processor, 2)
-    return found
+        speedups[title] = round(peer.wall / ours.wall, 2)
+        speedups[f"{title}_of_processors"] = round(peer.processor / ours.processor, 2)
+    return speedups
 
 
 def _nll(case: Case) -> tuple[Tensor, ...]:
-    """The likelihood and its gradients by emissions, transitions, start and end."""
+    """Return the negative log-likelihood and its gradients for emissions, transitions, start and end."""
     emissions = case.emissions.clone().requires_grad_()
     loss = case.ours.nll(emissions, case.tags, case.mask).sum()
     return loss.detach(), *torch.autograd.grad(loss, (emissions, *case.ours.parameters()))
@@ -156,7 +159,7 @@ def _peer_viterbi(case: Case) -> list[list[int]]:
 
 
 def _marginals(case: Case) -> tuple[Tensor, Tensor]:
-    """The marginals, and the gradient by the emissions of a weighted sum of them."""
+    """Return the marginals, and the gradient of a weighted sum of them for the emissions."""
     emissions = case.emissions.clone().requires_grad_()
     marginals = case.ours.log_marginals(emissions, case.mask).exp() * case.mask.unsqueeze(-1)
     (gradient,) = torch.autograd.grad((marginals * case.weights).sum(), emissions)

@@ -1,11 +1,11 @@
-"""How fast the Extractor is beside transformers' token-classification pipeline, and what the soft prompts cost.
+"""Compare the speed of the Extractor with the token-classification pipeline of transformers.
 
-Both read the same texts with the same encoder weights, the same linear layer over tags and the same threads; the
-Extractor adds its prompts and its CRF. Repetitions are interleaved, times are medians; each side may choose its best
-batch size. The last line is one JSON object:
+Both sides use the same texts, encoder weights, linear layer and number of threads. The Extractor adds its soft prompts
+and its CRF. Repetitions are interleaved, times are medians, and each side uses its best batch size. The last line is
+one JSON object:
 
-    speedup      time of the pipeline over that of the Extractor as it ships, each at its best batch size
-    prompt_cost  time of the prompt-enhanced view over that of the text view, the same code, each at its best size
+    speedup      time of the pipeline, divided by that of the Extractor with its deployed view
+    prompt_cost  time of the prompt-enhanced view, divided by that of the text view
 
     python benchmarks/inference.py --data ../shared/data/twitter2017 --model runs/twitter2017-seed1
 """
@@ -37,11 +37,11 @@ from cotpd.views.view import ViewKind
 
 BATCH_SIZES = (1, 8, 32, 64)
 SHARE_OF_ENTITIES = 0.1
-"""Of the words, with an untrained head: about as in tweets, so that neither side writes out more than it would."""
+"""Share of words that an untrained head labels as entities. It is about that of tweets, for output of typical size."""
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the measurements and print the results."""
     arguments = parse()
     logging.set_verbosity_error()
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
@@ -56,27 +56,32 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--data", type=Path, default=Path("../shared/data/twitter2017"), help="a corpus; else the sample"
+        "--data",
+        type=Path,
+        default=Path("../shared/data/twitter2017"),
+        help="corpus directory; if it is missing, the sample corpus is used (default: %(default)s)",
     )
-    parser.add_argument("--model", help="a run; by default an untrained head and generator on the encoder")
-    parser.add_argument("--encoder", default="minilm", help="a Hugging Face name or a directory")
-    parser.add_argument("--posts", type=int, default=1000)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--threads", type=int, help="of torch; by default as many as it takes")
+    parser.add_argument("--model", help="run directory; by default an untrained student with --encoder is used")
+    parser.add_argument(
+        "--encoder", default="minilm", help="name on the Hugging Face Hub, or a directory (default: %(default)s)"
+    )
+    parser.add_argument("--posts", type=int, default=1000, help="number of texts (default: %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=5, help="runs of each side (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="threads of torch; by default its own choice")
     return parser.parse_args()
 
 
 def read_texts(data: Path, num_posts: int) -> list[str]:
-    """The first posts of a corpus as text; where it is missing or short, the sample or its posts once more."""
+    """Return the texts of the first examples of a corpus, repeated if it is too small."""
     examples = (Corpus.from_path(data) if data.exists() else Corpus.sample()).examples
     return [examples[number % len(examples)].text for number in range(num_posts)]
 
 
 def untrained(name: str, texts: list[str]) -> Student:
-    """A student as `cotpd distill` begins it, whose head calls a tenth of the words entities."""
+    """Return a student as at the start of `cotpd distill`, with a head that labels a tenth of the words as entities."""
     torch.manual_seed(1)
     encoder, tokenizer = TextEncoder.from_pretrained(name)
     labels, settings = LabelSet.of(["LOC", "MISC", "ORG", "PER"]), StudentConfig(encoder=name)
@@ -101,34 +106,34 @@ def untrained(name: str, texts: list[str]) -> Student:
 
 
 def margins_of(emissions: torch.Tensor) -> list[float]:
-    """By how much the best entity tag of each word beats `O`."""
+    """Return the score of the best entity tag minus that of ``O``, for each word."""
     margins: list[float] = (emissions[..., 1:].amax(-1) - emissions[..., 0]).flatten().tolist()
     return margins
 
 
 def contenders(student: Student, texts: list[str]) -> dict[str, Callable[[int], Any]]:
-    """What is measured, by name: each reads all texts in batches of the size it is given."""
+    """Return the functions to measure. Each processes all texts in batches of the given size."""
     tagger = pipeline_of(student)
-    found: dict[str, Callable[[int], Any]] = {"pipeline": lambda size: tagger(texts, batch_size=size)}
+    functions: dict[str, Callable[[int], Any]] = {"pipeline": lambda size: tagger(texts, batch_size=size)}
     for kind in (student.design.ships, ViewKind.TEXT):
-        found[kind.value] = partial(extract, student, kind, texts)
-    found["bfloat16"] = partial(extract, student, student.design.ships, texts, precision="bfloat16")
-    return found
+        functions[kind.value] = partial(extract, student, kind, texts)
+    functions["bfloat16"] = partial(extract, student, student.design.ships, texts, precision="bfloat16")
+    return functions
 
 
 def extract(
     student: Student, kind: ViewKind, texts: list[str], batch_size: int, *, precision: Precision = "float32"
 ) -> Any:
-    """Extract through the Extractor with a view that the student may not ship."""
-    shipped = student.design
-    student.design = shipped._replace(ships=kind)
-    found = Extractor(student, batch_size=batch_size, precision=precision)(texts)
-    student.design = shipped
-    return found
+    """Extract with any view of the student, including one that is not its deployed view."""
+    design = student.design
+    student.design = design._replace(ships=kind)
+    extractions = Extractor(student, batch_size=batch_size, precision=precision)(texts)
+    student.design = design
+    return extractions
 
 
 def pipeline_of(student: Student) -> Any:
-    """The pipeline of transformers over the student's encoder and linear layer."""
+    """Return the pipeline of transformers with the encoder and the linear layer of the student."""
     tags = dict(enumerate(student.label_set.tags))
     config = student.encoder.config
     config.id2label, config.label2id = tags, {tag: number for number, tag in tags.items()}
@@ -142,14 +147,14 @@ def pipeline_of(student: Student) -> Any:
 
 
 def special_pieces(student: Student) -> dict[str, str]:
-    """The names under which transformers knows padding and the unknown piece."""
+    """Return the padding piece and the unknown piece under the names that transformers uses."""
     pieces = student.reader.pieces
     names = {"pad_token": pieces.pad, "unk_token": pieces.unknown}
     return {name: str(pieces.tokenizer.id_to_token(piece)) for name, piece in names.items()}
 
 
 def measure(runs: dict[str, Callable[[int], Any]], *, repetitions: int) -> dict[str, dict[int, float]]:
-    """Median seconds of each at its two best batch sizes, which a first round over all sizes picks."""
+    """Return the median seconds of each function at its two best batch sizes, chosen by one round over all sizes."""
     rough = timed(runs, dict.fromkeys(runs, BATCH_SIZES), repetitions=1)
     best = {name: sorted(rough[name], key=lambda size: rough[name][size])[:2] for name in runs}
     return timed(runs, best, repetitions=repetitions)
@@ -158,13 +163,13 @@ def measure(runs: dict[str, Callable[[int], Any]], *, repetitions: int) -> dict[
 def timed(
     runs: dict[str, Callable[[int], Any]], sizes: Mapping[str, Iterable[int]], *, repetitions: int
 ) -> dict[str, dict[int, float]]:
-    """Median seconds of each at each of its sizes, one after the other, again and again."""
+    """Return the median seconds of each function at each of its batch sizes, with interleaved repetitions."""
     times: dict[tuple[str, int], list[float]] = {(name, size): [] for name in runs for size in sizes[name]}
     for _ in range(repetitions):
         for (name, size), seconds in times.items():
-            begun = time.perf_counter()
+            started = time.perf_counter()
             runs[name](size)
-            seconds.append(time.perf_counter() - begun)
+            seconds.append(time.perf_counter() - started)
     medians: dict[str, dict[int, float]] = {name: {} for name in runs}
     for (name, size), seconds in times.items():
         medians[name][size] = statistics.median(seconds)
@@ -173,7 +178,7 @@ def timed(
 
 
 def summary(medians: dict[str, dict[int, float]], *, ships: str, num_posts: int) -> dict[str, Any]:
-    """The ratios, and what they are made of."""
+    """Return the ratios and the measurements behind them."""
     best = {name: min(found.values()) for name, found in medians.items()}
     return {
         "speedup": round(best["pipeline"] / best[ships], 3),

@@ -1,9 +1,9 @@
-"""What a language model's own list of entities is worth without any student: the noun grain against gold.
+"""Score the entities that a language model lists in its noun-grain answers, without any student.
 
-Each name that an answer lists is looked for in the post, word for word and in any case; wherever it stands, it
-counts as an entity. Its type is told by a word of `TYPES` in what the answer says of it, and is OTHER without one. Two
-forms of lists are read: "1. NAME (TYPE) 2. …", as GPT-3.5 wrote for PGIM, and lines "NAME: TYPE, …", as this project
-asks. One JSON line for each split: precision, recall and F1 in points, with and without types.
+Each listed name is searched in the post, word by word and ignoring case. Every match counts as an entity. Its type is
+the first type of `TYPES` with a word in the description of the name, or OTHER. Two formats are read:
+"1. NAME (TYPE) 2. ...", as GPT-3.5 wrote for PGIM, and lines "NAME: TYPE, ...", as the templates of this project ask
+for. Prints one JSON line per split with precision, recall and F1 in points, with and without types.
 
     python benchmarks/listed_entities.py ../shared/data/twitter2017 --split dev --split test
 """
@@ -33,64 +33,66 @@ _LINE = re.compile(r"^([^:\n]+):\s*([^,(\n]*)", re.MULTILINE)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Score each split and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--model", help="Whose answers; by default those of the model that the corpus names first.")
+    parser.add_argument("data", type=Path, help="corpus directory with knowledge.jsonl")
+    parser.add_argument("--model", help="language model of the answers; by default the first one in the corpus")
     parser.add_argument("--split", action="append", choices=("train", "dev", "test"), required=True)
     arguments = parser.parse_args()
     corpus = Corpus.from_path(arguments.data, knowledge_model=arguments.model)
     for split in arguments.split:
         posts = corpus.splits[split]
-        listed = [Prediction(post.id, post.words, tuple(found_in(post))) for post in posts]
+        listed = [Prediction(post.id, post.words, tuple(listed_entities(post))) for post in posts]
         untyped = points(
-            *([replace(one, entities=of_one_type(one.entities)) for one in side] for side in (listed, posts))
+            *([replace(one, entities=without_types(one.entities)) for one in side] for side in (listed, posts))
         )
         print(json.dumps({"split": split, "typed": points(listed, posts), "untyped": untyped}))
 
 
-def found_in(post: Example) -> Iterator[Entity]:
-    """The listed names wherever they stand in the post; of one place the last that is listed there."""
-    words = [plain(word) for word in post.words]
-    places: dict[Span, str] = {}
+def listed_entities(post: Example) -> Iterator[Entity]:
+    """Yield every occurrence of the listed names in the post. If two names share a span, the last one counts."""
+    words = [normalise(word) for word in post.words]
+    labels: dict[Span, str] = {}
     for answer in post.knowledge:
         if answer.grain is Grain.NOUN:
             for name, kind in _NUMBERED.findall(answer.text) or _LINE.findall(answer.text):
-                places |= dict.fromkeys(places_of(plain(name), words), type_of(kind))
-    return (Entity(span, label) for span, label in places.items())
+                labels |= dict.fromkeys(occurrences(normalise(name), words), type_of(kind))
+    return (Entity(span, label) for span, label in labels.items())
 
 
-def places_of(name: list[str], words: Sequence[list[str]]) -> Iterator[Span]:
-    """Where a name stands: from one word of the post to another, whatever their punctuation."""
+def occurrences(name: list[str], words: Sequence[list[str]]) -> Iterator[Span]:
+    """Yield the spans of words at which a name occurs, ignoring punctuation."""
     for start in range(len(words)):
-        read: list[str] = []
+        joined: list[str] = []
         for end in range(start, len(words)):
-            read += words[end]
-            if read == name and name:
+            joined += words[end]
+            if joined == name and name:
                 yield Span(start, end + 1)
                 break
-            if read != name[: len(read)]:
+            if joined != name[: len(joined)]:
                 break
 
 
-def plain(text: str) -> list[str]:
-    """Letters and digits alone, in lower case."""
+def normalise(text: str) -> list[str]:
+    """Split a text into lower-case words of letters and digits."""
     return re.findall(r"\w+", text.casefold())
 
 
 def type_of(kind: str) -> str:
-    """The type that a description tells."""
-    told = kind.casefold()
-    return next((label for label, words in TYPES.items() if any(word in told for word in words.split())), "OTHER")
+    """Return the type that a description names."""
+    description = kind.casefold()
+    return next(
+        (label for label, words in TYPES.items() if any(word in description for word in words.split())), "OTHER"
+    )
 
 
-def of_one_type(entities: Sequence[Entity]) -> tuple[Entity, ...]:
-    """Entities of which the place alone counts."""
+def without_types(entities: Sequence[Entity]) -> tuple[Entity, ...]:
+    """Give all entities the same type."""
     return tuple(replace(each, label="NAME") for each in entities)
 
 
 def points(listed: Sequence[Prediction], posts: Sequence[Example]) -> dict[str, float]:
-    """Micro precision, recall and F1 in points."""
+    """Return micro precision, recall and F1 in points."""
     scores = evaluate(listed, posts, resamples=0).micro
     return {name: round(100 * getattr(scores, name), 1) for name in ("precision", "recall", "f1")}
 

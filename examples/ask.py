@@ -1,4 +1,10 @@
-"""Ask a language model about two posts and print what it says at each grain. Here a function plays the model."""
+"""Ask a language model about two posts at three grains. A Python function stands in for the model.
+
+The first two of the six lines that it prints:
+
+    1 noun: Jordan: a basketball player, because the man in the image jumps and a game has quarters.
+    2 noun: Jordan: a country in the Middle East, because the image shows an old stone gate.
+"""
 
 from collections.abc import Sequence
 
@@ -13,15 +19,15 @@ POSTS = [
 
 
 def reply(messages: Sequence[Message]) -> str:
-    """An answer to the last message; put a model of yours in its place."""
+    """Answer the last message. `ChatModel` asks a real model instead."""
     if "a man jumps" in messages[-1].content:
-        return "Jordan: a basketball player, for the man in the picture jumps and a game has quarters."
-    return "Jordan: a country in the Middle East, for one spends days in it and the picture shows old stone."
+        return "Jordan: a basketball player, because the man in the image jumps and a game has quarters."
+    return "Jordan: a country in the Middle East, because the image shows an old stone gate."
 
 
 def main() -> None:
     report = elicit(POSTS, ScriptedModel(reply))
-    for knowledge in report.knowledge:
+    for knowledge in report.results:
         print(f"{knowledge.example_id} {knowledge.grain}: {knowledge.text}")
     for rejection in report.rejections:
         print(f"{rejection.example_id} {rejection.grain}: rejected, {rejection.reason}")

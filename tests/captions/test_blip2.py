@@ -1,4 +1,4 @@
-"""BLIP-2: the same captions whatever the batch, from safetensors alone, with clear errors."""
+"""BLIP-2: captions do not depend on the batch, weights are safetensors, errors are clear, answers are stored."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from cotpd.captions.captioner import ImageRejection
 from cotpd.captions.image_folder import Picture
 from cotpd.core.errors import MissingExtraError, UsageError
 from cotpd.core.records import Caption
+from cotpd.llm.asking.session import Asking, AskingSession
+from cotpd.llm.store.request_store import RequestStore
 
 
 @pytest.fixture(scope="module")
@@ -21,30 +23,43 @@ def captioner(tiny_blip2: Path) -> Blip2Captioner:
     return Blip2Captioner(Blip2Options(str(tiny_blip2)), device="cpu", batch_size=3)
 
 
+def describe(
+    captioner: Blip2Captioner, pictures: list[Picture], store: RequestStore | None = None
+) -> list[Caption | ImageRejection]:
+    return list(captioner.captions(pictures, AskingSession(store or RequestStore(), Asking())))
+
+
 def pictures() -> list[Picture]:
     """Pictures of many sizes and contents."""
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
     images = [Image.new("RGB", (20 + 9 * number, 50), colour) for number, colour in enumerate(colours)]
     images.append(Image.linear_gradient("L").convert("RGB"))
-    return [Picture(str(number), image, "") for number, image in enumerate(images)]
+    return [Picture(str(number), image, f"sha-{number}") for number, image in enumerate(images)]
 
 
-def test_each_picture_has_a_caption_of_its_own_whatever_the_batch(captioner: Blip2Captioner, tiny_blip2: Path) -> None:
-    together = list(captioner.captions(pictures()))
+def test_captions_do_not_depend_on_the_batch(captioner: Blip2Captioner, tiny_blip2: Path) -> None:
+    together = describe(captioner, pictures())
     assert [each.image_id for each in together] == list("01234")
-    assert len({each.text for each in together if isinstance(each, Caption)}) == 5, "it looks at the picture"
-    alone = Blip2Captioner(Blip2Options(str(tiny_blip2)), device="cpu", batch_size=1)
-    assert list(alone.captions(pictures())) == together
+    assert len({each.text for each in together if isinstance(each, Caption)}) == 5, "captions depend on the picture"
+    one_by_one = Blip2Captioner(Blip2Options(str(tiny_blip2)), device="cpu", batch_size=1)
+    assert describe(one_by_one, pictures()) == together
 
 
-def test_a_caption_holds_neither_prompt_nor_special_pieces(tiny_blip2: Path) -> None:
+def test_captions_are_found_in_the_store(captioner: Blip2Captioner) -> None:
+    store = RequestStore()
+    made = describe(captioner, pictures(), store)
+    assert [captioner.find(each.image_id, f"sha-{each.image_id}", store) for each in made] == made
+    assert captioner.find("0", "other", store) is None
+
+
+def test_a_caption_has_no_prompt_and_no_special_tokens(tiny_blip2: Path) -> None:
     captioner = Blip2Captioner(Blip2Options(str(tiny_blip2), prompt="xyz"), device="cpu")
-    texts = [each.text for each in captioner.captions(pictures()) if isinstance(each, Caption)]
+    texts = [each.text for each in describe(captioner, pictures()) if isinstance(each, Caption)]
     assert texts
     assert not [text for text in texts if "<" in text or text.startswith("x y z")]
 
 
-def test_it_is_known_by_its_name_and_all_that_decides_what_it_says() -> None:
+def test_the_identity_has_every_setting_that_changes_captions() -> None:
     options = Blip2Options("Salesforce/blip2-opt-2.7b")
     assert options.id.name == "blip2-opt-2.7b"
     changed = [
@@ -57,32 +72,28 @@ def test_it_is_known_by_its_name_and_all_that_decides_what_it_says() -> None:
     assert Blip2Options(options.model, name="mine").id.name == "mine"
 
 
-def test_nothing_said_is_a_rejection(captioner: Blip2Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_caption_is_a_rejection(captioner: Blip2Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captioner, "_describe", lambda batch: [" \n"] * len(batch))
-    assert list(captioner.captions(pictures()[:1])) == [ImageRejection("0", "empty", "tiny-blip2")]
+    assert describe(captioner, pictures()[:1]) == [ImageRejection("0", "empty", "tiny-blip2")]
 
 
-def test_too_large_a_batch_says_which_number_to_lower(
-    captioner: Blip2Captioner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Fault 34."""
+def test_out_of_memory_names_the_option_to_change(captioner: Blip2Captioner, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    def describe(batch: object) -> list[str]:
+    def run_out_of_memory(batch: object) -> list[str]:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(captioner, "_describe", describe)
-    with pytest.raises(UsageError, match=r"3 images do not fit .* lower --batch-size"):
-        list(captioner.captions(pictures()))
+    monkeypatch.setattr(captioner, "_describe", run_out_of_memory)
+    with pytest.raises(UsageError, match=r"3 images do not fit .* smaller --batch-size"):
+        describe(captioner, pictures())
 
 
-def test_a_directory_without_a_blip2_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no BLIP-2 here \(config.json is missing\)"):
-        Blip2Captioner(Blip2Options(str(tmp_path)))
+def test_a_directory_without_a_model_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"not a BLIP-2 \(config.json is missing\)"):
+        Blip2Captioner(Blip2Options(str(tmp_path))).load()
 
 
-def test_weights_that_are_no_safetensors_are_refused(tiny_blip2: Path, tmp_path: Path) -> None:
-    """Fault 35: a pickle is never opened."""
+def test_pickled_weights_are_not_opened(tiny_blip2: Path, tmp_path: Path) -> None:
     import torch
 
     model = tmp_path / "pickled"
@@ -90,26 +101,26 @@ def test_weights_that_are_no_safetensors_are_refused(tiny_blip2: Path, tmp_path:
     (model / "model.safetensors").unlink()
     torch.save({}, model / "pytorch_model.bin")
     with pytest.raises(UsageError, match="safetensors"):
-        Blip2Captioner(Blip2Options(str(model)))
+        Blip2Captioner(Blip2Options(str(model))).load()
 
 
-def test_a_config_of_old_without_image_piece_is_named(tiny_blip2: Path, tmp_path: Path) -> None:
+def test_an_old_config_without_image_token_is_an_error(tiny_blip2: Path, tmp_path: Path) -> None:
     model = tmp_path / "old"
     shutil.copytree(tiny_blip2, model)
     values = json.loads((model / "config.json").read_text("utf-8"))
     (model / "config.json").write_text(json.dumps({**values, "image_token_index": None}), encoding="utf-8")
     with pytest.raises(UsageError, match="newer revision"):
-        Blip2Captioner(Blip2Options(str(model)))
+        Blip2Captioner(Blip2Options(str(model))).load()
 
 
-def test_a_name_that_no_hub_gives_is_a_missing_thing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_model_that_the_hub_lacks_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingExtraError, match="neither a directory nor to be had from the hub"):
-        Blip2Captioner(Blip2Options("nobody/nothing"), device="cpu")
+    with pytest.raises(MissingExtraError, match="neither a directory nor available from the hub"):
+        Blip2Captioner(Blip2Options("nobody/nothing"), device="cpu").load()
 
 
 @pytest.mark.parametrize("device", ["cuda:99x", "tpu", "npu:0"])
-def test_a_device_that_is_not_there_is_named(device: str, tiny_blip2: Path) -> None:
-    with pytest.raises(UsageError, match=r"not usable here; there is cpu|Invalid device"):
-        Blip2Captioner(Blip2Options(str(tiny_blip2)), device=device)
+def test_an_unavailable_device_is_an_error(device: str, tiny_blip2: Path) -> None:
+    with pytest.raises(UsageError, match=r"not available on this machine; available: cpu|Invalid device"):
+        Blip2Captioner(Blip2Options(str(tiny_blip2)), device=device).load()

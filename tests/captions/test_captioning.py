@@ -1,49 +1,72 @@
-"""Captioning: every image once, whatever stops it, and several captioners side by side."""
+"""Captioning: every image is described once, interrupted runs continue, captioners share a file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
-from cotpd.captions import caption_file
-from cotpd.captions.caption_file import CaptionFile
 from cotpd.captions.captioner import CaptionerId, ImageRejection
-from cotpd.captions.captioning import CaptioningReport, caption, planned
+from cotpd.captions.captioning import CaptioningReport, caption, plan_captions
 from cotpd.captions.image_folder import ImageFolder, Picture
 from cotpd.core.errors import DataError, LanguageModelError
-from cotpd.core.files import json_line, write_jsonl
+from cotpd.core.files import hash_text, json_line
 from cotpd.core.records import Caption
+from cotpd.llm.asking.policy import Policy
+from cotpd.llm.asking.session import REQUEST_STORE, Asking, AskingSession
+from cotpd.llm.language_model import Answer
+from cotpd.llm.store.request_store import RequestStore, StoredAnswer
+
+IDS = ("a", "b", "c", "d", "e", "f", "a")
+ASK_AGAIN = Asking(policy=Policy(ask_again=True))
 
 
-class Script:
-    """Says the colour of the first pixel, refuses black, and stops after ``num_pictures``."""
+class ColourCaptioner:
+    """Describes the colour of the first pixel, rejects black images, and fails after ``num_pictures``."""
 
-    def __init__(self, name: str = "script", settings: str = "1", num_pictures: int = 1000) -> None:
+    def __init__(
+        self, name: str = "script", settings: str = "1", *, num_pictures: int = 1000, sees_black: bool = False
+    ) -> None:
         self.id = CaptionerId(name, f"{name} {settings}")
         self.seen: list[str] = []
-        self._num_pictures = num_pictures
+        self._num_pictures, self._sees_black = num_pictures, sees_black
 
-    def captions(self, pictures: Iterable[Picture]) -> Iterator[Caption | ImageRejection]:
+    def find(self, image_id: str, sha256: str, store: RequestStore) -> Caption | ImageRejection | None:
+        stored = store.find(hash_text(self.id.settings, sha256))
+        return self._outcome(image_id, stored.answer.text) if stored else None
+
+    def captions(self, pictures: Iterable[Picture], session: AskingSession) -> Iterator[Caption | ImageRejection]:
         for picture in pictures:
             if len(self.seen) == self._num_pictures:
                 raise LanguageModelError("the endpoint is gone")
             self.seen.append(picture.image_id)
             colour = picture.pixels.getpixel((0, 0))
-            if colour == (0, 0, 0):
-                yield ImageRejection(picture.image_id, "refusal", self.id.name, "I cannot see.")
-            else:
-                yield Caption(picture.image_id, f"all is {colour}", self.id.name)
+            text = "black" if self._sees_black else "" if colour == (0, 0, 0) else f"all is {colour}"
+            key = hash_text(self.id.settings, picture.sha256)
+            session.add([StoredAnswer(key, "here", self.id.name, Answer(text), None if text else "refusal")])
+            yield self._outcome(picture.image_id, text)
+
+    def _outcome(self, image_id: str, text: str) -> Caption | ImageRejection:
+        if text:
+            return Caption(image_id, text, self.id.name)
+        return ImageRejection(image_id, "refusal", self.id.name, "I cannot see.")
+
+
+class SilentCaptioner(ColourCaptioner):
+    """Describes only the first picture and has no answer for the others."""
+
+    def captions(self, pictures: Iterable[Picture], session: AskingSession) -> Iterator[Caption | ImageRejection]:
+        for number, picture in enumerate(pictures):
+            if number == 0:
+                yield Caption(picture.image_id, "new", self.id.name)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ImageFolder:
-    """Images a to e: b is black, c is no image, d has the bytes of a."""
+    """Images a to e: b is black, c is not an image, d has the content of a."""
     path = tmp_path / "images"
     path.mkdir()
     for name, colour in (("a", (1, 1, 1)), ("b", (0, 0, 0)), ("d", (1, 1, 1)), ("e", (5, 5, 5))):
@@ -57,195 +80,170 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "captions.jsonl"
 
 
-IDS = ("a", "b", "c", "d", "e", "f", "a")
+def rejections_of(out: Path) -> Path:
+    return out.with_suffix(".rejections.jsonl")
 
 
-def rows(out: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+def rows(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def said(report: CaptioningReport) -> dict[str, str]:
-    return {each.image_id: each.text for each in report.captions}
+def rejected_ids(out: Path) -> set[str]:
+    return {row["image_id"] for row in rows(rejections_of(out))}
+
+
+def texts(report: CaptioningReport) -> dict[str, str]:
+    return {each.image_id: each.text for each in report.results}
 
 
 def test_each_image_is_described_or_rejected_with_its_reason(folder: ImageFolder, out: Path) -> None:
-    script = Script()
-    report = caption(IDS, folder, script, out=out)
-    assert said(report) == {"a": "all is (1, 1, 1)", "d": "all is (1, 1, 1)", "e": "all is (5, 5, 5)"}
-    assert {each.image_id: each.reason for each in report.rejections} == {
-        "b": "refusal",
-        "c": "not an image",
-        "f": "missing",
-    }
-    assert script.seen == ["a", "b", "e"], "the same bytes are looked at once"
-    assert (report.num_images, report.num_done, report.num_computed, report.rejected_share) == (6, 6, 3, 0.5)
+    captioner = ColourCaptioner()
+    report = caption(IDS, folder, captioner, out=out)
+    assert texts(report) == {"a": "all is (1, 1, 1)", "d": "all is (1, 1, 1)", "e": "all is (5, 5, 5)"}
+    reasons = {each.image_id: each.reason for each in report.rejections}
+    assert reasons == {"b": "refusal", "c": "not an image", "f": "missing"}
+    assert captioner.seen == ["a", "b", "e"], "equal contents are described once"
+    assert (report.num_total, report.num_answered, report.num_asked, report.rejected_share) == (6, 6, 3, 0.5)
     assert {(row["image_id"], row["captioner"], row["text"]) for row in rows(out)} == {
-        (image_id, "script", text) for image_id, text in said(report).items()
+        (image_id, "script", text) for image_id, text in texts(report).items()
     }
-    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c", "f"}
+    assert rejected_ids(out) == {"b", "c", "f"}
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
-def test_stopped_and_run_again_it_computes_only_what_is_missing(number: int, folder: ImageFolder, out: Path) -> None:
-    stopped, again = Script(num_pictures=number), Script()
-    with pytest.raises(LanguageModelError):
-        caption(IDS, folder, stopped, out=out)
-    with out.open("ab") as stream:
-        stream.write(b'{"image_id": "e", "capt')
-    report = caption(IDS, folder, again, out=out)
-    assert [*stopped.seen, *again.seen] == ["a", "b", "e"]
-    assert said(report) == said(caption(IDS, folder, Script()))
-    assert len(rows(out)) == 3
-    assert len(rows(out.with_suffix(".rejections.jsonl"))) == 3
+def test_an_interrupted_run_continues_and_exports_what_an_uninterrupted_run_does(
+    folder: ImageFolder, out: Path, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole" / "captions.jsonl"
+    caption(IDS, folder, ColourCaptioner(), out=whole)
+    for num_pictures in range(3):
+        target = tmp_path / str(num_pictures) / "captions.jsonl"
+        stopped, resumed = ColourCaptioner(num_pictures=num_pictures), ColourCaptioner()
+        with pytest.raises(LanguageModelError):
+            caption(IDS, folder, stopped, out=target)
+        caption(IDS, folder, resumed, out=target)
+        assert [*stopped.seen, *resumed.seen] == ["a", "b", "e"]
+        assert target.read_bytes() == whole.read_bytes()
+        assert rejections_of(target).read_bytes() == rejections_of(whole).read_bytes()
 
 
-def test_a_third_run_changes_nothing(folder: ImageFolder, out: Path) -> None:
-    caption(IDS, folder, Script(), out=out)
-    before = [path.read_bytes() for path in (out, out.with_suffix(".rejections.jsonl"))]
-    script = Script()
-    report = caption(IDS, folder, script, out=out)
-    assert (script.seen, report.num_done, report.num_outdated) == ([], 6, 0)
-    assert [path.read_bytes() for path in (out, out.with_suffix(".rejections.jsonl"))] == before
+def test_either_the_store_or_the_export_is_enough_to_reuse_captions(folder: ImageFolder, out: Path) -> None:
+    """Version 0.1.0 had the captions of BLIP-2 only in captions.jsonl."""
+    caption(IDS, folder, ColourCaptioner(), out=out)
+    before = [out.read_bytes(), rejections_of(out).read_bytes()]
+    for lost in ([out, rejections_of(out)], [out.with_name(REQUEST_STORE)], []):
+        for path in lost:
+            path.unlink()
+        captioner = ColourCaptioner()
+        report = caption(IDS, folder, captioner, out=out)
+        assert (captioner.seen, report.num_answered, report.num_asked, report.num_reused) == ([], 6, 0, 4)
+        assert [out.read_bytes(), rejections_of(out).read_bytes()] == before
 
 
 def test_a_changed_image_or_setting_replaces_the_caption(folder: ImageFolder, out: Path) -> None:
-    caption(IDS, folder, Script(), out=out)
+    caption(IDS, folder, ColourCaptioner(), out=out)
     Image.new("RGB", (4, 4), (9, 9, 9)).save(folder.root / "a.png")
     Image.new("RGB", (4, 4), (8, 8, 8)).save(folder.root / "f.png")
-    script = Script()
-    assert caption(IDS, folder, script, out=out).num_outdated == 2
-    assert script.seen == ["a", "f"]
+    captioner = ColourCaptioner()
+    caption(IDS, folder, captioner, out=out)
+    assert captioner.seen == ["a", "f"]
     assert {row["image_id"]: row["text"] for row in rows(out)}["a"] == "all is (9, 9, 9)"
-    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c"}
-    other = Script(settings="2")
-    assert caption(IDS, folder, other, out=out).num_outdated == 6
-    assert sorted(other.seen) == ["a", "b", "d", "e", "f"]
-    assert sorted(row["image_id"] for row in rows(out)) == ["a", "d", "e", "f"]
+    assert rejected_ids(out) == {"b", "c"}
+    other = ColourCaptioner(settings="2")
+    caption(IDS, folder, other, out=out)
+    assert other.seen == ["a", "b", "d", "e", "f"]
+    assert [row["image_id"] for row in rows(out)] == ["a", "d", "e", "f"]
 
 
-def test_what_has_no_new_outcome_keeps_its_old_one(folder: ImageFolder, out: Path) -> None:
-    """An endpoint that refuses every question must not cost the captions that are there."""
-    caption(IDS, folder, Script(), out=out)
-    silent = Script(settings="2")
-    silent.captions = lambda pictures: (Caption(each.image_id, "new", "script") for each in list(pictures)[:1])  # type: ignore[method-assign]
-    assert caption(IDS, folder, silent, out=out).num_outdated == 4, "a, its twin d, and what cannot be opened"
+def test_an_image_without_an_answer_keeps_its_old_caption(folder: ImageFolder, out: Path) -> None:
+    """An endpoint that refuses every request must not remove existing captions."""
+    caption(IDS, folder, ColourCaptioner(), out=out)
+    caption(IDS, folder, SilentCaptioner(settings="2"), out=out)
     assert {row["image_id"]: row["text"] for row in rows(out)} == {"a": "new", "d": "new", "e": "all is (5, 5, 5)"}
-    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c", "f"}
+    assert rejected_ids(out) == {"b", "c", "f"}
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["unreadable", "missing"])
-def test_a_wrong_folder_costs_no_caption(is_there: bool, folder: ImageFolder, out: Path) -> None:
-    """Captions that were paid for would be gone because a disk was not mounted."""
-    caption(IDS, folder, Script(), out=out)
+def test_a_wrong_folder_removes_no_caption(is_there: bool, folder: ImageFolder, out: Path) -> None:
+    """The disk with the images may not be mounted."""
+    caption(IDS, folder, ColourCaptioner(), out=out)
     before = out.read_bytes()
     elsewhere = folder.root.with_name("elsewhere")
     elsewhere.mkdir()
     if is_there:
         for name in IDS:
             (elsewhere / f"{name}.png").write_text("<html>")
-    assert caption(IDS, ImageFolder(elsewhere), Script(), out=out).captions == []
+    assert caption(IDS, ImageFolder(elsewhere), ColourCaptioner(), out=out).results == []
     assert out.read_bytes() == before
-    back = Script()
-    caption(IDS, folder, back, out=out)
-    assert (back.seen, out.read_bytes()) == (["b"], before)
-    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"b", "c", "f"}
+    captioner = ColourCaptioner()
+    caption(IDS, folder, captioner, out=out)
+    assert (captioner.seen, out.read_bytes()) == ([], before)
+    assert rejected_ids(out) == {"b", "c", "f"}
 
 
 @pytest.mark.parametrize("first", ["one", "two"])
-def test_whose_captions_came_first_stays_first(first: str, folder: ImageFolder, out: Path) -> None:
-    """A corpus reads the first captioner's by default; a run again must not change that."""
+def test_the_first_captioner_in_the_file_stays_the_first(first: str, folder: ImageFolder, out: Path) -> None:
+    """A corpus uses the captions of the first captioner by default."""
     second = "two" if first == "one" else "one"
     for name in (first, second):
-        caption(["a", "e"], folder, Script(name), out=out)
+        caption(["a", "e"], folder, ColourCaptioner(name), out=out)
     for name in (second, first):
-        caption(["a", "e"], folder, Script(name, settings="2"), out=out)
+        caption(["a", "e"], folder, ColourCaptioner(name, settings="2"), out=out)
         assert [row["captioner"] for row in rows(out)] == [first, first, second, second]
 
 
-def test_several_captioners_lie_side_by_side(folder: ImageFolder, out: Path) -> None:
-    caption(["a"], folder, Script("one"), out=out)
-    caption(["a"], folder, Script("two"), out=out)
-    assert [row["captioner"] for row in rows(out)] == ["one", "two"]
-
-
-def test_what_another_captioner_adds_during_a_rewrite_is_kept(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = CaptionFile(out), CaptionFile(out)
-    ours.add("old", Caption("a", "all is red", "ours"))
-    with ThreadPoolExecutor() as pool:
-
-        def rewrite(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-            wait([pool.submit(theirs.add, "key", Caption("b", "all is blue", "theirs"))], timeout=0.5)
-            write_jsonl(path, rows)
-
-        monkeypatch.setattr(caption_file, "write_jsonl", rewrite)
-        assert ours.drop_outdated("ours", {"a": "new"}) == 1
-    assert [row["captioner"] for row in rows(out)] == ["theirs"]
-
-
-def test_rows_of_others_count_and_stay(folder: ImageFolder, out: Path) -> None:
-    """A caption that somebody wrote by hand is never computed again or thrown away."""
-    mine = {"image_id": "a", "captioner": "script", "text": "by hand"}
-    out.write_text(json_line(mine) + json_line({"example_id": "7", "text": "for a post"}), encoding="utf-8")
-    script = Script()
-    report = caption(["a", "e"], folder, script, out=out)
-    assert (script.seen, said(report)["a"]) == (["e"], "by hand")
+def test_rows_from_other_sources_are_used_and_kept(folder: ImageFolder, out: Path) -> None:
+    """A caption that a person wrote is never replaced."""
+    by_hand = {"image_id": "a", "captioner": "script", "text": "by hand"}
+    out.write_text(json_line(by_hand) + json_line({"example_id": "7", "text": "for a post"}), encoding="utf-8")
+    captioner = ColourCaptioner()
+    report = caption(["a", "e"], folder, captioner, out=out)
+    assert (captioner.seen, texts(report)["a"]) == (["e"], "by hand")
     assert [row["text"] for row in rows(out)] == ["by hand", "for a post", "all is (5, 5, 5)"]
 
 
-def test_a_plan_tells_what_is_to_do_and_writes_nothing(folder: ImageFolder, out: Path) -> None:
-    plan, left = planned(IDS, folder, Script().id, out)
-    assert (plan.num_images, plan.num_done, plan.reasons) == (6, 1, {"missing": 1})
-    assert left == [folder.read(name).sha256 for name in "abce"], "d has the bytes of a"
+def test_a_plan_lists_open_contents_and_writes_nothing(folder: ImageFolder, out: Path) -> None:
+    plan, contents = plan_captions(IDS, folder, ColourCaptioner(), out=out, asking=Asking())
+    assert (plan.num_total, plan.num_answered, plan.reasons) == (6, 1, {"missing": 1})
+    assert contents == [folder.read(name).sha256 for name in "abce"], "d has the content of a"
     assert not out.exists()
-    caption(["a"], folder, Script(), out=out)
-    plan, left = planned(IDS, folder, Script().id, out)
-    assert (plan.num_images, plan.num_done, len(left)) == (6, 3, 3)
+    caption(["a"], folder, ColourCaptioner(), out=out)
+    plan, contents = plan_captions(IDS, folder, ColourCaptioner(), out=out, asking=Asking())
+    assert (plan.num_total, plan.num_answered, len(contents)) == (6, 3, 3)
 
 
-def test_asked_again_a_rejected_image_is_described_and_rejected_no_more(folder: ImageFolder, out: Path) -> None:
-    """What the file has rejected must not answer for ever; a left-over row would tell of a loss that is none."""
-    refusing, kind = Script(), Script()
-    caption(IDS, folder, refusing, out=out)
-    kind.captions = lambda pictures: (Caption(each.image_id, "black", "script") for each in pictures)  # type: ignore[method-assign]
-    assert planned(IDS, folder, kind.id, out)[1] == [folder.read("c").sha256]
-    assert planned(IDS, folder, kind.id, out, ask_again=True)[1] == [folder.read(name).sha256 for name in "bc"]
-    report = caption(IDS, folder, kind, out=out, ask_again=True)
-    assert (said(report)["b"], report.num_computed) == ("black", 1)
-    assert {row["image_id"] for row in rows(out.with_suffix(".rejections.jsonl"))} == {"c", "f"}
+def test_ask_again_describes_rejected_images_again(folder: ImageFolder, out: Path) -> None:
+    caption(IDS, folder, ColourCaptioner(), out=out)
+    captioner = ColourCaptioner(sees_black=True)
+    plan = plan_captions(IDS, folder, captioner, out=out, asking=Asking())
+    assert plan[1] == [folder.read("c").sha256]
+    plan = plan_captions(IDS, folder, captioner, out=out, asking=ASK_AGAIN)
+    assert plan[1] == [folder.read(name).sha256 for name in "bc"]
+    report = caption(IDS, folder, captioner, out=out, asking=ASK_AGAIN)
+    assert (texts(report)["b"], report.num_asked) == ("black", 1)
+    assert rejected_ids(out) == {"c", "f"}
 
 
-def test_a_file_of_something_else_is_an_error(folder: ImageFolder, out: Path) -> None:
-    out.write_text('{"image_id": 3.5, "text": 7}\n', encoding="utf-8")
-    with pytest.raises(DataError, match=r"captions.jsonl:1: not a row of captions \(image_id"):
-        caption(["a"], folder, Script(), out=out)
+def test_a_file_without_captions_is_an_error_and_stays_unchanged(folder: ImageFolder, out: Path) -> None:
+    for content, message in (
+        ('{"image_id": 3.5, "text": 7, "captioner": "script"}\n', r"captions.jsonl:1: invalid CaptionRow \(image_id"),
+        ('{"image_id": "b", "text": "x"}\nmine', r"captions.jsonl:2: not a JSON object"),
+        ('[{"image_id": "a", "text": "mine"}]', r"captions.jsonl:1: .*list"),
+    ):
+        out.write_text(content, encoding="utf-8")
+        with pytest.raises(DataError, match=message):
+            caption(["a"], folder, ColourCaptioner(), out=out)
+        assert out.read_text("utf-8") == content
 
 
-@pytest.mark.parametrize("said", ['[{"image_id": "a", "text": "mine"}]', "{'a': 'mine'}", "mine", '{"a": 1, "a": 2}'])
-@pytest.mark.parametrize("before", ["", "a line\n", '{"image_id": "b", "text": "kept"}\n'])
-def test_a_last_line_of_something_else_is_not_taken_for_a_torn_one(
-    before: str, said: str, folder: ImageFolder, out: Path
-) -> None:
-    out.write_text(before + said, encoding="utf-8")
-    with pytest.raises(DataError, match=r"captions.jsonl:\d: not a JSON object|expected a JSON object, got list"):
-        caption(["a"], folder, Script(), out=out)
-    assert out.read_text("utf-8").rstrip("\n") == before + said
+def test_the_listener_is_called_with_progress_and_total(folder: ImageFolder) -> None:
+    seen: list[tuple[int, int]] = []
+    asking = Asking(listener=lambda progress, total: seen.append((progress.done, total)))
+    caption(IDS, folder, ColourCaptioner(), asking=asking)
+    assert [done for done, _ in seen] == [1, 2, 3]
+    assert seen[-1] == (3, 4), "c and the copy d are no questions; f is read after the last answer"
 
 
-def test_what_is_torn_stays_in_a_file_of_something_else(folder: ImageFolder, out: Path) -> None:
-    out.write_text('mine:\n{"image_id": "e", "capt', encoding="utf-8")
-    with pytest.raises(DataError, match=r"captions.jsonl:1: not a JSON object"):
-        caption(["a"], folder, Script(), out=out)
-    assert out.read_text("utf-8") == 'mine:\n{"image_id": "e", "capt'
-
-
-def test_progress_is_told_after_every_picture(folder: ImageFolder) -> None:
-    seen: list[int] = []
-    caption(IDS, folder, Script(), on_progress=lambda report: seen.append(report.num_done))
-    assert seen == sorted(seen)
-    assert seen[-1] == 6
-
-
-def test_nothing_to_caption_is_fine(folder: ImageFolder, out: Path) -> None:
-    report: CaptioningReport = caption([], folder, Script(), out=out)
-    assert (report.num_images, report.rejected_share) == (0, 0.0)
+def test_no_images_give_an_empty_report_and_no_file(folder: ImageFolder, out: Path) -> None:
+    report = caption([], folder, ColourCaptioner(), out=out)
+    assert (report.num_total, report.rejected_share) == (0, 0.0)
     assert not out.exists()

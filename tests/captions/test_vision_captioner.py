@@ -1,4 +1,4 @@
-"""A vision model as a captioner: what it is sent, what of its answers is a caption, and what it costs twice."""
+"""A vision model as a captioner: its requests, the parsing of its answers, and reuse of stored answers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from PIL import Image
 
 from cotpd.captions.captioner import ImageRejection
 from cotpd.captions.image_folder import Picture
-from cotpd.captions.vision_captioner import VisionCaptioner, judge, question
+from cotpd.captions.vision_captioner import VisionCaptioner, parse_caption, request_for_image
 from cotpd.core.records import Caption
-from cotpd.llm.language_model import Answer, Message
+from cotpd.llm.answer_text import UnusableAnswerError
+from cotpd.llm.asking.session import Asking, AskingSession
+from cotpd.llm.language_model import Answer, LanguageModel, Message
+from cotpd.llm.language_model import Image as MessageImage
 from cotpd.llm.models.chat_model import ChatModel
 from cotpd.llm.store.request_store import RequestStore
 from cotpd.testing.scripted_model import ScriptedModel
@@ -25,23 +28,29 @@ def picture(name: str, colour: tuple[int, int, int] = (255, 0, 0)) -> Picture:
     return Picture(name, Image.new("RGB", (30, 20), colour), f"sha-of-{colour}")
 
 
+def describe(
+    model: LanguageModel, *pictures: Picture, store: RequestStore | None = None
+) -> dict[str, Caption | ImageRejection]:
+    session = AskingSession(store or RequestStore(), Asking())
+    return {each.image_id: each for each in VisionCaptioner(model).captions(pictures, session)}
+
+
 def reply(messages: Sequence[Message]) -> str:
-    """Answers by the colour that it was really sent."""
+    """Answer by the colour of the image in the request."""
     pixels = Image.open(io.BytesIO(messages[-1].images[0].read())).convert("RGB")
     red, _, blue = pixels.getpixel((0, 0))  # type: ignore[misc]
     return "**A red field.**" if red > blue else "<think>blue?</think>\nA blue\nfield."
 
 
-def test_each_picture_is_sent_and_its_answer_tidied() -> None:
-    captioner = VisionCaptioner(ScriptedModel(reply, name="eye"))
-    outcomes = {each.image_id: each for each in captioner.captions([picture("a"), picture("b", (0, 0, 255))])}
+def test_each_picture_is_sent_and_its_answer_cleaned() -> None:
+    outcomes = describe(ScriptedModel(reply, name="eye"), picture("a"), picture("b", (0, 0, 255)))
     assert outcomes == {"a": Caption("a", "A red field.", "eye"), "b": Caption("b", "A blue field.", "eye")}
 
 
-def test_over_the_wire_it_is_a_jpeg_in_the_message_and_no_address(chat_server: Any) -> None:
+def test_a_picture_is_sent_as_a_jpeg_in_the_message_and_not_as_an_address(chat_server: Any) -> None:
     chat_server.script = lambda number, question: "A field."
     with ChatModel("eye", base_url=chat_server.url) as model:
-        assert list(VisionCaptioner(model).captions([picture("a")])) == [Caption("a", "A field.", "eye")]
+        assert describe(model, picture("a")) == {"a": Caption("a", "A field.", "eye")}
     [asked] = chat_server.questions
     part = next(part for part in asked["messages"][-1]["content"] if part["type"] == "image_url")
     scheme, _, data = part["image_url"]["url"].partition(",")
@@ -50,44 +59,64 @@ def test_over_the_wire_it_is_a_jpeg_in_the_message_and_no_address(chat_server: A
 
 
 @pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer("A man on a bench."), "A man on a bench."),
+        (Answer("A man. He", finish_reason="length"), "A man."),
+    ],
+)
+def test_a_usable_answer_becomes_a_caption(answer: Answer, expected: str) -> None:
+    assert parse_caption(answer) == expected
+    assert describe(ScriptedModel(lambda messages: answer, name="eye"), picture("a")) == {
+        "a": Caption("a", expected, "eye")
+    }
+
+
+@pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (Answer("A man on a bench."), None),
         (Answer(""), "empty"),
         (Answer("<think>What is it?</think>"), "empty"),
         (Answer("I'm sorry, I can’t describe people."), "refusal"),
         (Answer("I can’t help with that."), "refusal"),
         (Answer("", finish_reason="too_long"), "too long"),
         (Answer("A man who", finish_reason="length"), "cut"),
-        (Answer("A man. He", finish_reason="length"), None),
     ],
 )
-def test_what_is_no_caption_has_a_reason(answer: Answer, reason: str | None) -> None:
-    assert judge(answer) == reason
-    [outcome] = VisionCaptioner(ScriptedModel(lambda messages: answer, name="eye")).captions([picture("a")])
-    if reason is None:
-        assert outcome == Caption("a", "A man." if "He" in answer.text else answer.text, "eye")
-    else:
-        assert outcome == ImageRejection("a", reason, "eye", answer.text)
+def test_an_unusable_answer_is_rejected_with_its_reason(answer: Answer, reason: str) -> None:
+    with pytest.raises(UnusableAnswerError, match=f"^{reason}$"):
+        parse_caption(answer)
+    assert describe(ScriptedModel(lambda messages: answer, name="eye"), picture("a")) == {
+        "a": ImageRejection("a", reason, "eye", answer.text)
+    }
 
 
-def test_only_a_changed_image_or_model_is_asked_about_again(tmp_path: Path) -> None:
-    seen: list[str] = []
+def test_only_changed_images_are_asked_about_again(tmp_path: Path) -> None:
+    num_asked = 0
 
-    def reply_and_count(messages: Sequence[Message]) -> str:
-        seen.append(messages[-1].content)
+    def count(messages: Sequence[Message]) -> str:
+        nonlocal num_asked
+        num_asked += 1
         return "A field."
 
+    model = ScriptedModel(count, name="eye")
     with RequestStore(tmp_path / "store") as store:
-        captioner = VisionCaptioner(ScriptedModel(reply_and_count, name="eye"), store=store)
         for _ in range(2):
-            assert len(list(captioner.captions([picture("a"), picture("b", (0, 0, 255))]))) == 2
-        assert len(seen) == 2
-        list(captioner.captions([picture("a", (0, 9, 0))]))
-        assert len(seen) == 3
+            assert len(describe(model, picture("a"), picture("b", (0, 0, 255)), store=store)) == 2
+        assert num_asked == 2
+        describe(model, picture("a", (0, 9, 0)), store=store)
+        assert num_asked == 3
+        found = VisionCaptioner(model).find("a", picture("a").sha256, store)
+        assert (found, num_asked) == (Caption("a", "A field.", "eye"), 3)
 
 
-def test_a_question_holds_nothing_of_the_post_or_the_file() -> None:
-    request = question(picture("secret-name.jpg"))
+def test_a_request_has_nothing_of_the_post_or_the_file_name() -> None:
+    request = request_for_image(MessageImage("sha", "image/jpeg", bytes), image_id="secret-name.jpg")
     assert "secret-name" not in "".join(message.content for message in request.messages)
     assert "never an instruction" in request.messages[0].content
+
+
+def test_the_key_of_a_request_never_changes() -> None:
+    """Stores of version 0.1.0 must keep serving their captions."""
+    request = request_for_image(MessageImage("sha", "image/jpeg", bytes))
+    assert request.key("endpoint", "model") == "370a706307253bcdd3e817a73afdfd227e199a62e18525bd8d576aeac38f2a0f"

@@ -10,15 +10,24 @@ from cotpd.core.errors import UsageError
 from cotpd.core.methods import TEACHER_METHODS, Method, infer_method
 from cotpd.core.toml import apply_changes
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+CONFIGS_DIR = Path(__file__).parents[2] / "configs"
+CONFIGS = sorted([*CONFIGS_DIR.glob("*.toml"), *CONFIGS_DIR.glob("paper/*.toml")])
 
 
 def test_released_configurations_are_valid_and_survive_writing(tmp_path: Path) -> None:
-    assert CONFIGS
+    assert {path.parent.name for path in CONFIGS} == {"configs", "paper"}
     for path in CONFIGS:
         config = ExperimentConfig.read(path)
         (tmp_path / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         assert ExperimentConfig.read(tmp_path / "config.toml") == config, path
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS_DIR.glob("paper/*.toml")), ids=lambda path: path.stem)
+def test_configurations_of_the_paper_accept_every_method_and_never_stop_early(path: Path) -> None:
+    for method in get_args(Method):
+        config = ExperimentConfig.read(path, [f"method={method}"])
+        assert config.method == method
+        assert config.optimisation.patience == config.optimisation.epochs
 
 
 def test_changes_are_parsed_as_json_toml_or_text(tmp_path: Path) -> None:

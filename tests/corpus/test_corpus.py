@@ -96,7 +96,7 @@ def test_bad_data_is_one_clear_error(make: Make, tmp_path: Path) -> None:
         ({"train": "{'token': ['a'], 'h': {}}\n"}, "train.txt:1: h.name: Field required"),
         ({"train": post("1"), "dev": "IMGID:1\nword O\n"}, "dev.txt:2: a space separates word and tag"),
         ({"train": [{"words": ["a"]}, {"word": "a"}]}, "train.jsonl:2: the row has neither `words` nor `text`"),
-        ({"train": post("1"), "captions": [{"text": "a dog"}]}, "captions.jsonl:1: neither image_id nor example_id"),
+        ({"train": post("1"), "captions": [{"text": "a dog"}]}, "captions.jsonl:1: the row has neither image_id"),
         (
             {"train": post("1"), "knowledge": [{"image_id": "1", "grain": "verb", "text": "x"}]},
             "knowledge.jsonl:1: grain",
@@ -165,7 +165,7 @@ def test_captioner_or_model_without_rows_is_a_usage_error(make: Make, option: st
     with pytest.raises(UsageError, match="no such file"):
         Corpus.from_path(path, **{option: "nobody"})
     make(captions=rows, knowledge=rows)
-    with pytest.raises(UsageError, match=r"nothing is by 'nobody'; there is (blip|gpt)"):
+    with pytest.raises(UsageError, match=r"no rows by 'nobody'; available: (blip|gpt)"):
         Corpus.from_path(path, **{option: "nobody"})
 
 

@@ -1,4 +1,4 @@
-"""Scores agree with what others count and with counts by hand; no post is lost, doubled or misaligned on the way."""
+"""Scores agree with seqeval, nervaluate and manual counts, and mismatched predictions are rejected."""
 
 import warnings
 from collections.abc import Iterable, Iterator
@@ -35,12 +35,12 @@ TYPES = ("PER", "LOC", "geo-loc")
 EXACT = ExactEntities()
 TAGS = ("O", *(f"{prefix}-{name}" for prefix in "BI" for name in TYPES))
 
-always_alike = settings(deadline=None, derandomize=True)
+deterministic = settings(deadline=None, derandomize=True, max_examples=60)
 
 
 @st.composite
 def tagged_posts(draw: st.DrawFn, tags: tuple[str, ...] = TAGS) -> tuple[list[Tags], list[Tags]]:
-    """Gold and predicted tags of a few posts, often alike, often broken."""
+    """Draw gold and predicted tags of a few posts, often equal and often ill-formed."""
     gold = draw(st.lists(st.lists(st.sampled_from(tags), min_size=1, max_size=8), min_size=1, max_size=4))
     change = st.one_of(st.none(), st.sampled_from(tags))
     predicted = [[draw(change) or tag for tag in post] for post in gold]
@@ -53,7 +53,7 @@ def score(gold: list[Tags], predicted: list[Tags], mode: Mode = "conlleval", rul
     return evaluate(predictions, examples, mode=mode, rule=rule, resamples=0)
 
 
-@always_alike
+@deterministic
 @given(tagged_posts(), st.sampled_from(["conlleval", "strict"]))
 def test_exact_scores_agree_with_seqeval(posts: tuple[list[Tags], list[Tags]], mode: Mode) -> None:
     gold, predicted = posts
@@ -75,7 +75,7 @@ def nervaluated(gold: list[Tags], predicted: list[Tags], strategy: str) -> Evalu
         return Evaluator(gold, predicted, tags=list(TYPES), loader="list").evaluate()["overall"][strategy]
 
 
-@always_alike
+@deterministic
 @given(tagged_posts())
 def test_exact_and_boundary_scores_agree_with_nervaluate(posts: tuple[list[Tags], list[Tags]]) -> None:
     gold, predicted = posts
@@ -85,9 +85,9 @@ def test_exact_and_boundary_scores_agree_with_nervaluate(posts: tuple[list[Tags]
         assert ours.micro == pytest.approx((theirs.precision, theirs.recall, theirs.f1))
 
 
-@always_alike
+@deterministic
 @given(tagged_posts())
-def test_overlap_scores_are_never_below_nervaluate_and_equal_where_nothing_is_ambiguous(
+def test_overlap_scores_are_at_least_those_of_nervaluate_and_equal_without_ambiguity(
     posts: tuple[list[Tags], list[Tags]],
 ) -> None:
     gold, predicted = posts
@@ -103,17 +103,17 @@ def _unambiguous(gold: Iterable[Entity], predicted: Iterable[Entity]) -> bool:
     return all(len({pair[side] for pair in pairs}) == len(pairs) for side in (0, 1))
 
 
-@always_alike
+@deterministic
 @given(st.lists(st.sampled_from(TAGS), max_size=10), st.lists(st.sampled_from(TAGS), max_size=10))
-def test_overlap_pairs_as_many_as_possible(one: Tags, other: Tags) -> None:
+def test_overlap_rule_finds_a_maximum_matching(one: Tags, other: Tags) -> None:
     length = max(len(one), len(other), 1)
     gold, predicted = ([*tags, *["O"] * (length - len(tags))] for tags in (one, other))
-    assert score([gold], [predicted], rule=Overlap()).total.correct == _most_pairs(
+    assert score([gold], [predicted], rule=Overlap()).total.correct == _maximum_matching(
         to_entities(gold), to_entities(predicted)
     )
 
 
-def _most_pairs(gold: tuple[Entity, ...], predicted: tuple[Entity, ...]) -> int:
+def _maximum_matching(gold: tuple[Entity, ...], predicted: tuple[Entity, ...]) -> int:
     if not gold:
         return 0
     first, rest = gold[0], gold[1:]
@@ -122,11 +122,11 @@ def _most_pairs(gold: tuple[Entity, ...], predicted: tuple[Entity, ...]) -> int:
         for entity in predicted
         if entity.label == first.label and entity.span.start < first.span.end and first.span.start < entity.span.end
     ]
-    taken = (1 + _most_pairs(rest, tuple(e for e in predicted if e is not partner)) for partner in partners)
-    return max([_most_pairs(rest, predicted), *taken])
+    taken = (1 + _maximum_matching(rest, tuple(e for e in predicted if e is not partner)) for partner in partners)
+    return max([_maximum_matching(rest, predicted), *taken])
 
 
-def test_known_counts_by_hand() -> None:
+def test_scores_match_manual_counts() -> None:
     gold = [["B-PER", "I-PER", "O", "B-LOC"], ["O", "B-PER", "O"]]
     predicted = [["B-PER", "I-PER", "O", "B-PER"], ["B-LOC", "B-PER", "O"]]
     scores = score(gold, predicted)
@@ -137,28 +137,30 @@ def test_known_counts_by_hand() -> None:
     assert score(gold, predicted, rule=Boundaries()).total == (3, 4, 3)
 
 
-def test_strict_mode_leaves_out_what_began_with_an_i_tag_on_both_sides() -> None:
+def test_strict_mode_ignores_entities_that_begin_with_an_i_tag_in_gold_and_predictions() -> None:
     gold, predicted = [["I-PER", "O", "B-LOC", "I-PER"]], [["I-PER", "O", "B-LOC", "O"]]
     assert score(gold, predicted).total == (2, 2, 3)
     assert score(gold, predicted, "strict").total == (1, 1, 1)
 
 
-def test_real_orphans_are_counted_as_published(shared: Path) -> None:
-    dev = Corpus.from_path(shared / "twitter2015").dev
+def test_entity_counts_of_twitter2015_match_published_figures(shared: Path, tmp_path: Path) -> None:
+    """53 gold entities begin with an I- tag; well-formed predictions of them are false in strict mode."""
+    (tmp_path / "valid.txt").symlink_to(shared / "twitter2015" / "valid.txt")
+    dev = Corpus.from_path(tmp_path).dev
     perfect = [Prediction(example.id, example.words, example.entities) for example in dev]
     assert [evaluate(perfect, dev, mode=mode).total for mode in ("conlleval", "strict")] == [(1594,) * 3, (1541,) * 3]
     reread = [Prediction(e.id, e.words, to_entities(to_tags(e.entities, len(e.words)))) for e in dev]
-    assert evaluate(reread, dev, mode="strict").total == (1541, 1594, 1541), "53 gold orphans, predicted well-formed"
+    assert evaluate(reread, dev, mode="strict").total == (1541, 1594, 1541)
 
 
-def test_a_doubled_prediction_is_right_once() -> None:
+def test_duplicate_prediction_is_correct_once() -> None:
     entity = Entity(Span(0, 1), "PER")
     example, prediction = Example("a", ("x",), (entity,)), Prediction("a", ("x",), (entity, entity))
     rules: list[MatchingRule] = [EXACT, Boundaries(), Overlap()]
     assert [evaluate([prediction], [example], rule=rule).total for rule in rules] == [(1, 2, 1)] * 3
 
 
-def test_relations_leave_pairs_without_relation_out_of_every_count() -> None:
+def test_pairs_without_a_relation_are_not_counted() -> None:
     words, spans = tuple("abcd"), [Span(i, i + 1) for i in range(4)]
 
     def relation(head: int, tail: int, label: str) -> Relation:
@@ -180,7 +182,7 @@ def test_relations_leave_pairs_without_relation_out_of_every_count() -> None:
     assert "mode" not in scores.heading
 
 
-def test_seen_and_unseen_entities_share_out_the_exact_counts() -> None:
+def test_seen_and_unseen_entities_add_up_to_the_exact_counts() -> None:
     train = [Example("t", ("Old", "Trafford"), (Entity(Span(0, 2), "LOC"),))]
     words = ("old", "trafford", "and", "Messi")
     gold = [Example("a", words, (Entity(Span(0, 2), "ORG"), Entity(Span(3, 4), "PER")))]
@@ -206,12 +208,12 @@ LONG = Span(1, 3)
         ([PERFECT[0], Prediction("b", ("x", "y"), (), (Relation(Span(0, 1), LONG, "peer"),))], r"b: .* \[1, 3\)"),
     ],
 )
-def test_what_does_not_fit_the_gold_is_named(predicted: list[Prediction], message: str) -> None:
+def test_error_names_the_example_that_does_not_match_gold(predicted: list[Prediction], message: str) -> None:
     with pytest.raises(DataError, match=message):
         evaluate(predicted, EXAMPLES)
 
 
-def test_gold_must_be_there_once_and_the_mode_known() -> None:
+def test_duplicate_or_missing_gold_and_unknown_mode_are_rejected() -> None:
     with pytest.raises(DataError, match="a: gold twice"):
         evaluate(PERFECT, [*EXAMPLES, EXAMPLES[0]])
     with pytest.raises(DataError, match="nothing to score"):
@@ -220,27 +222,27 @@ def test_gold_must_be_there_once_and_the_mode_known() -> None:
         evaluate(PERFECT, EXAMPLES, mode="lenient")  # type: ignore[arg-type]
 
 
-def test_the_order_of_predictions_does_not_matter() -> None:
+def test_order_of_predictions_does_not_matter() -> None:
     scores = evaluate(reversed(PERFECT), iter(EXAMPLES))
     assert scores.ids == ("a", "b")
     assert scores.micro_f1 == 1.0
 
 
 class Oracle:
-    """A predictor that knows the gold."""
+    """A predictor that returns the gold entities."""
 
     def predict(self, examples: Iterable[Example]) -> Iterator[Prediction]:
         for example in examples:
             yield Prediction(example.id, example.words, example.entities)
 
 
-def test_a_predictor_is_asked_for_its_predictions() -> None:
+def test_evaluate_accepts_a_predictor() -> None:
     assert isinstance(Oracle(), Predictor)
     assert evaluate(Oracle(), iter(EXAMPLES)).micro_f1 == 1.0
 
 
 class RelationOracle:
-    """A predictor of relations that knows the gold."""
+    """A predictor that returns the gold relations."""
 
     task: Task = "relations"
 
@@ -253,18 +255,18 @@ PAIRS = [Example("a", ("x", "y"), relations=(Relation(Span(0, 1), Span(1, 2), "p
 RELATED = list(RelationOracle().predict(PAIRS))
 
 
-def test_without_a_rule_the_task_of_the_predictor_decides_then_that_of_gold() -> None:
+def test_default_rule_follows_the_task_of_the_predictor_or_else_of_gold() -> None:
     both = [Example("a", ("x", "y"), EXAMPLES[0].entities, relations=PAIRS[0].relations)]
     assert evaluate(RelationOracle(), both).task == evaluate(RELATED, PAIRS).task == "relations"
     assert evaluate(RELATED, both).task == "entities"
 
 
-def test_a_rule_of_another_task_than_the_predictors_is_refused() -> None:
+def test_rule_of_another_task_than_the_predictor_is_rejected() -> None:
     with pytest.raises(UsageError, match="trained on relations, and the rule scores entities"):
         evaluate(RelationOracle(), PAIRS, rule=EXACT)
 
 
-def test_nothing_gold_and_nothing_predicted_is_zero_not_an_error() -> None:
+def test_scores_are_zero_without_gold_and_predictions() -> None:
     scores = evaluate([Prediction("a", ("x",))], [Example("a", ("x",))])
     assert scores.micro == scores.macro == (0, 0, 0)
     assert scores.interval == (0, 0)

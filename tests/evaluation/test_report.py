@@ -1,4 +1,4 @@
-"""A report shows the primary scores first, then what else was counted, then the comparison."""
+"""A report prints the primary scores, then the scores under other rules, then the comparison."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from cotpd.core.records import Entity, Example, Prediction, Span
 from cotpd.evaluation import compare, evaluate
 from cotpd.evaluation.report import Report, secondary_scores
-from cotpd.evaluation.table import aligned
+from cotpd.evaluation.table import format_table
 
 WORDS = ("Messi", "in", "Lusail")
 MESSI, LUSAIL = Entity(Span(0, 1), "PER"), Entity(Span(2, 3), "LOC")
@@ -29,18 +29,20 @@ def report() -> Report:
     )
 
 
-def test_a_report_reads_from_facts_to_comparison() -> None:
+def test_report_prints_facts_scores_other_rules_and_comparison_in_order() -> None:
     text = str(report())
     places = [text.index(part) for part in ("run   runs/one\nview  prompt", "mode conlleval", "micro F1 66.67")]
-    places += [text.index(part) for part in ("right words, any type", "against runs/two text", "difference +66.67")]
+    places += [
+        text.index(part) for part in ("same words, any type", "compared with runs/two text", "difference +66.67")
+    ]
     assert places == sorted(places)
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert "right type, a word in common 100.00 100.00 100.00 3" in lines
-    assert "seen as an entity in training 100.00 100.00 100.00 2" in lines
-    assert "unseen as an entity in training 0.00 0.00 0.00 1" in lines
+    assert "same type, overlapping words 100.00 100.00 100.00 3" in lines
+    assert "exact, entities seen in training 100.00 100.00 100.00 2" in lines
+    assert "exact, entities unseen in training 0.00 0.00 0.00 1" in lines
 
 
-def test_a_report_as_json_holds_the_same() -> None:
+def test_report_as_json_has_the_same_numbers() -> None:
     values = report().to_dict()
     assert (values["run"], values["micro"]["correct"]) == ("runs/one", 2)
     assert values["secondary"]["exact, by training surface"]["types"]["seen"]["correct"] == 2
@@ -48,18 +50,20 @@ def test_a_report_as_json_holds_the_same() -> None:
     assert (values["against"]["run"], values["against"]["second"]) == ("runs/two", 0.0)
 
 
-def test_without_training_posts_nothing_is_called_unseen() -> None:
+def test_report_without_training_examples_has_no_seen_and_unseen_rows() -> None:
     plain = Report(evaluate(PREDICTED, GOLD), secondary_scores(PREDICTED, GOLD))
     assert "seen" not in str(plain)
     assert "against" not in plain.to_dict()
 
 
-def test_columns_are_aligned_and_short_rows_end_early() -> None:
-    assert aligned(("a", "bb"), [("ccc", "d"), ("e",)]) == "a    bb\nccc   d\ne"
+def test_table_columns_are_aligned_and_rows_may_be_short() -> None:
+    assert format_table(("a", "bb"), [("ccc", "d"), ("e",)]) == "a    bb\nccc   d\ne"
 
 
-def test_the_worked_example_prints_what_the_document_says(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    document = (root / "docs" / "scoring.md").read_text(encoding="utf-8")
+def test_worked_example_in_the_docs_prints_the_documented_output(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = (root / "docs" / "explanation" / "statistics.md").read_text(encoding="utf-8")
     [(code, printed)] = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", document, re.DOTALL)
-    exec(compile(code, "scoring.md", "exec"), {})  # noqa: S102
+    exec(compile(code, "statistics.md", "exec"), {})  # noqa: S102
     assert capsys.readouterr().out == printed

@@ -174,7 +174,7 @@ def test_a_hub_name_is_downloaded(model: Path, tmp_path: Path, monkeypatch: pyte
 
 
 def test_an_unreachable_hub_is_a_missing_extra_error(tmp_path: Path) -> None:
-    with pytest.raises(MissingExtraError, match="nobody/nothing: neither a directory nor to be had from the hub"):
+    with pytest.raises(MissingExtraError, match="nobody/nothing: not a directory, and not available from the"):
         Extractor.from_pretrained("nobody/nothing", cache_dir=tmp_path, local_files_only=True)
 
 

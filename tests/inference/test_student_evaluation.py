@@ -44,7 +44,7 @@ PAIRS = [
 def num_pairs(report: Report) -> list[int]:
     """How many classified pairs gold calls unrelated, calls related, and does not state."""
     assert report.co_occurrence
-    claims = report.co_occurrence.by_truth
+    claims = report.co_occurrence.by_status
     return [claims["unrelated"].pairs, claims["related"].pairs, claims["unknown"].pairs]
 
 
@@ -84,7 +84,7 @@ def test_stated_pairs_are_counted_by_what_gold_says(relation_student: Student) -
     report = evaluate_student(relation_student, EvaluationSet.as_stated(PAIRS))
     assert (num_pairs(report), report.scores.total.support) == ([2, 1, 0], 1)
     assert report.co_occurrence
-    claims = report.co_occurrence.by_truth
+    claims = report.co_occurrence.by_status
     assert claims["unrelated"].claimed + claims["related"].claimed == report.scores.total.predicted
 
 

@@ -1,4 +1,4 @@
-"""Answers as models give them: what is usable is kept and tidied, the rest is rejected with its reason."""
+"""Parsing of answers: usable text is cleaned, unusable answers are rejected with their reason."""
 
 from __future__ import annotations
 
@@ -6,40 +6,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cotpd.core.records import Grain, Knowledge, Post, Rejection
-from cotpd.knowledge.answers import read_answer
+from cotpd.core.records import Grain, Knowledge, Post
+from cotpd.knowledge.answers import parse_knowledge
+from cotpd.llm.answer_text import UnusableAnswerError
 from cotpd.llm.language_model import Answer
 
 POST = Post("7", "Jordan beat Oman 2-1 in Amman , what a night # WCQ", "a crowd in a floodlit stadium")
 
 
-def read(text: str, grain: Grain = Grain.SENTENCE, *, finish: str = "stop") -> Knowledge | Rejection:
-    return read_answer(Answer(text, finish), POST, grain=grain, model="small", template=f"{grain}.v1")
-
-
-def kept(text: str, grain: Grain = Grain.SENTENCE, *, finish: str = "stop") -> str:
-    answer = read(text, grain, finish=finish)
-    assert isinstance(answer, Knowledge), answer
-    return answer.text
+def parse(text: str, grain: Grain = Grain.SENTENCE, *, finish: str = "stop") -> str:
+    """Return the knowledge in an answer."""
+    answer = Answer(text, finish)
+    return parse_knowledge(answer, POST, grain=grain, model="small", template=f"{grain}.v1").text
 
 
 def reason(text: str, grain: Grain = Grain.SENTENCE, *, finish: str = "stop") -> str:
-    answer = read(text, grain, finish=finish)
-    assert isinstance(answer, Rejection), answer
-    assert answer.answer == text
-    return answer.reason
+    """Return the reason why an answer is rejected."""
+    with pytest.raises(UnusableAnswerError) as rejected:
+        parse(text, grain, finish=finish)
+    return str(rejected.value)
 
 
-def test_knowledge_tells_where_it_comes_from() -> None:
-    assert read("Jordan is a team.") == Knowledge(Grain.SENTENCE, "Jordan is a team.", "small", "sentence.v1", "7")
-
-
-def test_a_rejection_tells_where_it_comes_from() -> None:
-    assert read(" ") == Rejection("7", Grain.SENTENCE, "empty", " ", "small", "sentence.v1")
+def test_knowledge_names_its_source() -> None:
+    answer = Answer("Jordan is a team.")
+    knowledge = parse_knowledge(answer, POST, grain=Grain.SENTENCE, model="small", template="sentence.v1")
+    assert knowledge == Knowledge(Grain.SENTENCE, "Jordan is a team.", "small", "sentence.v1", "7")
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted"),
+    ("text", "expected"),
     [
         ("<think>Jordan? A player?\n</think>\nJordan is a team.", "Jordan is a team."),
         ("Jordan? A player?\n</think>\n\nJordan is a team.", "Jordan is a team."),
@@ -51,13 +46,13 @@ def test_a_rejection_tells_where_it_comes_from() -> None:
         ("Jordan beat Oman 2-1 in Amman, what a night. Jordan is a team.", "Jordan is a team."),
     ],
 )
-def test_what_is_not_knowledge_is_left_out(said: str, wanted: str) -> None:
+def test_everything_but_knowledge_is_removed(text: str, expected: str) -> None:
     """Reasoning tags, Markdown, control characters, repetitions and the post itself."""
-    assert kept(said) == wanted
+    assert parse(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "wanted"),
+    ("text", "expected"),
     [
         ("Jordan: team, it won\nOman: team, it lost", "Jordan: team, it won\nOman: team, it lost"),
         ("#WCQ: event\njordan: team\nJORDAN: country", "#WCQ: event\njordan: team"),
@@ -71,23 +66,23 @@ def test_what_is_not_knowledge_is_left_out(said: str, wanted: str) -> None:
         ("Jordan is a team that won in Amman.", "Jordan is a team that won in Amman."),
     ],
 )
-def test_a_noun_answer_keeps_one_line_for_each_name_of_the_post(said: str, wanted: str) -> None:
-    assert kept(said, Grain.NOUN) == wanted
+def test_a_noun_answer_has_one_line_per_name_in_the_post(text: str, expected: str) -> None:
+    assert parse(text, Grain.NOUN) == expected
 
 
-@pytest.mark.parametrize("said", ["", " \n", "<think>Let me see, Jordan", "```\n```", "\u0000"])
-def test_empty(said: str) -> None:
-    assert reason(said) == "empty"
+@pytest.mark.parametrize("text", ["", " \n", "<think>Let me see, Jordan", "```\n```", "\u0000"])
+def test_an_empty_answer_is_rejected(text: str) -> None:
+    assert reason(text) == "empty"
 
 
-def test_too_much() -> None:
-    """A server that knows no limit may send megabytes, which no loop of words gives away."""
+def test_an_endless_answer_is_rejected() -> None:
+    """A server without a token limit may send megabytes that no loop detection catches."""
     assert reason("x" * 4_001) == "too much"
-    assert kept(f"Jordan <think>{'x' * 4_001}</think> is a player.") == "Jordan is a player."
+    assert parse(f"Jordan <think>{'x' * 4_001}</think> is a player.") == "Jordan is a player."
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "I'm sorry, but I can't help.",
         "I’m sorry.",
@@ -101,12 +96,12 @@ def test_too_much() -> None:
         "I'm sorry, but the information provided is not enough.",
     ],
 )
-def test_refusal(said: str) -> None:
-    assert reason(said) == "refusal"
+def test_a_refusal_is_rejected(text: str) -> None:
+    assert reason(text) == "refusal"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "I can see a team. It won.",
         "Sorry is what Oman feels. Jordan won.",
@@ -117,42 +112,41 @@ def test_refusal(said: str) -> None:
         "I'm sorry but nobody plays like Jordan.",
     ],
 )
-def test_what_only_looks_like_a_refusal_is_kept(said: str) -> None:
-    assert kept(said) == said
+def test_text_that_only_looks_like_a_refusal_is_kept(text: str) -> None:
+    assert parse(text) == text
 
 
-def test_an_answer_cut_in_the_middle_keeps_what_is_whole() -> None:
-    """A half sentence or half a name would be taught as knowledge."""
-    assert kept("Jordan is a team. It won in Am", finish="length") == "Jordan is a team."
-    assert kept("Jordan is a team. It won.", finish="length") == "Jordan is a team. It won."
-    assert kept("Jordan: a team\nOman: a tea", Grain.NOUN, finish="length") == "Jordan: a team"
+def test_a_cut_answer_keeps_its_complete_parts() -> None:
+    assert parse("Jordan is a team. It won in Am", finish="length") == "Jordan is a team."
+    assert parse("Jordan is a team. It won.", finish="length") == "Jordan is a team. It won."
+    assert parse("Jordan: a team\nOman: a tea", Grain.NOUN, finish="length") == "Jordan: a team"
 
 
 @pytest.mark.parametrize("grain", Grain)
-def test_cut(grain: Grain) -> None:
+def test_a_cut_answer_without_a_complete_part_is_rejected(grain: Grain) -> None:
     assert reason("Jordan: is a team that won in Am", grain, finish="length") == "cut"
 
 
-def test_loop() -> None:
+def test_an_answer_that_repeats_itself_is_rejected() -> None:
     looping = "Jordan is a team, and " + "it is a team of men who won, " * 3
     assert reason(looping) == "loop"
     assert reason(f"Jordan: {looping}", Grain.NOUN) == "loop"
 
 
-def test_names_explained_alike_are_no_loop() -> None:
-    said = "\n".join(
+def test_names_with_equal_explanations_are_no_loop() -> None:
+    text = "\n".join(
         f"{name}: person (a fish), one of the goldfish in the bowl" for name in ("Jordan", "Oman", "Amman")
     )
-    assert kept(said, Grain.NOUN) == said
+    assert parse(text, Grain.NOUN) == text
 
 
-@pytest.mark.parametrize("said", [POST.text, "Jordan beat Oman 2-1 in Amman!", "A crowd in a floodlit stadium."])
-def test_echo(said: str) -> None:
-    assert reason(said) == "echo"
+@pytest.mark.parametrize("text", [POST.text, "Jordan beat Oman 2-1 in Amman!", "A crowd in a floodlit stadium."])
+def test_an_answer_that_only_repeats_the_post_is_rejected(text: str) -> None:
+    assert reason(text) == "echo"
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "FIFA: organisation\nQatar: place",
         "Qatar - place",
@@ -160,12 +154,12 @@ def test_echo(said: str) -> None:
         "Jordan:\n  a team\nOman:\n  another",
     ],
 )
-def test_ungrounded(said: str) -> None:
-    assert reason(said, Grain.NOUN) == "ungrounded"
+def test_a_noun_answer_without_names_of_the_post_is_rejected(text: str) -> None:
+    assert reason(text, Grain.NOUN) == "ungrounded"
 
 
 @pytest.mark.parametrize(
-    ("finish", "wanted"),
+    ("finish", "expected"),
     [
         ("too_long", "too long"),
         ("content_filter", "filtered"),
@@ -174,17 +168,19 @@ def test_ungrounded(said: str) -> None:
         ("function_call", "tool call"),
     ],
 )
-def test_an_answer_that_ended_otherwise_is_none(finish: str, wanted: str) -> None:
-    """Fault 8: also where the server sends some text with it."""
-    assert reason("Jordan is a team.", finish=finish) == wanted
+def test_an_unusual_finish_reason_is_a_rejection(finish: str, expected: str) -> None:
+    """Even if the server sends text as well."""
+    assert reason("Jordan is a team.", finish=finish) == expected
 
 
 @given(text=st.text(), grain=st.sampled_from(Grain), finish=st.sampled_from(["stop", "length", ""]))
-def test_any_answer_is_kept_or_rejected(text: str, grain: Grain, finish: str) -> None:
-    """One odd answer must never end an elicitation; what is kept has text, whole lines and no controls."""
-    answer = read(text, grain, finish=finish)
-    if isinstance(answer, Knowledge):
-        lines = answer.text.split("\n")
-        assert all(line.strip() for line in lines)
-        assert len(lines) == 1 or grain is Grain.NOUN
-        assert not any(character < " " or "\ud800" <= character <= "\udfff" for line in lines for character in line)
+def test_any_answer_is_parsed_or_rejected(text: str, grain: Grain, finish: str) -> None:
+    """No answer may end an elicitation. Knowledge has text, complete lines and no control characters."""
+    try:
+        parsed = parse(text, grain, finish=finish)
+    except UnusableAnswerError:
+        return
+    lines = parsed.split("\n")
+    assert all(line.strip() for line in lines)
+    assert len(lines) == 1 or grain is Grain.NOUN
+    assert not any(character < " " or "\ud800" <= character <= "\udfff" for line in lines for character in line)

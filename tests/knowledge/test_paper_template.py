@@ -45,4 +45,4 @@ def test_markup_in_a_post_stays_on_its_line_in_a_paper_question(grain: Grain) ->
 def test_elicit_asks_in_the_paper_wording() -> None:
     example = Example("1", tuple(POST.text.split()), caption=Caption("1.jpg", "a man jumps"))
     report = elicit([example], ScriptedModel(lambda messages: "Jordan is a basketball player."), wording=PAPER_WORDING)
-    assert [answer.template for answer in report.knowledge] == [f"{grain}.{PAPER_WORDING}" for grain in Grain]
+    assert [answer.template for answer in report.results] == [f"{grain}.{PAPER_WORDING}" for grain in Grain]

@@ -1,4 +1,4 @@
-"""What can be said of answers without gold."""
+"""Quality of answers without gold labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POSTS = [
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("Jordan beat Oman in Amman , what a night #WCQ", {"jordan", "beat", "oman", "amman", "night", "wcq"}),
         ("RT @krol_news : Iron Lantern at the Royal Arena", {"krol_news", "iron lantern", "royal arena"}),
@@ -24,15 +24,15 @@ POSTS = [
         ("", set()),
     ],
 )
-def test_names_and_noun_chunks(text: str, wanted: set[str]) -> None:
-    assert phrases(text) == wanted
+def test_names_and_noun_chunks(text: str, expected: set[str]) -> None:
+    assert phrases(text) == expected
 
 
 def knowledge(post: str, text: str) -> Knowledge:
     return Knowledge(Grain.NOUN, text, example_id=post)
 
 
-def test_the_figures_of_a_grain() -> None:
+def test_quality_at_one_grain() -> None:
     answers = [
         knowledge("a", "Jordan: a team\nOman: a team"),
         knowledge("b", "It rains, and the umbrella broke"),
@@ -52,6 +52,6 @@ def test_the_figures_of_a_grain() -> None:
     }
 
 
-def test_a_grain_of_rejections_alone_has_figures() -> None:
+def test_a_grain_with_only_rejections_has_figures() -> None:
     assert measure([], [Rejection("a", Grain.SENTENCE, "refusal", "")], POSTS)[Grain.SENTENCE].refused == 1.0
     assert measure([], [], POSTS) == {}

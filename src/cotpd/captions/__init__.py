@@ -1,1 +1,1 @@
-"""Images to captions, by a captioner: BLIP-2, or any vision model."""
+"""Image captioning with BLIP-2 or a vision model."""

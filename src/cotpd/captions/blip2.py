@@ -1,10 +1,10 @@
-"""BLIP-2 as a `Captioner`, through transformers; torch is imported when one is made."""
+"""BLIP-2 as a `Captioner`, through transformers; torch is imported when the model is loaded."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,23 +12,31 @@ from typing import TYPE_CHECKING, Any
 from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import Picture
 from cotpd.core.errors import MissingExtraError, UsageError
+from cotpd.core.files import hash_text
 from cotpd.core.records import Caption
+from cotpd.llm.asking.session import AskingSession
+from cotpd.llm.language_model import Answer
+from cotpd.llm.store.request_store import RequestStore, StoredAnswer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-logger = logging.getLogger(__name__)
-
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MAX_TOKENS = 30
+ENDPOINT = "blip2"
+"""The endpoint under which the request store keeps captions of BLIP-2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Blip2Options:
-    """A ``Blip2ForConditionalGeneration`` by Hugging Face name or directory, and how it is used.
+    """The model and the settings that change its captions.
 
-    ``name``: by default the last part of ``model``. ``prompt`` is continued (``a photo of``); most models want none.
-    ``beams``: 1 is greedy.
+    Attributes:
+        model: A ``Blip2ForConditionalGeneration``: a Hugging Face name or a directory.
+        revision: The revision of a Hugging Face name.
+        name: The name of the captioner; by default the last part of ``model``.
+        prompt: A beginning that the model continues, such as ``a photo of``. Most models work best without one.
+        beams: The number of beams; 1 is greedy search.
     """
 
     model: str
@@ -39,7 +47,7 @@ class Blip2Options:
 
     @property
     def id(self) -> CaptionerId:
-        """Who a captioner with these options is; the directory of a model is no part of it, its name is."""
+        """The identity of a captioner with these options. Of a directory only its name counts."""
         name = self.name or Path(self.model).name
         model = Path(self.model).name if Path(self.model).is_dir() else self.model
         settings = f"blip2 {model} {self.revision or ''} beams={self.beams} prompt={self.prompt!r}"
@@ -47,25 +55,43 @@ class Blip2Options:
 
 
 class Blip2Captioner:
-    """A BLIP-2 loaded from safetensors weights.
+    """A BLIP-2 with safetensors weights, loaded when the first picture must be described.
 
-    ``device``: one of `DEVICES` (or ``cuda:1``); auto takes an accelerator where there is one, and half precision on
-    it. Raises `UsageError` for a directory or device that does not serve, `MissingExtraError` where the hub cannot be
-    reached.
+    Args:
+        options: The model and its settings.
+        device: One of `DEVICES`, or for example ``cuda:1``. ``auto`` prefers an accelerator, with half precision.
+        batch_size: The number of pictures that are described at once.
     """
 
     def __init__(self, options: Blip2Options, *, device: str = "auto", batch_size: int = 8) -> None:
-        self._options, self._batch_size = options, batch_size
-        self._device = _device(device)
-        self._processor, self._tokenizer, self._model = _load(options.model, options.revision, self._device)
+        self._options, self._device_name, self._batch_size = options, device, batch_size
 
     @property
     def id(self) -> CaptionerId:
-        """Who it is."""
+        """The identity of this captioner."""
         return self._options.id
 
-    def captions(self, pictures: Iterable[Picture]) -> Iterator[Caption | ImageRejection]:
-        """One outcome for each picture, in order, a batch at a time. Raises `UsageError` when memory is short."""
+    def load(self) -> None:
+        """Load the model now.
+
+        Raises:
+            UsageError: If the directory is not a BLIP-2 with safetensors weights, or the device does not exist.
+            MissingExtraError: If the model cannot be downloaded.
+        """
+        _ = self._parts
+
+    def find(self, image_id: str, sha256: str, store: RequestStore) -> Caption | ImageRejection | None:
+        """Return what the store has about an image with this content; None if it has nothing."""
+        stored = store.find(self._store_key(sha256))
+        return self._outcome(image_id, stored.answer.text) if stored else None
+
+    def captions(self, pictures: Iterable[Picture], session: AskingSession) -> Iterator[Caption | ImageRejection]:
+        """Yield one outcome for each picture, in order. Each batch is stored in one transaction.
+
+        Raises:
+            UsageError: If a batch does not fit into the memory of the device, or as `load` does.
+            MissingExtraError: As `load` does.
+        """
         import torch
 
         stream = iter(pictures)
@@ -73,18 +99,27 @@ class Blip2Captioner:
             try:
                 texts = self._describe(batch)
             except torch.OutOfMemoryError as error:
-                raise UsageError(f"{len(batch)} images do not fit the device's memory; lower --batch-size") from error
-            yield from map(self._outcome, batch, texts)
+                advice = "use a smaller --batch-size"
+                raise UsageError(f"{len(batch)} images do not fit into the memory of the device; {advice}") from error
+            session.add([self._stored(picture, text) for picture, text in zip(batch, texts, strict=True)])
+            for picture, text in zip(batch, texts, strict=True):
+                yield self._outcome(picture.image_id, text)
+
+    @cached_property
+    def _parts(self) -> tuple[Any, Any, Any, str]:
+        """Image processor, tokenizer, model and device."""
+        device = _usable_device(self._device_name)
+        return (*_load(self._options.model, self._options.revision, device), device)
 
     def _describe(self, batch: Sequence[Picture]) -> list[str]:
         import torch
 
-        model = self._model
-        pixels = self._processor([picture.pixels for picture in batch], return_tensors="pt")["pixel_values"]
-        question = self._question().to(self._device).repeat(len(batch), 1)
+        processor, tokenizer, model, device = self._parts
+        pixels = processor([picture.pixels for picture in batch], return_tensors="pt")["pixel_values"]
+        question = self._question().to(device).repeat(len(batch), 1)
         with torch.inference_mode():
             ids = model.generate(
-                pixel_values=pixels.to(self._device, model.dtype),
+                pixel_values=pixels.to(device, model.dtype),
                 input_ids=question,
                 max_new_tokens=MAX_TOKENS,
                 num_beams=self._options.beams,
@@ -92,44 +127,52 @@ class Blip2Captioner:
             )
         if model.config.use_decoder_only_language_model:
             ids = ids[:, question.shape[1] :]
-        texts: list[str] = self._tokenizer.batch_decode(ids, skip_special_tokens=True)
+        texts: list[str] = tokenizer.batch_decode(ids, skip_special_tokens=True)
         return texts
 
     def _question(self) -> Tensor:
-        """``[1, pieces]``: the places of the image, then the prompt, as the model was trained."""
+        """Return ``[1, pieces]``: the placeholders of the image, then the prompt, as in pre-training."""
         import torch
 
-        config = self._model.config
-        image = [config.image_token_id] * config.num_query_tokens
-        return torch.tensor([image + self._tokenizer(self._options.prompt)["input_ids"]])
+        _, tokenizer, model, _ = self._parts
+        image = [model.config.image_token_id] * model.config.num_query_tokens
+        return torch.tensor([image + tokenizer(self._options.prompt)["input_ids"]])
 
-    def _outcome(self, picture: Picture, text: str) -> Caption | ImageRejection:
-        said = " ".join(text.split())
-        if not said:
-            return ImageRejection(picture.image_id, "empty", self.id.name)
-        return Caption(picture.image_id, said, self.id.name)
+    def _store_key(self, sha256: str) -> str:
+        return hash_text("caption", self.id.settings, sha256)
+
+    def _stored(self, picture: Picture, text: str) -> StoredAnswer:
+        rejected = None if text.strip() else "empty"
+        return StoredAnswer(self._store_key(picture.sha256), ENDPOINT, self.id.name, Answer(text), rejected)
+
+    def _outcome(self, image_id: str, text: str) -> Caption | ImageRejection:
+        caption = " ".join(text.split())
+        if not caption:
+            return ImageRejection(image_id, "empty", self.id.name)
+        return Caption(image_id, caption, self.id.name)
 
 
-def _device(name: str) -> str:
+def _usable_device(name: str) -> str:
     import torch
 
     usable = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(kind for kind in ("cuda", "mps", "cpu") if usable[kind])
     if not usable.get(name.partition(":")[0]):
-        raise UsageError(f"the device {name} is not usable here; there is {', '.join(k for k in usable if usable[k])}")
+        available = ", ".join(kind for kind in usable if usable[kind])
+        raise UsageError(f"the device {name} is not available on this machine; available: {available}")
     return name
 
 
 def _load(name: str, revision: str | None, device: str) -> tuple[Any, Any, Any]:
-    """Image processor, tokenizer and model. The processor is the one of Pillow and numpy: torchvision is not needed."""
+    """Return image processor, tokenizer and model. The processor needs Pillow and numpy, but not torchvision."""
     import torch
     from safetensors import SafetensorError
     from transformers import AutoImageProcessor, AutoTokenizer, Blip2ForConditionalGeneration
     from transformers.utils import logging as transformers_logging
 
     if Path(name).exists() and not (Path(name) / "config.json").is_file():
-        raise UsageError(f"{name}: no BLIP-2 here (config.json is missing); give a directory or a hub name")
+        raise UsageError(f"{name}: not a BLIP-2 (config.json is missing); give another directory or a hub name")
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     half = torch.bfloat16 if device.startswith("cuda") and torch.cuda.is_bf16_supported() else torch.float16
     dtype = torch.float32 if device == "cpu" else half
@@ -142,15 +185,15 @@ def _load(name: str, revision: str | None, device: str) -> tuple[Any, Any, Any]:
             name, revision=revision or "main", dtype=dtype, use_safetensors=True
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _explained(name, error) from error
+        raise _loading_error(name, error) from error
     if model.config.image_token_id is None:
-        raise UsageError(f"{name}: its config.json names no image_token_index; take a newer revision of the model")
+        raise UsageError(f"{name}: config.json has no image_token_index; use a newer revision of the model")
     network: torch.nn.Module = model
     return processor, tokenizer, network.to(device).eval()
 
 
-def _explained(name: str, error: Exception) -> UsageError | MissingExtraError:
+def _loading_error(name: str, error: Exception) -> UsageError | MissingExtraError:
     message = str(error).strip().split("\n")[0]
     if Path(name).is_dir():
         return UsageError(f"{name}: cannot be loaded as a BLIP-2 with safetensors weights: {message}")
-    return MissingExtraError(f"{name}: neither a directory nor to be had from the hub: {message}")
+    return MissingExtraError(f"{name}: neither a directory nor available from the hub: {message}")

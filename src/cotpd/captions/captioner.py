@@ -1,4 +1,4 @@
-"""What the library asks of a captioner: pictures in, a caption or the reason for none out."""
+"""The protocol of a captioner: pictures in, a caption or the reason for its absence out."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Protocol
 
 from cotpd.captions.image_folder import Picture
 from cotpd.core.records import Caption
+from cotpd.llm.asking.session import AskingSession
+from cotpd.llm.store.request_store import RequestStore
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRejection:
-    """An image without a caption, and why: what is wrong with the image, or with what was said of it."""
+    """An image without a caption: the image is unusable, or the answer about it is."""
 
     image_id: str
     reason: str
@@ -22,9 +24,11 @@ class ImageRejection:
 
 @dataclass(frozen=True, slots=True)
 class CaptionerId:
-    """The ``name`` under which captions are kept and chosen (``data.captioner``), and all that decides what is said.
+    """The identity of a captioner.
 
-    A change of the ``settings``, one line that holds the model, makes new captions in place of the old ones.
+    Attributes:
+        name: The name under which captions are stored and chosen (``captioner`` in a configuration).
+        settings: One line with the model and all settings that change captions. New settings replace old captions.
     """
 
     name: str
@@ -36,12 +40,17 @@ class Captioner(Protocol):
 
     @property
     def id(self) -> CaptionerId:
-        """Who it is."""
+        """The identity of this captioner."""
         ...
 
-    def captions(self, pictures: Iterable[Picture]) -> Iterator[Caption | ImageRejection]:
-        """One outcome for each picture, in any order, holding only a few pictures at a time.
+    def find(self, image_id: str, sha256: str, store: RequestStore) -> Caption | ImageRejection | None:
+        """Return what the store has about an image with this content; None if it has nothing."""
+        ...
 
-        None for a picture that could not be asked about: the next run tries it again.
+    def captions(self, pictures: Iterable[Picture], session: AskingSession) -> Iterator[Caption | ImageRejection]:
+        """Yield one outcome for each picture, in any order, once it is in the store of the session.
+
+        Only a few pictures may be in memory at a time. A picture that could not be described yields nothing and adds to
+        the failures of the session, so that the next run tries it again.
         """
         ...

@@ -1,53 +1,22 @@
-"""Captioning: every image described once, whatever stops it."""
+"""Captioning: describe every image once, even if runs are interrupted."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from cotpd.captions.caption_file import FOREIGN, CaptionFile, Outcome
-from cotpd.captions.captioner import Captioner, CaptionerId, ImageRejection
+from cotpd.captions.captioner import Captioner, ImageRejection
 from cotpd.captions.image_folder import ImageFile, ImageFolder, Picture, UnusableImageError, open_picture
 from cotpd.core.files import hash_text
 from cotpd.core.records import Caption
+from cotpd.core.sidecar_export import export_captions, rejections_path
+from cotpd.core.sidecar_rows import CaptionRow, ImageRejectionRow
+from cotpd.llm.asking.session import Asking, AskingReport, AskingSession
+from cotpd.llm.store.request_store import RequestStore
 
-Known = Mapping[str, Mapping[str, Outcome]]
-"""What a file holds of each image, by key."""
-
-
-@dataclass(slots=True)
-class CaptioningReport:
-    """What became of the images: captions, rejections with reasons, and how many pictures were looked at now.
-
-    The other outcomes were found in the file, or are those of an image with the same bytes.
-    """
-
-    captions: list[Caption] = field(default_factory=list)
-    rejections: list[ImageRejection] = field(default_factory=list)
-    num_images: int = 0
-    num_computed: int = 0
-    num_outdated: int = 0
-
-    @property
-    def num_done(self) -> int:
-        """The images that have an outcome."""
-        return len(self.captions) + len(self.rejections)
-
-    @property
-    def rejected_share(self) -> float:
-        """Images without a caption over images, 0 without images."""
-        return (self.num_images - len(self.captions)) / max(1, self.num_images)
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """How often each reason of a rejection occurs, the most frequent first."""
-        return dict(Counter(rejection.reason for rejection in self.rejections).most_common())
-
-
-def _silent(_: CaptioningReport) -> None:
-    """Watch nothing."""
+CaptioningReport = AskingReport[Caption, ImageRejection]
+CaptionOutcome = Caption | ImageRejection
 
 
 def caption(
@@ -56,91 +25,140 @@ def caption(
     captioner: Captioner,
     *,
     out: Path | None = None,
-    on_progress: Callable[[CaptioningReport], object] = _silent,
-    ask_again: bool = False,
+    asking: Asking | None = None,
 ) -> CaptioningReport:
-    """Describe every image, each once however often it is named.
+    """Describe every image once, even if several ids name the same content.
 
-    With ``out`` each caption is on the disk as it comes, and what the file holds is not computed again: rows by this
-    captioner with the same settings and the same bytes of the image, and all rows that somebody else wrote. Those of
-    a changed image or setting are replaced at the end where there is a new outcome; the caption of an image that cannot
-    be read now stays. Rows of other captioners stay. To ``ask_again``, what this captioner rejected is forgotten first.
-    Raises `DataError` for a file without captions.
+    Outcomes are stored as they arrive, and exported to ``out`` at the end, also after an error. What the request store
+    or the file has is not computed again: outcomes of this captioner with the same settings and the same content, and
+    captions that somebody else wrote under its name. New captions replace those of a changed image or setting. The
+    caption of an image that cannot be read now stays in the file, and so do the rows of other captioners.
+
+    Args:
+        image_ids: Ids of images in ``folder``.
+        folder: The images.
+        captioner: A `Blip2Captioner` or a `VisionCaptioner`.
+        out: The file of captions, usually captions.jsonl beside a corpus.
+        asking: Store, policy and listener. With ``ask_again`` in the policy, rejected images are described again.
+
+    Raises:
+        DataError: If ``out`` is not a file of captions.
     """
-    file = CaptionFile(out) if out else None
-    if file:
-        file.mend()
-    if file and ask_again:
-        file.forget_rejections(captioner.id.name)
-    run = _Run(folder, captioner.id, file.read(captioner.id.name) if file else {}, file)
-    run.caption(dict.fromkeys(image_ids), captioner, on_progress)
-    return run.report
+    ids, asking = list(dict.fromkeys(image_ids)), asking or Asking()
+    with asking.open_store(out) as store:
+        session = AskingSession(store, asking, total=len(ids))
+        run = CaptioningRun(folder, captioner, session, out=out)
+        try:
+            run.describe(ids)
+        finally:
+            run.export(ids)
+    return run.report(ids)
 
 
-def planned(
-    image_ids: Iterable[str], folder: ImageFolder, captioner: CaptionerId, out: Path, *, ask_again: bool = False
+def plan_captions(
+    image_ids: Iterable[str], folder: ImageFolder, captioner: Captioner, *, out: Path, asking: Asking
 ) -> tuple[CaptioningReport, list[str]]:
-    """What is done already, and the SHA-256 of each content that `caption` would describe.
+    """Return the outcomes that `caption` would reuse, and the SHA-256 of each content that it would describe.
 
-    Nothing is computed or written; images are found and hashed, not decoded.
+    Images are found and hashed, but not decoded. Nothing is described or written.
     """
-    run = _Run(folder, captioner, CaptionFile(out).read(captioner.name, also_rejected=not ask_again))
-    ids = dict.fromkeys(image_ids)
-    run.report.num_images = len(ids)
-    left = [file.sha256 for image_id in ids if (file := run.file_to_describe(image_id))]
-    return run.report, list(dict.fromkeys(left))
+    ids = list(dict.fromkeys(image_ids))
+    session = AskingSession(asking.store or RequestStore(), asking, total=len(ids))
+    run = CaptioningRun(folder, captioner, session, out=out)
+    files = [file for image_id in ids if (file := run.find_or_read(image_id))]
+    return run.report(ids), list(dict.fromkeys(file.sha256 for file in files))
 
 
-class _Run:
-    """One captioning: what is known, what is on its way, what has been settled."""
+class CaptioningRun:
+    """The state of one call of `caption`: the outcome of each image, and the pictures that wait for one."""
 
     def __init__(
-        self, folder: ImageFolder, captioner: CaptionerId, known: Known, file: CaptionFile | None = None
+        self, folder: ImageFolder, captioner: Captioner, session: AskingSession, *, out: Path | None = None
     ) -> None:
-        self.report = CaptioningReport()
-        self._folder, self._id, self._known, self._file = folder, captioner, known, file
-        self._said = {key: outcome for outcomes in known.values() for key, outcome in outcomes.items()}
+        self._folder, self._captioner, self._session, self._out = folder, captioner, session, out
+        self._outcomes: dict[str, CaptionOutcome] = {}
         self._keys: dict[str, str] = {}
-        self._settled: dict[str, str] = {}
-        self._unread: set[str] = set()
+        self._unreadable: set[str] = set()
         self._waiting: dict[str, list[str]] = {}
+        self._foreign: dict[str, Caption] = {}
+        self._exported: dict[str, CaptionOutcome] = {}
+        self._by_key: dict[str, CaptionOutcome] = {}
+        if out:
+            self._read_export(out)
 
-    def caption(
-        self, image_ids: Collection[str], captioner: Captioner, on_progress: Callable[[CaptioningReport], object]
-    ) -> None:
-        """Settle every image, then drop what is outdated."""
-        self.report.num_images = len(image_ids)
-        for outcome in captioner.captions(self._pictures(image_ids)):
-            self.report.num_computed += 1
+    def describe(self, image_ids: Sequence[str]) -> None:
+        """Find or make an outcome for every image."""
+        for outcome in self._captioner.captions(self._pictures(image_ids), self._session):
             key = self._keys[outcome.image_id]
+            self._by_key[key] = outcome
             for image_id in self._waiting.pop(key):
-                self._settle(image_id, key, outcome)
-            on_progress(self.report)
-        on_progress(self.report)
-        if self._file:
-            self.report.num_outdated = self._file.drop_outdated(self._id.name, self._settled, unread=self._unread)
+                self._outcomes[image_id] = replace(outcome, image_id=image_id)
 
-    def file_to_describe(self, image_id: str) -> ImageFile | None:
-        """The file of an image that nothing is known of; every other image is settled."""
-        if foreign := self._known.get(image_id, {}).get(FOREIGN):
-            self._settle(image_id, FOREIGN, foreign)
+    def find_or_read(self, image_id: str) -> ImageFile | None:
+        """Return the file of an image that must be described; None if it has an outcome already."""
+        if foreign := self._foreign.get(image_id):
+            self._reuse(image_id, foreign)
             return None
         try:
             file = self._folder.read(image_id)
         except UnusableImageError as reason:
             self._reject(image_id, str(reason))
             return None
-        key = hash_text(self._id.settings, file.sha256)[:16]
-        if said := self._said.get(key):
-            self._settle(image_id, key, said)
+        key = self._keys[image_id] = hash_text(self._captioner.id.settings, file.sha256)[:16]
+        if outcome := self._by_key.get(key) or self._find_in_store(file) or self._exported.get(key):
+            self._by_key[key] = outcome
+            self._reuse(image_id, outcome)
             return None
-        self._keys[image_id] = key
         return file
 
-    def _pictures(self, image_ids: Iterable[str]) -> Iterator[Picture]:
-        """The pictures to describe, each content once."""
+    def export(self, image_ids: Iterable[str]) -> None:
+        """Write the outcomes so far to the file of captions."""
+        if self._out is None:
+            return
+        captions, rejections = [], []
         for image_id in image_ids:
-            if file := self.file_to_describe(image_id):
+            outcome, key = self._outcomes.get(image_id), self._keys.get(image_id)
+            if outcome is None or key is None:
+                continue
+            row = {"image_id": image_id, "captioner": outcome.captioner, "key": key}
+            if isinstance(outcome, Caption):
+                captions.append(CaptionRow(**row, text=outcome.text))
+            else:
+                rejections.append(ImageRejectionRow(**row, reason=outcome.reason, answer=outcome.answer))
+        export_captions(self._out, captions, rejections, unreadable=self._unreadable)
+
+    def report(self, image_ids: Sequence[str]) -> CaptioningReport:
+        """Return the outcomes in the order of the images."""
+        outcomes = [self._outcomes[image_id] for image_id in image_ids if image_id in self._outcomes]
+        captions = [each for each in outcomes if isinstance(each, Caption)]
+        rejections = [each for each in outcomes if isinstance(each, ImageRejection)]
+        reasons = (each.reason for each in rejections)
+        return self._session.report(captions, rejections, reasons=reasons, total=len(image_ids))
+
+    def _read_export(self, out: Path) -> None:
+        """Read the rows of this captioner. Captions without a key are from other sources and final."""
+        name = self._captioner.id.name
+        for row in CaptionRow.read(out, where=lambda row: row.get("captioner", "") == name):
+            if row.key:
+                self._exported.setdefault(row.key, row.caption)
+            elif row.image_id is not None:
+                self._foreign.setdefault(row.image_id, row.caption)
+        if self._session.policy.ask_again:
+            return
+        for rejected in ImageRejectionRow.read(rejections_path(out), where=lambda row: row.get("captioner") == name):
+            rejection = ImageRejection(rejected.image_id, rejected.reason, rejected.captioner, rejected.answer)
+            self._exported.setdefault(rejected.key, rejection)
+
+    def _find_in_store(self, file: ImageFile) -> CaptionOutcome | None:
+        outcome = self._captioner.find(file.image_id, file.sha256, self._session.store)
+        is_rejection = isinstance(outcome, ImageRejection)
+        return None if is_rejection and self._session.policy.ask_again else outcome
+
+    def _pictures(self, image_ids: Iterable[str]) -> Iterator[Picture]:
+        """Yield the pictures to describe, each content once."""
+        for image_id in image_ids:
+            file = self.find_or_read(image_id)
+            if file and not self._session.store_only:
                 key = self._keys[image_id]
                 try:
                     picture = None if key in self._waiting else open_picture(file)
@@ -150,22 +168,17 @@ class _Run:
                 self._waiting.setdefault(key, []).append(image_id)
                 if picture:
                     yield picture
+                else:
+                    self._session.total -= 1
+
+    def _reuse(self, image_id: str, outcome: CaptionOutcome) -> None:
+        self._outcomes[image_id] = replace(outcome, image_id=image_id)
+        self._session.num_reused += 1
+        self._session.total -= 1
 
     def _reject(self, image_id: str, reason: str) -> None:
-        """Settle an image that cannot be used; it is looked at again in every run, but told once.
-
-        It may be the folder that is wrong or not mounted: a caption that is there stays.
-        """
-        self._unread.add(image_id)
-        key = hash_text(self._id.settings, reason)[:16]
-        self._settle(image_id, key, ImageRejection(image_id, reason, self._id.name))
-
-    def _settle(self, image_id: str, key: str, outcome: Outcome) -> None:
-        outcome = replace(outcome, image_id=image_id)
-        self._settled[image_id], self._said[key] = key, outcome
-        if isinstance(outcome, Caption):
-            self.report.captions.append(outcome)
-        else:
-            self.report.rejections.append(outcome)
-        if self._file and key not in self._known.get(image_id, {}):
-            self._file.add(key, outcome)
+        """Record an image that cannot be used. Every run tries to read it again."""
+        self._unreadable.add(image_id)
+        self._keys[image_id] = hash_text(self._captioner.id.settings, reason)[:16]
+        self._outcomes[image_id] = ImageRejection(image_id, reason, self._captioner.id.name)
+        self._session.total -= 1

@@ -1,7 +1,7 @@
-"""Images that strangers made, found in a folder and opened safely: whatever is wrong with one is a reason.
+"""Untrusted images in a folder: find them by image id and decode them safely.
 
-Only JPEG, PNG, WebP and GIF are opened, told by their content; files over `MAX_BYTES`, `MAX_PIXELS`, `MAX_SEGMENTS` or
-`MAX_SCANS` are not. Nothing outside the folder is read, nothing is fetched, nothing but a regular file is waited for.
+Only JPEG, PNG, WebP and GIF are decoded, recognised by their content, and only up to `MAX_BYTES`, `MAX_PIXELS`,
+`MAX_SEGMENTS` and `MAX_SCANS`. Nothing outside the folder is read, no address is fetched, and pipes never block.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from cotpd.core.files import hash_bytes
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
-"""An image id is the name of a file, or what remains of it without one of these endings, in whichever case."""
+"""An image id is a file name, with or without one of these suffixes in any case."""
 
 _CASES = (str.lower, str.upper, str.title)
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64 * 10**6
 MAX_SEGMENTS = 1_000
-"""Of a JPEG, which commonly has twenty: Pillow takes time by the square of those that hold EXIF."""
+"""Limit for a JPEG, which usually has twenty. Pillow needs quadratic time for segments with EXIF data."""
 MAX_SCANS = 100
-"""Of a progressive JPEG, which commonly has ten: each takes a hundred bytes and goes over all pixels."""
+"""Limit for a progressive JPEG, which usually has ten. A scan of a hundred bytes processes all pixels."""
 
 LONGEST_SIDE = 1024
-"""Pixels to which longer images are scaled down: more than any captioner reads."""
+"""Pixels to which larger images are scaled down. No captioner uses more."""
 
-_DAMAGE = (
+_DECODING_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -56,11 +56,11 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-"""What Pillow raises, by format and damage, for a file that is not whole."""
+"""Errors that Pillow raises for damaged files, depending on format and damage."""
 
 _ADDRESS = re.compile(r"data:|[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ORIENTATION = 0x0112
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
     4: Transpose.FLIP_TOP_BOTTOM,
@@ -69,21 +69,21 @@ _TURNS = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
-"""What puts a picture upright, by its EXIF orientation."""
+"""The transposition that makes an image upright, by EXIF orientation."""
 _SEGMENT = re.compile(rb"\xff[\xc0-\xc7\xc9-\xcf\xd9-\xef\xfe]")
-"""The markers of JPEG before a length, and the one that ends an image; others stand alone, or no decoder knows them."""
+"""JPEG markers that precede a length, and the end-of-image marker. The others have no length or are unknown."""
 _JPEG = b"\xff\xd8\xff"
 _END_OF_IMAGE, _START_OF_SCAN = 0xD9, 0xDA
 _WHITE = (255, 255, 255, 255)
 
 
 class UnusableImageError(ValueError):
-    """The reason for which an image is rejected: data for a caller to count, not a failure."""
+    """Raised for an image that cannot be used; the message is the reason, for the caller to count."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """The bytes of an image as they lie on the disk, and the SHA-256 by which they are known."""
+    """The bytes of an image file and their SHA-256."""
 
     image_id: str
     content: bytes
@@ -92,7 +92,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image ready for a captioner: upright RGB without transparency, at most `LONGEST_SIDE` long."""
+    """A decoded image for a captioner: upright RGB without transparency, at most `LONGEST_SIDE` pixels long."""
 
     image_id: str
     pixels: Image.Image
@@ -100,19 +100,24 @@ class Picture:
 
 
 class ImageFolder:
-    """The images below a folder. Raises `DataError` when there is no such folder."""
+    """The images in a folder and its subfolders.
+
+    Raises:
+        DataError: If the folder does not exist.
+    """
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise DataError("no such folder of images; check the path", where=str(root))
+            raise DataError("the folder of images does not exist; check the path", where=str(root))
         self.root = root.resolve()
 
     def read(self, image_id: str) -> ImageFile:
-        """The file of an image id.
+        """Read the file of an image id.
 
-        Raises `UnusableImageError` with a reason: ``address`` (URLs are never fetched), ``outside`` (the id or a link
-        leads out of the folder), ``missing``, ``no file`` (a folder, pipe or device), ``unreadable``, ``empty``,
-        ``too large``.
+        Raises:
+            UnusableImageError: With one of the reasons ``address`` (a URL, which is never fetched), ``outside`` (the id
+                or a link leads out of the folder), ``missing``, ``no file`` (a folder, pipe or device),
+                ``unreadable``, ``empty`` or ``too large``.
         """
         content = _content(self._find(image_id))
         return ImageFile(image_id, content, hash_bytes(content))
@@ -135,35 +140,35 @@ class ImageFolder:
 
 
 def open_picture(file: ImageFile) -> Picture:
-    """Decode an image: its first frame, turned upright, on white, scaled down.
+    """Decode the first frame of an image, turn it upright, put it on white and scale it down.
 
-    Raises `UnusableImageError` with a reason: ``not an image`` (none of `FORMATS`, whatever its name says),
-    ``too many pixels``, ``too many segments`` and ``too many scans`` (a bomb is not even decoded), ``damaged`` (cut off
-    or broken).
+    Raises:
+        UnusableImageError: With one of the reasons ``not an image`` (none of `FORMATS`, whatever the file name says),
+            ``too many pixels``, ``too many segments``, ``too many scans`` (all three before decoding) or ``damaged``.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Picture(file.image_id, _ready(_decode(file.content)), file.sha256)
+            return Picture(file.image_id, _normalise(_decode(file.content)), file.sha256)
     except UnusableImageError:
         raise
     except Image.DecompressionBombError as error:
         raise UnusableImageError("too many pixels") from error
     except UnidentifiedImageError as error:
         raise UnusableImageError("not an image") from error
-    except _DAMAGE as error:
+    except _DECODING_ERRORS as error:
         raise UnusableImageError("damaged") from error
 
 
 def to_jpeg(picture: Picture) -> bytes:
-    """A picture as the bytes of a JPEG file, without any data of its origin."""
+    """Encode a picture as JPEG, without the metadata of the original."""
     stream = io.BytesIO()
     picture.pixels.save(stream, "JPEG", quality=90)
     return stream.getvalue()
 
 
 def _names(image_id: str) -> Iterator[str]:
-    """What the file of an id may be called: the id, with each ending in each case, then its own ending in another."""
+    """Yield possible file names: the id, the id with each suffix, and the id with its own suffix in another case."""
     yield image_id
     for case in _CASES:
         yield from (f"{image_id}{case(suffix)}" for suffix in SUFFIXES)
@@ -173,15 +178,15 @@ def _names(image_id: str) -> Iterator[str]:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a regular file; a pipe is not waited for, a link put in the file's place meanwhile not followed."""
+    """Read a regular file. A pipe does not block, and a link that has replaced the file meanwhile is not followed."""
     try:
         with open(
             path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
         ) as stream:
-            found = os.fstat(stream.fileno())
-            if not stat.S_ISREG(found.st_mode):
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise UnusableImageError("no file")
-            if found.st_size > MAX_BYTES:
+            if status.st_size > MAX_BYTES:
                 raise UnusableImageError("too large")
             content = stream.read(MAX_BYTES)
     except IsADirectoryError as error:
@@ -195,7 +200,7 @@ def _content(path: Path) -> bytes:
 
 def _decode(content: bytes) -> Image.Image:
     if content.startswith(_JPEG):
-        _refuse_endless(content)
+        _check_jpeg_structure(content)
     image = Image.open(io.BytesIO(content), formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
         raise UnusableImageError("too many pixels")
@@ -204,8 +209,8 @@ def _decode(content: bytes) -> Image.Image:
     return image
 
 
-def _refuse_endless(content: bytes) -> None:
-    """Raise `UnusableImageError` for a JPEG of too many parts. Pillow looks for the first scan even after an end."""
+def _check_jpeg_structure(content: bytes) -> None:
+    """Raise `UnusableImageError` for too many segments or scans. Pillow searches a first scan even after an end."""
     num_scans = 0
     for num_segments, kind in enumerate(_segments(content), 1):
         if num_scans and kind == _END_OF_IMAGE:
@@ -218,7 +223,7 @@ def _refuse_endless(content: bytes) -> None:
 
 
 def _segments(content: bytes) -> Iterator[int]:
-    """The markers of a JPEG (ITU T.81, B.1.1: a segment tells its length, a scan ends at the next marker)."""
+    """Yield the markers of a JPEG (ITU T.81, B.1.1: a segment has a length, a scan ends at the next marker)."""
     at = 0
     while marker := _SEGMENT.search(content, at):
         at, kind = marker.end(), content[marker.end() - 1]
@@ -227,22 +232,22 @@ def _segments(content: bytes) -> Iterator[int]:
             at += int.from_bytes(content[at : at + 2], "big")
 
 
-def _ready(image: Image.Image) -> Image.Image:
-    """Scaled down first, for what comes then takes memory by the pixel."""
+def _normalise(image: Image.Image) -> Image.Image:
+    """Scale, flatten and turn an image. Scaling comes first, because the other steps need memory per pixel."""
     orientation = image.getexif().get(_ORIENTATION)
-    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
-    pixels = _scalable(image)
+    turn = _TRANSPOSITIONS.get(orientation) if isinstance(orientation, int) else None
+    pixels = _to_scalable_mode(image)
     pixels.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    pixels = _opaque(pixels)
+    pixels = _on_white(pixels)
     pixels = pixels.transpose(turn) if turn is not None else pixels
     pixels.info.clear()
     return pixels
 
 
-def _scalable(image: Image.Image) -> Image.Image:
-    """The image in a mode whose colours can be mixed: no palette, no colour that stands for transparency.
+def _to_scalable_mode(image: Image.Image) -> Image.Image:
+    """Convert an image to a mode that can be scaled: no palette, no colour that stands for transparency.
 
-    Grey values of 16 bits become 8 bits: Pillow's own conversion would cut them off at 255.
+    Grey values of 16 bits are divided to 8 bits, because Pillow's own conversion clips them at 255.
     """
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
@@ -251,8 +256,8 @@ def _scalable(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB", "CMYK") else image.convert("RGB")
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """On white, without transparency."""
+def _on_white(image: Image.Image) -> Image.Image:
+    """Put an image on white."""
     if image.mode not in ("LA", "RGBA"):
         return image.convert("RGB")
     image = image.convert("RGBA")

@@ -1,93 +1,98 @@
-"""Any vision model behind an OpenAI-compatible endpoint as a `Captioner`, through the asking layer."""
+"""A vision model behind an OpenAI-compatible endpoint as a `Captioner`."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import resources
 
 from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import LONGEST_SIDE, Picture, to_jpeg
 from cotpd.core.records import Caption
 from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
-from cotpd.llm.asking.ask import ask
-from cotpd.llm.asking.policy import Policy
-from cotpd.llm.asking.progress import Progress
+from cotpd.llm.asking.session import AskingSession, Question, UnusableAnswer
 from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
 from cotpd.llm.store.request_store import RequestStore
-
-logger = logging.getLogger(__name__)
 
 TEMPLATE = "describe.v1"
 MAX_TOKENS = 80
 
 
 class VisionCaptioner:
-    """Asks ``model`` about each picture, once: answers are served from ``store``, asked for as ``policy`` says."""
+    """Asks a vision model about each picture.
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        *,
-        name: str = "",
-        store: RequestStore | None = None,
-        policy: Policy | None = None,
-        listener: Callable[[Progress], None] | None = None,
-    ) -> None:
-        self._model, self._store, self._policy, self._listener = model, store, policy, listener
+    Args:
+        model: The vision model.
+        name: The name of the captioner; by default the name of the model.
+    """
+
+    def __init__(self, model: LanguageModel, *, name: str = "") -> None:
+        self._model = model
         settings = f"vision {model.name} {model.endpoint} {TEMPLATE} tokens={MAX_TOKENS} side={LONGEST_SIDE}"
         self._id = CaptionerId(name or model.name, settings)
 
     @property
     def id(self) -> CaptionerId:
-        """Who it is."""
+        """The identity of this captioner."""
         return self._id
 
-    def captions(self, pictures: Iterable[Picture]) -> Iterator[Caption | ImageRejection]:
-        """An outcome for each picture that was answered, as answers come; reasons of a rejection are those of `judge`.
+    def find(self, image_id: str, sha256: str, store: RequestStore) -> Caption | ImageRejection | None:
+        """Return what the store has about an image with this content; None if it has nothing."""
+        stored = store.find(request_for_content(sha256).key(self._model.endpoint, self._model.name))
+        if stored is None:
+            return None
+        try:
+            return Caption(image_id, parse_caption(stored.answer), self._id.name)
+        except UnusableAnswerError as reason:
+            return ImageRejection(image_id, str(reason), self._id.name, stored.answer.text)
 
-        Raises `LanguageModelError` and `BudgetReachedError` as `ask` does.
+    def captions(self, pictures: Iterable[Picture], session: AskingSession) -> Iterator[Caption | ImageRejection]:
+        """Yield an outcome for each picture that was answered, as answers arrive.
+
+        Raises:
+            LanguageModelError, BudgetReachedError: As `AskingSession.answers` does.
         """
-        requests = (question(_as_jpeg(picture), about=picture.image_id) for picture in pictures)
-        asked = ask(requests, self._model, store=self._store, policy=self._policy, listener=self._listener)
-        for request, answer in asked:
-            image_id: str = request.about
-            if isinstance(answer, Answer):
-                yield Caption(image_id, _caption(answer), self._id.name)
-            elif answer.answer:
-                yield ImageRejection(image_id, answer.reason, self._id.name, answer.answer.text)
+        requests = (request_for_image(_as_jpeg(picture), image_id=picture.image_id) for picture in pictures)
+        for image_id, result in session.answers(requests, self._model):
+            if isinstance(result, UnusableAnswer):
+                yield ImageRejection(image_id, result.reason, self._id.name, result.text)
             else:
-                logger.warning("%s: no answer, asked again by the next run: %s", image_id, answer.reason)
+                yield Caption(image_id, result, self._id.name)
 
 
-def question(image: Image, *, about: str = "") -> Request:
-    """The request for the caption of an image; ``about`` is its id, which the model is not told."""
-    system, user = template()
+def request_for_image(image: Image, *, image_id: str = "") -> Request:
+    """Return the request for the caption of an image. The image id is not part of the question."""
+    system, user = load_template()
     messages = (Message("system", system), Message("user", user, (image,)))
-    return Request(messages, Parameters(MAX_TOKENS), validate=judge, about=about)
+    return Question(image_id, messages, Parameters(MAX_TOKENS), parse=parse_caption).request
 
 
-def template() -> tuple[str, str]:
-    """What a vision model is told and asked."""
+def request_for_content(sha256: str) -> Request:
+    """Return the request for an image with this SHA-256, to find its answer in a store. It cannot be sent."""
+    return request_for_image(Image(sha256, "image/jpeg", bytes))
+
+
+@cache
+def load_template() -> tuple[str, str]:
+    """Return the system message and the question."""
     text = (resources.files("cotpd.captions") / "templates" / f"{TEMPLATE}.txt").read_text("utf-8")
     system, _, user = text.removeprefix("[system]\n").partition("[user]\n")
     return system.strip(), user.strip()
 
 
-def judge(answer: Answer) -> str | None:
-    """Why an answer is no caption: a reason of `spoken_lines`, or ``cut`` (no sentence ended before the limit)."""
-    try:
-        return None if _caption(answer) else "cut"
-    except UnusableAnswerError as reason:
-        return str(reason)
+def parse_caption(answer: Answer) -> str:
+    """Return the caption in an answer as one line; of an answer cut at the token limit, the complete sentences.
+
+    Raises:
+        UnusableAnswerError: With a reason of `spoken_lines`, or ``cut`` if no sentence ended before the limit.
+    """
+    line = " ".join(map(without_markdown, spoken_lines(answer)))
+    caption = line[: line.rfind(".") + 1] if answer.finish_reason == "length" else line
+    if not caption:
+        raise UnusableAnswerError("cut")
+    return caption
 
 
 def _as_jpeg(picture: Picture) -> Image:
-    """A picture as it is sent: a JPEG of ours, made when it is sent; never an address, never data of its origin."""
+    """Return a picture as it is sent: a new JPEG, encoded when it is sent, without address or metadata."""
     return Image(picture.sha256, "image/jpeg", lambda: to_jpeg(picture))
-
-
-def _caption(answer: Answer) -> str:
-    """One line; of an answer that the limit has cut, the whole sentences."""
-    line = " ".join(map(without_markdown, spoken_lines(answer)))
-    return line[: line.rfind(".") + 1] if answer.finish_reason == "length" else line

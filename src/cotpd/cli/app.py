@@ -1,7 +1,7 @@
-"""The command ``cotpd``: its verbs, its global options, and how every failure ends.
+"""The command ``cotpd``: its verbs, its global options and its exit codes.
 
-Results go to stdout, progress and logs to stderr. A known failure is one line and the exit code of its class in
-`cotpd.core.errors`; anything else is a bug of ours and says so.
+Results go to stdout, progress and logs to stderr. A `CotpdError` prints one line and exits with the code of its class;
+see `cotpd.core.errors`. Any other exception is reported as a bug.
 """
 
 from __future__ import annotations
@@ -59,19 +59,22 @@ _EXTRAS = {
     "PIL": "captions",
     **dict.fromkeys(("datasets", "spacy"), "formats"),
 }
-"""The packages that an extra brings."""
+"""The extra that installs each optional package."""
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 to 6 see `cotpd.core.errors`, 130 or 143 stopped."""
+    """Run the command line and exit.
+
+    Exit codes: 0 for success, 1 to 6 for an error (see `cotpd.core.errors`), 130 after SIGINT, 143 after SIGTERM.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     sys.excepthook = _report_bug
-    if sys.stdout is None:  # closed by the shell: `cotpd check data >&-`
+    if sys.stdout is None:  # the shell closed it: `cotpd check data >&-`
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    elif isinstance(sys.stdout, io.TextIOWrapper):  # a latin-1 terminal shows what it has not as \uXXXX
+    elif isinstance(sys.stdout, io.TextIOWrapper):  # a latin-1 terminal shows other characters as \uXXXX
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = typer.main.get_command(app)(_debug_first(sys.argv[1:]), "cotpd", standalone_mode=False)
+        code = typer.main.get_command(app)(_move_debug_first(sys.argv[1:]), "cotpd", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -86,13 +89,13 @@ def main() -> None:
 @app.callback()
 def options(
     context: typer.Context,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of a failure.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Learn from images and a language model's knowledge; extract entities and relations from text alone."""
+    """Train with images and the knowledge of a language model; extract entities and relations from text only."""
     _log_to_stderr(logging.DEBUG if debug else logging.INFO)
     if not debug:
-        _hush_libraries()
+        _silence_libraries()
     if version:
         print(f"cotpd {cotpd.__version__}")
         raise typer.Exit
@@ -100,29 +103,29 @@ def options(
         print(context.get_help())
 
 
-def _debug_first(arguments: list[str]) -> list[str]:
-    """Let ``--debug`` stand anywhere, also behind the verb."""
+def _move_debug_first(arguments: list[str]) -> list[str]:
+    """Move ``--debug`` to the front, because a global option must precede the verb."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return sorted(arguments[:end], key=lambda word: word != "--debug") + arguments[end:]
 
 
 def _log_to_stderr(level: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Printable("%(message)s"))
+    handler.setFormatter(_PrintableFormatter("%(message)s"))
     _log.handlers = [handler]
     _log.setLevel(level)
 
 
-class _Printable(logging.Formatter):
-    """What others said, such as an endpoint that failed, is shown and steers no terminal."""
+class _PrintableFormatter(logging.Formatter):
+    """Replaces control characters, because messages quote text of others, such as the error message of an endpoint."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, or the lines of a trace."""
+        """Format a record, with its traceback if it has one."""
         return printable(super().format(record))
 
 
-def _hush_libraries() -> None:
-    """Keep warnings of libraries that load later off stderr, where a failure is one line."""
+def _silence_libraries() -> None:
+    """Keep the warnings of libraries off stderr, where an error is one line. The libraries are loaded later."""
     for name in ("HF_HUB_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
         os.environ.setdefault(name, "error")
 
@@ -151,7 +154,7 @@ def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
 
 def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     _log.debug("", exc_info=(kind, error, trace))
-    hint = "please report it with its trace: run `cotpd --debug …`"
+    hint = "run the command with --debug and report the traceback"
     print(f"error: a bug in cotpd ({kind.__name__}: {error}); {hint}", file=sys.stderr)
 
 

@@ -16,7 +16,7 @@ from cotpd.corpus.formats import jsonl, read_examples
 from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
 from cotpd.corpus.normalisation import normalise
 from cotpd.corpus.sidecars import (
-    Companion,
+    Sidecar,
     add_captions,
     add_knowledge,
     index_knowledge,
@@ -69,8 +69,8 @@ class Corpus:
     unsplit: tuple[Example, ...] = ()
     augmented: tuple[Example, ...] = field(default=(), repr=False)
     unlabelled: tuple[Example, ...] = field(default=(), repr=False)
-    captions: Companion[Caption] | None = field(default=None, repr=False)
-    knowledge: Companion[Knowledge] | None = field(default=None, repr=False)
+    captions: Sidecar[Caption] | None = field(default=None, repr=False)
+    knowledge: Sidecar[Knowledge] | None = field(default=None, repr=False)
     files: Mapping[str, Path] = field(default_factory=dict, repr=False, compare=False)
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     source: CorpusConfig | None = field(default=None, repr=False, compare=False)
@@ -208,10 +208,10 @@ class Corpus:
         captions, knowledge = sidecar_path(path, CAPTIONS), sidecar_path(path, KNOWLEDGE)
         if _is_wanted(captions, captioner):
             rows = read_captions(captions, captioner, reading)
-            corpus = replace(corpus._map(lambda examples: add_captions(examples, rows.found)), captions=rows)
+            corpus = replace(corpus._map(lambda examples: add_captions(examples, rows.values)), captions=rows)
         if _is_wanted(knowledge, knowledge_model):
             answers = read_knowledge(knowledge, knowledge_model, reading)
-            corpus = replace(corpus._map(lambda examples: add_knowledge(examples, answers.found)), knowledge=answers)
+            corpus = replace(corpus._map(lambda examples: add_knowledge(examples, answers.values)), knowledge=answers)
         return corpus
 
     def _map(self, change: Callable[[tuple[Example, ...]], tuple[Example, ...]]) -> Corpus:

@@ -189,7 +189,7 @@ def _check_sidecars(corpus: Corpus) -> Iterator[Defect]:
         if sidecar is None:
             continue
         where = str(sidecar.path)
-        if unmatched := sidecar.unmatched((*corpus.examples, *corpus.augmented)):
+        if unmatched := sidecar.num_unmatched((*corpus.examples, *corpus.augmented)):
             yield Defect("unmatched-row", where, f"{unmatched:,} rows belong to no post of this corpus")
         for name, rows in sidecar.rows.items():
             if name != sidecar.chosen:

@@ -1,4 +1,7 @@
-"""Captions and knowledge that lie beside a corpus: read, chosen by who made them, given to their examples."""
+"""Captions and knowledge in files beside a corpus: read them, choose by captioner or model, attach them to examples.
+
+The schema of the rows is in `cotpd.core.sidecar_rows`, which the exports of captioning and elicitation use as well.
+"""
 
 from __future__ import annotations
 
@@ -6,128 +9,114 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Generic, TypeVar
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from typing import Generic, TypeVar
 
 from cotpd.core.errors import UsageError
 from cotpd.core.records import Caption, Example, Grain, Knowledge
-from cotpd.corpus.formats.parsing.reading import Id, Reading
+from cotpd.core.sidecar_rows import CaptionRow, KnowledgeRow
+from cotpd.corpus.formats.parsing.reading import Reading
 
-Key = tuple[str, str, str]
-"""What a row is for: ``"image"`` or ``"example"``, the id, and the grain (``""`` of a caption)."""
+Target = tuple[str, str, str]
+"""What a row belongs to: ``"image"`` or ``"example"``, the id, and the grain (empty for a caption)."""
 Value = TypeVar("Value", Caption, Knowledge)
 
 
 @dataclass(frozen=True, slots=True)
-class Companion(Generic[Value]):
-    """What a file of captions or knowledge holds, every row counted.
+class Sidecar(Generic[Value]):
+    """The contents of a file of captions or knowledge.
 
-    ``rows`` counts them by captioner or model. Of those of the ``chosen`` one, ``found`` are used for all examples
-    they belong to, ``blank`` ones say nothing, and ``repeated`` ones come after another for the same thing.
+    Attributes:
+        path: The file.
+        chosen: The captioner or model whose rows are used.
+        rows: The number of rows by captioner or model.
+        values: The rows of the chosen one by their target.
+        blank: The number of its rows without text.
+        repeated: The number of its rows whose target has an earlier row, which counts.
     """
 
     path: Path
     chosen: str
     rows: Mapping[str, int]
-    found: Mapping[Key, Value]
+    values: Mapping[Target, Value]
     blank: int
     repeated: int
 
-    def unmatched(self, examples: Iterable[Example]) -> int:
-        """How many of the rows found belong to none of these examples."""
+    def num_unmatched(self, examples: Iterable[Example]) -> int:
+        """Return the number of values that belong to none of these examples."""
         targets = {target for example in examples for target in _targets(example)}
-        return sum(key[:2] not in targets for key in self.found)
+        return sum(target[:2] not in targets for target in self.values)
 
 
-def read_captions(path: Path, captioner: str | None, reading: Reading) -> Companion[Caption]:
-    """Read ``{image_id | example_id, captioner, text}`` rows; the first captioner's by default.
+def read_captions(path: Path, captioner: str | None, reading: Reading) -> Sidecar[Caption]:
+    """Read captions of one captioner, by default of the first in the file.
 
-    Raises `UsageError` when the file holds nothing of the captioner named.
+    Raises:
+        UsageError: If the file has no row of ``captioner``.
     """
     return _choose(_captions(path, reading), path, captioner, reading)
 
 
-def read_knowledge(path: Path, model: str | None, reading: Reading) -> Companion[Knowledge]:
-    """Read ``{image_id | example_id, grain, model, template, text}`` rows; the first model's by default.
+def read_knowledge(path: Path, model: str | None, reading: Reading) -> Sidecar[Knowledge]:
+    """Read knowledge of one language model, by default of the first in the file.
 
-    Raises `UsageError` when the file holds nothing of the model named.
+    Raises:
+        UsageError: If the file has no row of ``model``.
     """
     return _choose(_knowledge(path, reading), path, model, reading)
 
 
-def add_captions(examples: Iterable[Example], found: Mapping[Key, Caption]) -> tuple[Example, ...]:
-    """The examples with their captions; one for the example goes before one for its image."""
-    return tuple(replace(example, caption=_of(example, found, "") or example.caption) for example in examples)
+def add_captions(examples: Iterable[Example], captions: Mapping[Target, Caption]) -> tuple[Example, ...]:
+    """Return the examples with their captions. A caption of the example takes precedence over one of its image."""
+    return tuple(replace(example, caption=_find(example, captions, "") or example.caption) for example in examples)
 
 
-def add_knowledge(examples: Iterable[Example], found: Mapping[Key, Knowledge]) -> tuple[Example, ...]:
-    """The examples with their knowledge by grain; what is for the example goes before what is for its image."""
-    return tuple(replace(example, knowledge=_knowledge_of(example, found)) for example in examples)
+def add_knowledge(examples: Iterable[Example], knowledge: Mapping[Target, Knowledge]) -> tuple[Example, ...]:
+    """Return the examples with their knowledge. Knowledge of the example takes precedence over that of its image."""
+    return tuple(replace(example, knowledge=_knowledge_of(example, knowledge)) for example in examples)
 
 
-def index_knowledge(rows: Iterable[Knowledge]) -> dict[Key, Knowledge]:
-    """Knowledge by what it is for; of several for the same thing the first."""
-    found: dict[Key, Knowledge] = {}
+def index_knowledge(rows: Iterable[Knowledge]) -> dict[Target, Knowledge]:
+    """Return knowledge by its target; the first of several for one target counts."""
+    index: dict[Target, Knowledge] = {}
     for row in rows:
-        found.setdefault(_key(row.example_id, row.image_id, row.grain), row)
-    return found
-
-
-_Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
-
-
-class _Row(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-    image_id: Id | None = None
-    example_id: Id | None = None
-    text: _Text
-
-
-class _CaptionRow(_Row):
-    captioner: str = ""
-
-
-class _KnowledgeRow(_Row):
-    grain: Grain = Field(strict=False)
-    model: str = ""
-    template: str = ""
+        index.setdefault(_target(row.example_id, row.image_id, row.grain), row)
+    return index
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry(Generic[Value]):
+class _SidecarEntry(Generic[Value]):
     where: str
     source: str
-    key: Key
+    target: Target
     value: Value
 
 
-def _captions(path: Path, reading: Reading) -> Iterator[_Entry[Caption]]:
-    for where, row in reading.json_rows(path, _CaptionRow):
+def _captions(path: Path, reading: Reading) -> Iterator[_SidecarEntry[Caption]]:
+    for where, row in reading.json_rows(path, CaptionRow):
         if _has_target(row, where, reading):
-            key = _key(row.example_id, row.image_id, "")
-            yield _Entry(where, row.captioner, key, Caption(row.image_id or "", row.text, row.captioner))
+            target = _target(row.example_id, row.image_id, "")
+            yield _SidecarEntry(where, row.captioner, target, row.caption)
 
 
-def _knowledge(path: Path, reading: Reading) -> Iterator[_Entry[Knowledge]]:
-    for where, row in reading.json_rows(path, _KnowledgeRow):
+def _knowledge(path: Path, reading: Reading) -> Iterator[_SidecarEntry[Knowledge]]:
+    for where, row in reading.json_rows(path, KnowledgeRow):
         if _has_target(row, where, reading):
-            key = _key(row.example_id, row.image_id, row.grain)
-            value = Knowledge(row.grain, row.text, row.model, row.template, row.example_id, row.image_id)
-            yield _Entry(where, row.model, key, value)
+            target = _target(row.example_id, row.image_id, row.grain)
+            yield _SidecarEntry(where, row.model, target, row.knowledge)
 
 
-def _has_target(row: _Row, where: str, reading: Reading) -> bool:
+def _has_target(row: CaptionRow | KnowledgeRow, where: str, reading: Reading) -> bool:
     if row.image_id is None and row.example_id is None:
-        reading.fail("bad-row", where, "neither image_id nor example_id; say what this row belongs to")
+        reading.fail("bad-row", where, "the row has neither image_id nor example_id; add one of them")
         return False
     return True
 
 
-def _choose(entries: Iterable[_Entry[Value]], path: Path, chosen: str | None, reading: Reading) -> Companion[Value]:
+def _choose(
+    entries: Iterable[_SidecarEntry[Value]], path: Path, chosen: str | None, reading: Reading
+) -> Sidecar[Value]:
     rows: Counter[str] = Counter()
-    found: dict[Key, Value] = {}
+    values: dict[Target, Value] = {}
     blank = repeated = 0
     for entry in entries:
         rows[entry.source] += 1
@@ -136,18 +125,19 @@ def _choose(entries: Iterable[_Entry[Value]], path: Path, chosen: str | None, re
             continue
         if not entry.value.text.strip():
             blank += 1
-            reading.warn("blank-text", entry.where, f"nothing is said of {entry.key[0]} {entry.key[1]}")
-        elif entry.key in found:
+            reading.warn("blank-text", entry.where, f"no text for {entry.target[0]} {entry.target[1]}")
+        elif entry.target in values:
             repeated += 1
-            reading.warn("repeated-row", entry.where, f"{' '.join(entry.key).strip()} has a row before; it counts")
+            reading.warn("repeated-row", entry.where, f"an earlier row for {' '.join(entry.target).strip()} is used")
         else:
-            found[entry.key] = entry.value
+            values[entry.target] = entry.value
     if chosen not in rows and chosen is not None:
-        raise UsageError(f"{path}: nothing is by {chosen!r}; there is {', '.join(rows) or 'nothing at all'}")
-    return Companion(path, chosen or "", rows, found, blank, repeated)
+        available = ", ".join(rows) or "none, the file is empty"
+        raise UsageError(f"{path}: no rows by {chosen!r}; available: {available}")
+    return Sidecar(path, chosen or "", rows, values, blank, repeated)
 
 
-def _key(example_id: str | None, image_id: str | None, grain: str) -> Key:
+def _target(example_id: str | None, image_id: str | None, grain: str) -> Target:
     return ("image", image_id or "", grain) if example_id is None else ("example", example_id, grain)
 
 
@@ -156,12 +146,12 @@ def _targets(example: Example) -> Sequence[tuple[str, str]]:
     return [own] if example.image_id is None else [own, ("image", example.image_id)]
 
 
-def _of(example: Example, found: Mapping[Key, Value], grain: str) -> Value | None:
-    keys = [(kind, name, grain) for kind, name in _targets(example)]
-    return next((found[key] for key in keys if key in found), None)
+def _find(example: Example, values: Mapping[Target, Value], grain: str) -> Value | None:
+    targets = [(kind, name, grain) for kind, name in _targets(example)]
+    return next((values[target] for target in targets if target in values), None)
 
 
-def _knowledge_of(example: Example, found: Mapping[Key, Knowledge]) -> tuple[Knowledge, ...]:
-    answers = ((grain, _of(example, found, grain)) for grain in Grain)
-    before = {answer.grain: answer for answer in example.knowledge}
-    return tuple(a for grain, answer in answers if (a := answer or before.get(grain)) is not None)
+def _knowledge_of(example: Example, knowledge: Mapping[Target, Knowledge]) -> tuple[Knowledge, ...]:
+    own = {answer.grain: answer for answer in example.knowledge}
+    answers = (_find(example, knowledge, grain) or own.get(grain) for grain in Grain)
+    return tuple(answer for answer in answers if answer is not None)

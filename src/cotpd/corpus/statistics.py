@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cotpd.core.records import Caption, Example, Grain, Knowledge
-from cotpd.corpus.sidecars import Companion
+from cotpd.corpus.sidecars import Sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class Statistics:
 
 def count(
     splits: Mapping[str, Sequence[Example]],
-    captions: Companion[Caption] | None = None,
-    knowledge: Companion[Knowledge] | None = None,
+    captions: Sidecar[Caption] | None = None,
+    knowledge: Sidecar[Knowledge] | None = None,
     *,
     variants: Iterable[Example] = (),
 ) -> Statistics:
@@ -127,9 +127,9 @@ def _count_split(posts: Sequence[Example]) -> SplitStatistics:
 
 
 def _count_sidecar(
-    sidecar: Companion[Caption] | Companion[Knowledge], examples: Sequence[Example]
+    sidecar: Sidecar[Caption] | Sidecar[Knowledge], examples: Sequence[Example]
 ) -> SidecarStatistics:
-    unmatched = sidecar.unmatched(examples)
+    unmatched = sidecar.num_unmatched(examples)
     return SidecarStatistics(dict(sidecar.rows), sidecar.chosen, sidecar.blank, sidecar.repeated, unmatched)
 
 

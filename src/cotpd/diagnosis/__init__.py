@@ -1,1 +1,1 @@
-"""What went wrong in a run: the signatures of known failures, each with its figures and what to change."""
+"""Diagnosis of a finished run: known failures, each with its figures and what to change."""

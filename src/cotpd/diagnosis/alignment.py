@@ -1,4 +1,4 @@
-"""Alignment that did not take: how far the view that ships is from its target, where it matters."""
+"""Failed alignment: the distance of the deployed view from its target, and targets that only repeat gold labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cotpd.core.records import NO_RELATION, Example
-from cotpd.diagnosis.finding import Finding, Verdict, course, difference
+from cotpd.diagnosis.finding import Finding, FindingVerdict, format_course, format_difference
 from cotpd.distillation.targets import Targets
 from cotpd.distillation.tasks import LEARNING
 from cotpd.evaluation import Comparison
@@ -17,18 +17,24 @@ from cotpd.evaluation.matching import surfaces_of
 from cotpd.evaluation.table import percent
 from cotpd.student.student import Student
 
-SIGNATURE = "the alignment did not take"
-MEMORISED = "the target has memorised the labels that it teaches"
+FAILED_ALIGNMENT = "the alignment failed"
+MEMORISED = "the target has memorised its labels"
 
-ALL = "all that are labelled"
-"""The group of the words of entities, or of the pairs that are related."""
+ALL = "all labelled"
+"""The group of all words of entities, or of all pairs with a relation."""
 
-_GAP, _AGREEMENT = 0.01, 0.95
-_SURE, _DROP, _LARGE_DROP = 0.98, 0.03, 0.25
+_MIN_LEAD, _MAX_AGREEMENT = 0.01, 0.95
+_HIGH_CONFIDENCE, _DROP, _LARGE_DROP = 0.98, 0.03, 0.25
 
 
 class Distance(NamedTuple):
-    """Of some words or pairs: mean KL(target ‖ student) in nats, and how often both prefer the same label."""
+    """The distance between two views on some words or pairs.
+
+    Attributes:
+        num: The number of words or pairs.
+        kl: The mean KL(target ‖ student), in nats.
+        agreement: The share on which both prefer the same label.
+    """
 
     num: int
     kl: float
@@ -36,108 +42,138 @@ class Distance(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """Distances of single decisions and the groups each belongs to: arrays ``[decisions]``."""
+class Distances:
+    """The distances of single words or pairs.
+
+    Attributes:
+        kl: KL(target ‖ student) in nats, ``[decisions]``.
+        agrees: Whether both prefer the same label, ``[decisions]``.
+        groups: The groups of each decision.
+    """
 
     kl: np.ndarray
     agrees: np.ndarray
     groups: tuple[frozenset[str], ...]
 
-    def distance(self, group: str) -> Distance:
-        """The distance of the decisions of a group."""
-        chosen = np.array([group in groups for groups in self.groups], dtype=bool)
+    def of_group(self, name: str) -> Distance:
+        """Return the distance over a group."""
+        chosen = np.array([name in groups for groups in self.groups], dtype=bool)
         if not chosen.any():
             return Distance(0, 0.0, 1.0)
         return Distance(int(chosen.sum()), max(0.0, float(self.kl[chosen].mean())), float(self.agrees[chosen].mean()))
 
     @property
-    def names(self) -> list[str]:
-        """The groups there are."""
+    def group_names(self) -> list[str]:
+        """The names of all groups."""
         return sorted({name for groups in self.groups for name in groups})
 
 
-def distances(target: Targets, student: Targets, posts: Sequence[Example], train: Sequence[Example]) -> Words:
-    """Compare log-probabilities of the same posts, decision by decision."""
+def measure_distances(
+    target: Targets, student: Targets, examples: Sequence[Example], train: Sequence[Example]
+) -> Distances:
+    """Compare the log-probabilities of target and student for the same examples.
+
+    Args:
+        target: The log-probabilities of the target.
+        student: The log-probabilities of the student.
+        examples: The examples, which give the groups: gold labels, and entities seen or unseen in training.
+        train: The training examples.
+    """
     surfaces = surfaces_of(train)
     kl, agrees, groups = [], [], []
-    for post in posts:
-        log_p, log_q = (side[post.id].astype(np.float64) for side in (target, student))
+    for example in examples:
+        log_p, log_q = (side[example.id].astype(np.float64) for side in (target, student))
         kl.append((np.exp(log_p) * (log_p - log_q)).sum(-1))
         agrees.append(log_p.argmax(-1) == log_q.argmax(-1))
-        groups += list(_groups(post, len(log_p), surfaces))
-    return Words(np.concatenate(kl), np.concatenate(agrees), tuple(groups))
+        groups += list(_groups(example, len(log_p), surfaces))
+    return Distances(np.concatenate(kl), np.concatenate(agrees), tuple(groups))
 
 
-def alignment_finding(words: Words, gap: Comparison, losses: Sequence[float]) -> Finding:
-    """The verdict on the distance; ``gap``: the target's view against what ships; ``losses``: as training went."""
-    inside = words.distance(ALL)
-    found = gap.difference > _GAP and gap.interval.low > 0 and inside.agreement < _AGREEMENT
-    names = [name for name in (ALL, *words.names) if words.distance(name).num]
+def alignment_finding(distances: Distances, target_vs_deployed: Comparison, losses: Sequence[float]) -> Finding:
+    """Judge whether the deployed view follows its target.
+
+    Args:
+        distances: The distances between target and deployed view.
+        target_vs_deployed: F1 of the target view against F1 of the deployed view.
+        losses: The alignment losses in the order of training.
+    """
+    is_behind = target_vs_deployed.difference > _MIN_LEAD and target_vs_deployed.interval.low > 0
+    is_found = is_behind and distances.of_group(ALL).agreement < _MAX_AGREEMENT
+    names = [name for name in (ALL, *distances.group_names) if distances.of_group(name).num]
     return Finding(
-        SIGNATURE,
-        Verdict.FOUND if found else Verdict.ABSENT,
-        means="The view that ships should say what the target's view says, for that is all it keeps of the knowledge.",
-        rule=f"the target is over {100 * _GAP:.0f} point of F1 ahead, the interval above 0, and both prefer the same "
-        f"label on under {100 * _AGREEMENT:.0f} % of the words of entities, or of the pairs that are related",
-        advice="raise objective.weight, or objective.temperature to 2 or 4; train longer or raise "
-        "optimisation.generator_learning_rate; if the distance is that of unseen entities, the text may not hold what "
-        "the knowledge told: more training posts, not more weight",
+        FAILED_ALIGNMENT,
+        FindingVerdict.FOUND if is_found else FindingVerdict.ABSENT,
+        meaning="The deployed view keeps of the knowledge only what it learns from its target, so it should give the "
+        "same labels.",
+        rule=f"the target leads by more than {100 * _MIN_LEAD:.0f} point of F1, the interval lies above 0, and both "
+        f"prefer the same label on less than {100 * _MAX_AGREEMENT:.0f} % of the words of entities, or of the pairs "
+        "with a relation",
+        advice="raise objective.weight, or set objective.temperature to 2 or 4; train longer; if the distance is large "
+        "only for unseen entities, the text may not contain what the knowledge adds, and more training posts help more "
+        "than a higher weight",
         figures=(
-            ("F1 of the target's view", percent(gap.first)),
-            ("F1 of the view that ships", percent(gap.second)),
-            ("difference, 95 % interval", difference(gap)),
-            ("alignment loss, first and last tenth of training", course(losses)),
+            ("F1 of the target view", percent(target_vs_deployed.first)),
+            ("F1 of the deployed view", percent(target_vs_deployed.second)),
+            ("difference, 95 % interval", format_difference(target_vs_deployed)),
+            ("alignment loss, first and last tenth of training", format_course(losses)),
         ),
-        header=("words or pairs of", "number", "KL, nats", "agreement"),
-        rows=tuple(_row(name, words.distance(name)) for name in dict.fromkeys(names)),
+        header=("words or pairs", "number", "KL, nats", "agreement"),
+        rows=tuple(_row(name, distances.of_group(name)) for name in dict.fromkeys(names)),
     )
 
 
 def memory_finding(
-    student: Student, taught: tuple[Targets, Sequence[Example]], held_out: tuple[Targets, Sequence[Example]]
+    student: Student, train: tuple[Targets, Sequence[Example]], held_out: tuple[Targets, Sequence[Example]]
 ) -> Finding:
-    """Whether the target is surer of the labels of training posts than of others: it then repeats the gold labels."""
-    on_train, on_dev = (_sureness(student, *side) for side in (taught, held_out))
-    drop = on_train - on_dev
-    found = drop > _LARGE_DROP or (on_train > _SURE and drop > _DROP)
+    """Judge whether the target gives the gold labels of training examples with more confidence than those of others.
+
+    Args:
+        student: The student, which knows the labels.
+        train: Targets and examples of the training set.
+        held_out: Targets and examples that the target was not trained on.
+    """
+    on_train, on_held_out = (_gold_probability(student, *side) for side in (train, held_out))
+    drop = on_train - on_held_out
+    is_found = drop > _LARGE_DROP or (on_train > _HIGH_CONFIDENCE and drop > _DROP)
     return Finding(
         MEMORISED,
-        Verdict.FOUND if found else Verdict.ABSENT,
-        means="A target that knows the gold labels of the training posts by heart teaches those labels once more, and "
-        "nothing of what the knowledge told.",
-        rule=f"on the words of entities it gives the gold label {_LARGE_DROP} more in training than elsewhere, or over "
-        f"{_SURE} in training and {_DROP} less elsewhere",
-        advice="teach each post by a target that has not seen its labels: runs with data.left_out (in a plan: folds), "
-        "named in objective.target_runs; or a higher objective.temperature",
+        FindingVerdict.FOUND if is_found else FindingVerdict.ABSENT,
+        meaning="A target that has memorised the gold labels of the training set only repeats these labels, and "
+        "transfers nothing of the knowledge.",
+        rule=f"the probability of the gold label on words of entities is {_LARGE_DROP} higher in training, or above "
+        f"{_HIGH_CONFIDENCE} in training and {_DROP} lower elsewhere",
+        advice="teach each example with a target that was trained without it: runs with held-out folds (`folds` in a "
+        "plan), listed in objective.target_runs; or raise objective.temperature",
         figures=(
-            ("mean probability of the gold label, training posts", f"{on_train:.3f}"),
-            ("the same, these posts", f"{on_dev:.3f}"),
+            ("mean probability of the gold label, training examples", f"{on_train:.3f}"),
+            ("mean probability of the gold label, examined examples", f"{on_held_out:.3f}"),
         ),
     )
 
 
-def _sureness(student: Student, targets: Targets, posts: Sequence[Example]) -> float:
-    found = []
-    for post in posts:
-        gold = LEARNING[student.design.task].gold(post, student.design)
-        sure = np.exp(targets[post.id].astype(np.float64))[np.arange(len(gold)), gold]
-        found.append(sure[gold > 0])
-    sureness = np.concatenate(found) if found else np.zeros(0)
-    return float(sureness.mean()) if len(sureness) else 0.0
+def _gold_probability(student: Student, targets: Targets, examples: Sequence[Example]) -> float:
+    """Return the mean probability of the gold label over all decisions that have one."""
+    parts = []
+    for example in examples:
+        gold = LEARNING[student.design.task].gold(example, student.design)
+        of_gold = np.exp(targets[example.id].astype(np.float64))[np.arange(len(gold)), gold]
+        parts.append(of_gold[gold > 0])
+    probabilities = np.concatenate(parts) if parts else np.zeros(0)
+    return float(probabilities.mean()) if len(probabilities) else 0.0
 
 
-def _groups(post: Example, num_decisions: int, surfaces: frozenset[str]) -> Iterator[frozenset[str]]:
-    """Of each decision: its gold type, whether that is something at all, and whether training had these words."""
-    if num_decisions != len(post.words):
-        labels = (relation.label for relation in post.relations)
+def _groups(example: Example, num_decisions: int, surfaces: frozenset[str]) -> Iterator[frozenset[str]]:
+    """Yield the groups of each decision: its gold label, `ALL`, and whether the entity occurs in training."""
+    if num_decisions != len(example.words):
+        labels = (relation.label for relation in example.relations)
         yield from (frozenset({label} if label == NO_RELATION else {label, ALL}) for label in labels)
         return
-    of_words: list[frozenset[str]] = [frozenset({"no entity"})] * len(post.words)
-    for entity in post.entities:
-        novelty = "seen" if post.words_of(entity.span).casefold() in surfaces else "unseen"
+    by_word: list[frozenset[str]] = [frozenset({"no entity"})] * len(example.words)
+    for entity in example.entities:
+        novelty = "seen" if example.words_of(entity.span).casefold() in surfaces else "unseen"
         for word in range(entity.span.start, entity.span.end):
-            of_words[word] = frozenset({entity.label, ALL, f"{novelty} entities"})
-    yield from of_words
+            by_word[word] = frozenset({entity.label, ALL, f"{novelty} entities"})
+    yield from by_word
 
 
 def _row(name: str, distance: Distance) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Augmentation that hurts: labels of variants that are wrong, and variants unlike what people write."""
+"""Harmful augmentation: variants with wrong labels, or with words that people do not write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cotpd.core.records import Example, VariantKind
-from cotpd.diagnosis.finding import Finding, Verdict, difference, unmeasured
+from cotpd.diagnosis.finding import Finding, FindingVerdict, format_difference, unmeasured
 from cotpd.evaluation import Comparison
 from cotpd.evaluation.evaluator import evaluate
 from cotpd.evaluation.table import percent
@@ -14,113 +14,135 @@ from cotpd.evaluation.tasks import exact_rule
 from cotpd.inference.decoding import decode
 from cotpd.student.student import Student
 
-SIGNATURE = "the augmentation hurts"
+HARMFUL_AUGMENTATION = "the augmentation hurts"
 
-_NOISE, _DRIFT = 0.10, 2.0
-_MOST = 500
+_MIN_NOISE, _MIN_DRIFT = 0.10, 2.0
+_MAX_VARIANTS = 500
 
 
-class Plain(NamedTuple):
-    """A student that learnt no variants, and how the run under examination compares with it on held-out posts."""
+class RunWithoutVariants(NamedTuple):
+    """The student of a run without variants, and the examined run compared with it on held-out examples."""
 
     student: Student
-    compared: Comparison
+    comparison: Comparison
 
 
-class KindFigures(NamedTuple):
-    """Of the variants of one kind: how many, F1 of the student on their labels and on those of their parents, F1 of a
-    student that never learnt them, where there is one, and the share of their words that no training post holds.
+class VariantFigures(NamedTuple):
+    """The figures of one kind of variants.
+
+    Attributes:
+        kind: The kind.
+        num: The number of variants.
+        f1: F1 of the student on the variants.
+        f1_parents: F1 of the student on their parents.
+        f1_without: F1 on the variants of a student trained without variants, if there is one.
+        new_words: The share of words that no training example written by people has.
     """
 
     kind: VariantKind
     num: int
     f1: float
     f1_parents: float
-    f1_plain: float | None
+    f1_without: float | None
     new_words: float
 
     def is_noisy(self, f1_held_out: float | None) -> bool:
-        """Whether their labels seem wrong: to a student that never learnt them, or else to the one that did."""
-        if self.f1_plain is None or f1_held_out is None:
-            return self.f1_parents - self.f1 > _NOISE
-        return self.f1_plain < f1_held_out
+        """Return whether the labels seem wrong.
+
+        Args:
+            f1_held_out: F1 of the student trained without variants on held-out examples, if there is one.
+        """
+        if self.f1_without is None or f1_held_out is None:
+            return self.f1_parents - self.f1 > _MIN_NOISE
+        return self.f1_without < f1_held_out
 
 
 def augmentation_finding(
-    student: Student, train: Sequence[Example], held_out: Sequence[Example], *, plain: Plain | None
+    student: Student, train: Sequence[Example], held_out: Sequence[Example], *, without: RunWithoutVariants | None
 ) -> Finding:
-    """The verdict on the variants among the training posts; ``plain``: a run without variants."""
-    variants = [post for post in train if post.origin]
+    """Judge the variants in the training set.
+
+    Args:
+        student: The student of the examined run.
+        train: Its training examples, including variants.
+        held_out: Examples that it was not trained on.
+        without: A run without variants, if there is one.
+    """
+    variants = [example for example in train if example.origin]
     if not variants:
-        return unmeasured(SIGNATURE, "this run was trained without variants (data.augmentation)")
-    written = [post for post in train if not post.origin]
-    new_in_dev = _new_words(held_out, _vocabulary(written))
-    kinds = list(_kinds(student, plain, variants, written))
-    f1_held_out = plain.compared.second if plain else None
+        return unmeasured(HARMFUL_AUGMENTATION, "this run was trained without variants")
+    written = [example for example in train if not example.origin]
+    new_in_held_out = _new_words(held_out, _vocabulary(written))
+    kinds = list(_figures(student, without, variants, written))
+    f1_held_out = without.comparison.second if without else None
     noisy = [one.kind for one in kinds if one.is_noisy(f1_held_out)]
-    adrift = [one.kind for one in kinds if one.new_words > _DRIFT * max(new_in_dev, 0.01)]
-    worse = plain is not None and plain.compared.interval.high < 0
+    drifting = [one.kind for one in kinds if one.new_words > _MIN_DRIFT * max(new_in_held_out, 0.01)]
+    is_worse = without is not None and without.comparison.interval.high < 0
     return Finding(
-        SIGNATURE,
-        Verdict.FOUND if worse or noisy or adrift else Verdict.ABSENT,
-        means="Variants teach wrong labels (noise) or another language than the posts are written in (drift).",
-        rule="a run without variants (--against) finds fewer of the labels of a kind's variants, by F1, than of these "
-        f"posts', or without such a run the student has {100 * _NOISE:.0f} points less on them than on their parents, "
-        f"which shows nothing where it has both by heart (noise); or they hold over {_DRIFT:g} times as many new words "
-        "as these posts (drift); or the run is worse than the one without variants, its interval below 0",
-        advice=_advice(noisy, adrift),
+        HARMFUL_AUGMENTATION,
+        FindingVerdict.FOUND if is_worse or noisy or drifting else FindingVerdict.ABSENT,
+        meaning="Variants may teach wrong labels (noise), or another language than that of the posts (drift).",
+        rule="a run without variants (--against) has a lower F1 on the variants of a kind than on the examined "
+        f"examples or, without such a run, the student has {100 * _MIN_NOISE:.0f} points less on them than on their "
+        "parents, which detects nothing if it has memorised both (noise); or the variants of a kind have more than "
+        f"{_MIN_DRIFT:g} times as many new words as the examined examples (drift); or this run is significantly worse "
+        "than the run without variants",
+        advice=_advice(noisy, drifting),
         figures=(
-            ("new words in these posts, which people wrote", f"{100 * new_in_dev:.1f} %"),
-            ("against a run without variants", difference(plain.compared) if plain else "give one by --against"),
-            *((("F1 of that run on these posts", percent(plain.compared.second)),) if plain else ()),
+            ("new words in the examined examples", f"{100 * new_in_held_out:.1f} %"),
+            (
+                "difference to a run without variants",
+                format_difference(without.comparison) if without else "unknown; give a run with --against",
+            ),
+            *((("F1 of the run without variants", percent(without.comparison.second)),) if without else ()),
         ),
-        header=("variants", "number", "F1 on their labels", "on their parents", "that run on them", "new words"),
+        header=("variants", "number", "F1", "F1 on parents", "F1 without variants", "new words"),
         rows=tuple(map(_row, kinds)),
     )
 
 
-def _row(one: KindFigures) -> tuple[str, ...]:
-    f1 = ("–" if figure is None else percent(figure) for figure in (one.f1, one.f1_parents, one.f1_plain))
+def _row(one: VariantFigures) -> tuple[str, ...]:
+    f1 = ("–" if figure is None else percent(figure) for figure in (one.f1, one.f1_parents, one.f1_without))
     return (one.kind.value, f"{one.num:,}", *f1, f"{100 * one.new_words:.1f} %")
 
 
-def _kinds(
-    student: Student, plain: Plain | None, variants: Sequence[Example], written: Sequence[Example]
-) -> Iterator[KindFigures]:
-    parents, known = _by_post(written), _vocabulary(written)
+def _figures(
+    student: Student, without: RunWithoutVariants | None, variants: Sequence[Example], written: Sequence[Example]
+) -> Iterator[VariantFigures]:
+    by_parent, known = _by_post(written), _vocabulary(written)
     for kind in VariantKind:
-        own = [post for post in variants if post.origin and post.origin.kind is kind][:_MOST]
-        theirs = {each.id: each for post in own if post.origin for each in parents.get(post.origin.parent, ())}
-        if theirs:
-            f1, f1_parents = _f1(student, own), _f1(student, [*theirs.values()])
-            f1_plain = _f1(plain.student, own) if plain else None
-            yield KindFigures(kind, len(own), f1, f1_parents, f1_plain, _new_words(own, known))
+        own = [example for example in variants if example.origin and example.origin.kind is kind][:_MAX_VARIANTS]
+        parents = {p.id: p for example in own if example.origin for p in by_parent.get(example.origin.parent, ())}
+        if parents:
+            f1, f1_parents = _f1(student, own), _f1(student, [*parents.values()])
+            f1_without = _f1(without.student, own) if without else None
+            yield VariantFigures(kind, len(own), f1, f1_parents, f1_without, _new_words(own, known))
 
 
-def _by_post(written: Sequence[Example]) -> dict[str, list[Example]]:
-    """The examples of each post by its id: itself, or its pairs (``id#0``, ``id#1``)."""
-    found: dict[str, list[Example]] = {}
-    for example in written:
+def _by_post(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    """Return the examples of each post by its id: the post itself, or its pairs (``id#0``, ``id#1``)."""
+    by_post: dict[str, list[Example]] = {}
+    for example in examples:
         for name in {example.id, example.id.rpartition("#")[0] or example.id}:
-            found.setdefault(name, []).append(example)
-    return found
+            by_post.setdefault(name, []).append(example)
+    return by_post
 
 
-def _f1(student: Student, posts: Sequence[Example]) -> float:
-    rule = exact_rule(student.design.task)
-    return evaluate(decode(student, posts, kind=student.design.deployed_view), posts, rule=rule, resamples=0).micro_f1
+def _f1(student: Student, examples: Sequence[Example]) -> float:
+    predictions = decode(student, examples, kind=student.design.deployed_view)
+    return evaluate(predictions, examples, rule=exact_rule(student.design.task), resamples=0).micro_f1
 
 
-def _vocabulary(posts: Sequence[Example]) -> frozenset[str]:
-    return frozenset(word.casefold() for post in posts for word in post.words)
+def _vocabulary(examples: Sequence[Example]) -> frozenset[str]:
+    return frozenset(word.casefold() for example in examples for word in example.words)
 
 
-def _new_words(posts: Sequence[Example], known: frozenset[str]) -> float:
-    words = [word.casefold() for post in posts for word in post.words]
+def _new_words(examples: Sequence[Example], known: frozenset[str]) -> float:
+    words = [word.casefold() for example in examples for word in example.words]
     return sum(word not in known for word in words) / len(words) if words else 0.0
 
 
-def _advice(noisy: Sequence[VariantKind], adrift: Sequence[VariantKind]) -> str:
-    odd = ", ".join(dict.fromkeys(kind.value for kind in (*noisy, *adrift)))
-    which = f"leave {odd} out of data.augmentation.kinds" if odd else "train without variants"
-    return f"{which}, or lower data.augmentation.share; read some of them with `cotpd show` before you trust the others"
+def _advice(noisy: Sequence[VariantKind], drifting: Sequence[VariantKind]) -> str:
+    harmful = ", ".join(dict.fromkeys(kind.value for kind in (*noisy, *drifting)))
+    change = f"train without variants of kind {harmful}" if harmful else "train without variants"
+    return f"{change}, or lower the share of augmentation; read some variants with `cotpd show` before you use others"

@@ -1,4 +1,4 @@
-"""A finding: one failure that was looked for, whether it is there, the figures, and what to change."""
+"""The finding on one known failure: whether the run shows it, the figures, and what to change."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from statistics import fmean
 from typing import Any
 
 from cotpd.evaluation import Comparison
-from cotpd.evaluation.table import aligned
+from cotpd.evaluation.table import format_table
 
 
-class Verdict(StrEnum):
-    """Whether a signature shows."""
+class FindingVerdict(StrEnum):
+    """Whether a run shows a failure."""
 
     FOUND = "FOUND"
     ABSENT = "not found"
@@ -24,13 +24,22 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``means``: what it is and why it matters; ``rule``: by which figures it counts as found, or why they are not
-    there. ``header`` and ``rows``: a table of figures.
+    """The finding on one known failure.
+
+    Attributes:
+        failure: The name of the failure.
+        verdict: Whether the run shows it.
+        meaning: What the failure is and why it matters.
+        rule: The rule of the verdict, or the reason why it was not measured.
+        advice: What to change.
+        figures: Pairs of a label and a value.
+        header: The header of a table of further figures.
+        rows: The rows of that table.
     """
 
-    signature: str
-    verdict: Verdict
-    means: str = ""
+    failure: str
+    verdict: FindingVerdict
+    meaning: str = ""
     rule: str = ""
     advice: str = ""
     figures: tuple[tuple[str, str], ...] = ()
@@ -38,58 +47,58 @@ class Finding:
     rows: tuple[tuple[str, ...], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return the finding as JSON values."""
         return {**asdict(self), "figures": dict(self.figures)}
 
     def __str__(self) -> str:
-        lines = [f"{self.verdict.value}: {self.signature}"]
-        if self.verdict is Verdict.UNKNOWN:
-            return f"{lines[0]}\n  {self.rule}"
-        lines += _wrapped(self.means)
+        title = f"{self.verdict.value}: {self.failure}"
+        if self.verdict is FindingVerdict.UNKNOWN:
+            return f"{title}\n  {self.rule}"
         width = max((len(name) for name, _ in self.figures), default=0)
+        lines = [title, *_wrap(self.meaning)]
         lines += ["", *(f"  {name.ljust(width)}  {value}" for name, value in self.figures)]
         if self.rows:
-            lines += ["", *("  " + line for line in aligned(self.header, self.rows).splitlines())]
-        lines += ["", *_wrapped(f"Counts as found if {self.rule}.")]
-        if self.verdict is Verdict.FOUND and self.advice:
-            lines += ["", *_wrapped(f"What to change: {self.advice}.")]
+            lines += ["", *("  " + line for line in format_table(self.header, self.rows).splitlines())]
+        lines += ["", *_wrap(f"Found if {self.rule}.")]
+        if self.verdict is FindingVerdict.FOUND and self.advice:
+            lines += ["", *_wrap(f"What to change: {self.advice}.")]
         return "\n".join(lines)
 
 
-def summary(findings: Sequence[Finding]) -> str:
-    """How many failures were looked for and found, in a line or two."""
+def summarise(findings: Sequence[Finding]) -> str:
+    """Summarise how many failures were measured and found."""
     counts = Counter(finding.verdict for finding in findings)
-    measured = len(findings) - counts[Verdict.UNKNOWN]
-    if not measured:
-        return f"None of {len(findings)} known failures can be looked for in this run."
-    found = [finding.signature for finding in findings if finding.verdict is Verdict.FOUND]
-    told = f"Of {measured} failures looked for, {len(found) or 'none'} {'show' if len(found) > 1 else 'shows'}"
-    told += f": {'; '.join(found)}." if found else "."
-    return told + (f" {counts[Verdict.UNKNOWN]} could not be measured." if counts[Verdict.UNKNOWN] else "")
+    num_unknown = counts[FindingVerdict.UNKNOWN]
+    if num_unknown == len(findings):
+        return f"None of the {len(findings)} known failures can be measured in this run."
+    found = [finding.failure for finding in findings if finding.verdict is FindingVerdict.FOUND]
+    names = f": {'; '.join(found)}" if found else ""
+    rest = f" {num_unknown} could not be measured." if num_unknown else ""
+    return f"{len(found)} of {len(findings) - num_unknown} measured failures found{names}.{rest}"
 
 
-def difference(comparison: Comparison) -> str:
-    """A difference in points of F1 with its 95 % interval."""
+def format_difference(comparison: Comparison) -> str:
+    """Format a difference in points of F1 with its 95 % interval."""
     low, high = comparison.interval
     return f"{100 * comparison.difference:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
 
 
-def course(losses: Sequence[float]) -> str:
-    """The mean loss of the first and of the last tenth of training."""
+def format_course(losses: Sequence[float]) -> str:
+    """Format the mean losses of the first and of the last tenth of the training."""
     tenth = max(1, len(losses) // 10)
     return f"{fmean(losses[:tenth]):.3f}, {fmean(losses[-tenth:]):.3f}" if losses else "none recorded"
 
 
-def unmeasured(signature: str, why: str) -> Finding:
-    """A signature that could not be looked for."""
-    return Finding(signature, Verdict.UNKNOWN, rule=why)
+def unmeasured(failure: str, reason: str) -> Finding:
+    """Return the finding on a failure that cannot be measured."""
+    return Finding(failure, FindingVerdict.UNKNOWN, rule=reason)
 
 
-def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """What was found, then what was not, then what could not be measured."""
-    order = list(Verdict)
+def sort_by_verdict(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Sort findings: found failures first, unmeasured ones last."""
+    order = list(FindingVerdict)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.verdict)))
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrap(text: str) -> list[str]:
     return textwrap.wrap(text, 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)

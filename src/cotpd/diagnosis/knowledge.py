@@ -1,37 +1,41 @@
-"""Knowledge that is worth nothing: its reader does as well with another post's, and has nothing to pass on."""
+"""Knowledge without use: a view that reads it does as well with the knowledge of another post."""
 
 from __future__ import annotations
 
-from cotpd.diagnosis.finding import Finding, Verdict, difference
+from cotpd.diagnosis.finding import Finding, FindingVerdict, format_difference
 from cotpd.evaluation import Comparison
 from cotpd.evaluation.table import percent
 
-SIGNATURE = "the knowledge is worth nothing"
+UNUSED_KNOWLEDGE = "the knowledge is not used"
 
 _ADVICE = (
-    "look at what the knowledge says (`cotpd show`, `cotpd check --answers`), ask another captioner or language model, "
-    "raise views.knowledge_pieces where much is cut, or train longer"
+    "read some of the knowledge (`cotpd show`, `cotpd check --answers`), use another captioner or language model, "
+    "raise views.knowledge_pieces if much of it is cut, or train longer"
 )
 
 
-def knowledge_finding(own_over_others: Comparison, corruption: str) -> Finding:
-    """The verdict on a reader of knowledge: F1 with each post's own against F1 with another's.
+def knowledge_finding(own_vs_other: Comparison, corruption: str) -> Finding:
+    """Judge whether the knowledge-enhanced view uses the knowledge.
 
-    ``corruption``: what was done to the knowledge of the training posts.
+    Args:
+        own_vs_other: F1 with each post's own knowledge against F1 with the knowledge of another post.
+        corruption: The corruption of the knowledge in the training set, or ``none``.
     """
-    damaged = corruption != "none"
+    is_control = corruption != "none"
     return Finding(
-        SIGNATURE,
-        Verdict.FOUND if own_over_others.interval.low <= 0 else Verdict.ABSENT,
-        means="A reader that does as well with another post's captions and knowledge does not use what they say, and "
-        "can teach no more than a reader of text; what else shows here may follow from that.",
-        rule="F1 with a post's own knowledge is not above F1 with another post's, the interval of the difference not "
-        "above 0; few posts show great differences alone",
-        advice=f"this run is a control, data.corruption = '{corruption}': train it without" if damaged else _ADVICE,
+        UNUSED_KNOWLEDGE,
+        FindingVerdict.FOUND if own_vs_other.interval.low <= 0 else FindingVerdict.ABSENT,
+        meaning="If the view does as well with the captions and knowledge of another post, it does not use their "
+        "content and cannot teach more than a view of the text. The other findings may follow from this one.",
+        rule="F1 with a post's own knowledge is not significantly above F1 with the knowledge of another post (the "
+        "interval of the difference reaches 0); with few posts, only large differences are significant",
+        advice=f"this run is a control with {corruption} knowledge; train without corruption"
+        if is_control
+        else _ADVICE,
         figures=(
-            ("F1 of the reader, a post's own knowledge", percent(own_over_others.first)),
-            ("F1 of the reader, another post's knowledge", percent(own_over_others.second)),
-            ("difference, 95 % interval", difference(own_over_others)),
-            *((("the knowledge of the training posts", corruption),) if damaged else ()),
+            ("F1 of the knowledge view, own knowledge", percent(own_vs_other.first)),
+            ("F1 of the knowledge view, another post's knowledge", percent(own_vs_other.second)),
+            ("difference, 95 % interval", format_difference(own_vs_other)),
+            *((("corruption of the training knowledge", corruption),) if is_control else ()),
         ),
     )

@@ -1,30 +1,36 @@
-"""A student that has not learnt its task: looked for first, for of such a one all other figures say nothing."""
+"""A student that has not learned its task, which makes all other figures meaningless."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cotpd.diagnosis.finding import Finding, Verdict, course
+from cotpd.diagnosis.finding import Finding, FindingVerdict, format_course
 from cotpd.evaluation.table import percent
 
-SIGNATURE = "the student has not learnt"
+NOT_LEARNED = "the student has not learned its task"
 
-_LEAST = 0.3
+_MIN_TRAINING_F1 = 0.3
 
 
-def learning_finding(on_train: float, on_dev: float, losses: Sequence[float]) -> Finding:
-    """The verdict on micro F1, from 0 to 1, of the view that ships; ``losses``: of the task, as training went."""
+def learning_finding(on_train: float, on_held_out: float, losses: Sequence[float]) -> Finding:
+    """Judge whether the student has learned its task.
+
+    Args:
+        on_train: Micro F1 of the deployed view on training examples, from 0 to 1.
+        on_held_out: The same on the examined examples.
+        losses: The task losses in the order of training.
+    """
     return Finding(
-        SIGNATURE,
-        Verdict.FOUND if on_train < _LEAST else Verdict.ABSENT,
-        means="A student that does not even know the labels of its training posts has nothing to align or to pass on; "
-        "what else shows here follows from that.",
-        rule=f"micro F1 on its own training posts is below {100 * _LEAST:.0f}",
-        advice="train longer (optimisation.epochs) or with higher learning rates; check that student.encoder has "
-        "pretrained weights of the posts' language, and the labels by `cotpd check`",
+        NOT_LEARNED,
+        FindingVerdict.FOUND if on_train < _MIN_TRAINING_F1 else FindingVerdict.ABSENT,
+        meaning="A student that does not know the labels of its own training examples has nothing to align or to "
+        "transfer, and the other findings may follow from this one.",
+        rule=f"micro F1 on its own training examples is below {100 * _MIN_TRAINING_F1:.0f}",
+        advice="train longer (optimisation.epochs) or with a higher learning rate; make sure that student.encoder has "
+        "pretrained weights for the language of the posts, and check the labels with `cotpd check`",
         figures=(
-            ("F1 of the view that ships, training posts", percent(on_train)),
-            ("F1 of the view that ships, these posts", percent(on_dev)),
-            ("task loss, first and last tenth of training", course(losses)),
+            ("F1 of the deployed view, training examples", percent(on_train)),
+            ("F1 of the deployed view, examined examples", percent(on_held_out)),
+            ("task loss, first and last tenth of training", format_course(losses)),
         ),
     )

@@ -32,7 +32,7 @@ from cotpd.inference.extractors import extractor_of
 from cotpd.student import checkpoint
 from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
-from cotpd.student.memory import enough_memory
+from cotpd.student.memory import memory_advice
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
@@ -57,7 +57,7 @@ def _ignore(_: Progress) -> None:
     """Listen to nothing."""
 
 
-@enough_memory("lower optimisation.batch_size or views.knowledge_pieces")
+@memory_advice("lower optimisation.batch_size or views.knowledge_pieces")
 def distill(
     corpus: Corpus,
     *,

@@ -19,7 +19,7 @@ from cotpd.distillation.training_set.folds import in_fold
 from cotpd.inference.decoding import in_precision
 from cotpd.inference.tasks import DECODERS
 from cotpd.student import checkpoint
-from cotpd.student.memory import enough_memory
+from cotpd.student.memory import memory_advice
 from cotpd.student.student import Student
 from cotpd.student.tasks import OUTPUTS
 from cotpd.views.batch import Batch
@@ -110,7 +110,7 @@ def record_targets(
 
 def _log_probabilities(student: Student, batch: Batch) -> np.ndarray:
     """Return ``[batch, decisions, labels]`` float16."""
-    with enough_memory(), torch.inference_mode(), in_precision(student, "auto"):
+    with memory_advice(), torch.inference_mode(), in_precision(student, "auto"):
         mask = student.tensor(batch.decision_mask)
         scores = student.head.log_probabilities(student(batch), mask).clamp(min=_LOWEST)
     return scores.cpu().numpy().astype(np.float16)

@@ -1,4 +1,4 @@
-"""Any predictor against gold: what matches, how well, and how sure that is. No torch."""
+"""Scores of predictions against gold labels, with intervals and significance tests. Needs no torch."""
 
 from cotpd.evaluation.evaluator import Predictor, evaluate
 from cotpd.evaluation.scores import Scores

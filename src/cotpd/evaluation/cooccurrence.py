@@ -1,4 +1,4 @@
-"""Pairs that merely co-occur: how often a relation is claimed of two entities between which gold has none."""
+"""False relations: how often a relation is predicted between entities that only co-occur."""
 
 from __future__ import annotations
 
@@ -13,40 +13,42 @@ from cotpd.core.pairs import post_numbers
 from cotpd.core.records import NO_RELATION, Example, Prediction, Relation
 from cotpd.evaluation.pairing import paired
 from cotpd.evaluation.statistics.resampling import (
-    LEVEL,
+    CONFIDENCE_LEVEL,
     Counts,
     Interval,
-    bootstrapped_sums,
-    by_post,
+    bootstrap_sums,
     percentile_interval,
+    sum_by_post,
 )
-from cotpd.evaluation.table import aligned, percent
+from cotpd.evaluation.table import format_table, percent
 
-Truth = Literal["unrelated", "related", "unknown"]
-"""What gold says of a pair: it holds no relation, it holds one, or nothing is said."""
+PairStatus = Literal["unrelated", "related", "unknown"]
+"""Whether a pair has a relation in gold; ``unknown`` if the corpus does not annotate the pair."""
 
-_TRUTHS: tuple[Truth, ...] = get_args(Truth)
-_MEANING = {"unrelated": "no relation", "related": "a relation", "unknown": "nothing"}
+_STATUSES: tuple[PairStatus, ...] = get_args(PairStatus)
+_STATUS_LABELS = {"unrelated": "no relation", "related": "a relation", "unknown": "not annotated"}
 
 
-class Claims(NamedTuple):
-    """How many pairs were classified, and of how many a relation is claimed, whichever."""
+class PairCounts(NamedTuple):
+    """Number of classified pairs, and of those for which any relation was predicted (``claimed``)."""
 
     pairs: int
     claimed: int
 
     @property
     def share(self) -> float | None:
-        """The share of pairs of which a relation is claimed; None without pairs, which show nothing."""
+        """Share of the pairs for which a relation was predicted; None if there are no pairs."""
         return self.claimed / self.pairs if self.pairs else None
 
 
 @dataclass(frozen=True, eq=False)
 class CoOccurrence:
-    """Claims by what gold says. ``counts``: ``[posts, 6]`` int64, pairs and claims of each `Truth` in its order.
+    """Predicted relations, counted by what gold says about the pair.
 
-    The share of `unrelated` claims is that of false relations between entities that merely co-occur; its interval is
-    a percentile bootstrap over posts, as that of `Scores`.
+    Attributes:
+        counts: ``[posts, 6]`` int64: the pairs and the claimed pairs of each `PairStatus`, in its order.
+        resamples: Number of bootstrap resamples of `interval`; 0 for no interval.
+        seed: Seed of the bootstrap.
     """
 
     counts: Counts
@@ -54,45 +56,49 @@ class CoOccurrence:
     seed: int = 0
 
     @property
-    def by_truth(self) -> dict[Truth, Claims]:
-        """The claims of all posts together."""
+    def by_status(self) -> dict[PairStatus, PairCounts]:
+        """Counts of all posts, by status of the pair."""
         sums = self.counts.sum(0).reshape(-1, 2).tolist()
-        return {truth: Claims(*numbers) for truth, numbers in zip(_TRUTHS, sums, strict=True)}
+        return {status: PairCounts(*numbers) for status, numbers in zip(_STATUSES, sums, strict=True)}
 
     @property
-    def unrelated(self) -> Claims:
-        """Of pairs that hold no relation: every claim is false."""
-        return self.by_truth["unrelated"]
+    def unrelated(self) -> PairCounts:
+        """Counts of the pairs without a relation in gold. Every relation predicted for them is false."""
+        return self.by_status["unrelated"]
 
     @cached_property
     def interval(self) -> Interval | None:
-        """Of the share of false relations; None without unrelated pairs or resamples."""
+        """95 % percentile bootstrap interval over posts of the share of false relations.
+
+        None if there are no unrelated pairs or if `resamples` is 0.
+        """
         if not (self.resamples and self.unrelated.pairs):
             return None
-        sums = bootstrapped_sums(self.counts[:, :2], self.resamples, np.random.default_rng(self.seed))
+        sums = bootstrap_sums(self.counts[:, :2], self.resamples, np.random.default_rng(self.seed))
         pairs, claimed = sums.T
         return percentile_interval(np.divide(claimed, pairs, out=np.zeros_like(claimed), where=pairs > 0))
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; shares and interval from 0 to 1."""
+        """Return the counts as JSON values; shares and interval are between 0 and 1."""
         values: dict[str, Any] = {
-            truth: {**claims._asdict(), "share": claims.share} for truth, claims in self.by_truth.items()
+            status: {**counts._asdict(), "share": counts.share} for status, counts in self.by_status.items()
         }
-        return {**values, "interval": {**self.interval._asdict(), "level": LEVEL} if self.interval else None}
+        interval = {**self.interval._asdict(), "level": CONFIDENCE_LEVEL} if self.interval else None
+        return {**values, "interval": interval}
 
     def __str__(self) -> str:
         rows = [
-            (_MEANING[truth], f"{claims.pairs:,}", f"{claims.claimed:,}", percent(claims.share))
-            for truth, claims in self.by_truth.items()
-            if claims.share is not None
+            (_STATUS_LABELS[status], f"{counts.pairs:,}", f"{counts.claimed:,}", percent(counts.share))
+            for status, counts in self.by_status.items()
+            if counts.share is not None
         ]
-        table = aligned(("gold says of the pair", "pairs", "claimed related", "share"), rows)
-        return f"{table}\n\n{self._false_relations()}"
+        table = format_table(("pair in gold", "pairs", "predicted related", "percent"), rows)
+        return f"{table}\n\n{self._summary()}"
 
-    def _false_relations(self) -> str:
+    def _summary(self) -> str:
         share = self.unrelated.share
         if share is None:
-            return "no unrelated pairs: false relations cannot be told"
+            return "false relations: unknown, because gold has no unrelated pairs"
         return f"false relations {percent(share)} % of unrelated pairs{self._interval_text()}"
 
     def _interval_text(self) -> str:
@@ -105,47 +111,64 @@ class CoOccurrence:
 def co_occurrence(
     predictions: Iterable[Prediction], gold: Iterable[Example], *, resamples: int = 10_000, seed: int = 0
 ) -> CoOccurrence:
-    """Count the claims of predictions, in which each classified pair stands with its label, `NO_RELATION` included.
+    """Count predicted relations by what gold says about the pair.
 
-    Of a pair that an example states, gold says what it states. Of any other it says that there is no relation where
-    the corpus marks entities, and so all relations of a post, and nothing where it lists pairs (MNRE). Raises
-    `DataError` as `evaluate` does.
+    If a corpus marks entities, a pair that gold does not list is unrelated. If a corpus only lists pairs (MNRE), it is
+    unknown.
+
+    Args:
+        predictions: One prediction for each example. Its relations include the classified pairs without a relation,
+            with the label `NO_RELATION`.
+        gold: The gold examples.
+        resamples: Number of bootstrap resamples of `CoOccurrence.interval`; 0 for no interval.
+        seed: Seed of the bootstrap.
+
+    Raises:
+        DataError: As `evaluate` does.
     """
     examples = tuple(gold)
-    is_whole = _is_whole(examples)
-    counts = [_claims(prediction, example, is_whole=is_whole) for prediction, example in paired(predictions, examples)]
-    table = np.array(counts, dtype=np.int64).reshape(len(examples), 2 * len(_TRUTHS))
-    return CoOccurrence(by_post(table, post_numbers(examples)), resamples, seed)
+    is_exhaustive = _is_exhaustive(examples)
+    counts = [
+        _count_pairs(prediction, example, is_exhaustive=is_exhaustive)
+        for prediction, example in paired(predictions, examples)
+    ]
+    table = np.array(counts, dtype=np.int64).reshape(len(examples), 2 * len(_STATUSES))
+    return CoOccurrence(sum_by_post(table, post_numbers(examples)), resamples, seed)
 
 
-def judged(predictions: Iterable[Prediction], gold: Iterable[Example]) -> list[Prediction]:
-    """The predictions without the pairs of which gold says nothing: those can be scored."""
+def drop_unknown_pairs(predictions: Iterable[Prediction], gold: Iterable[Example]) -> list[Prediction]:
+    """Remove predicted pairs that gold does not annotate, so that the predictions can be scored."""
     examples = tuple(gold)
-    is_whole = _is_whole(examples)
+    is_exhaustive = _is_exhaustive(examples)
     return [
         replace(
             prediction,
-            relations=tuple(r for r in prediction.relations if _truth(r, example, is_whole=is_whole) != "unknown"),
+            relations=tuple(
+                relation
+                for relation in prediction.relations
+                if _pair_status(relation, example, is_exhaustive=is_exhaustive) != "unknown"
+            ),
         )
         for prediction, example in paired(predictions, examples)
     ]
 
 
-def _is_whole(examples: Sequence[Example]) -> bool:
+def _is_exhaustive(examples: Sequence[Example]) -> bool:
+    """Return True if gold annotates every relation of an example, which corpora that mark entities do."""
     return any(example.entities for example in examples)
 
 
-def _claims(prediction: Prediction, example: Example, *, is_whole: bool) -> list[int]:
-    counts = dict.fromkeys(_TRUTHS, Claims(0, 0))
+def _count_pairs(prediction: Prediction, example: Example, *, is_exhaustive: bool) -> list[int]:
+    counts = dict.fromkeys(_STATUSES, PairCounts(0, 0))
     for relation in prediction.relations:
-        truth = _truth(relation, example, is_whole=is_whole)
-        pairs, claimed = counts[truth]
-        counts[truth] = Claims(pairs + 1, claimed + (relation.label != NO_RELATION))
-    return [number for truth in _TRUTHS for number in counts[truth]]
+        status = _pair_status(relation, example, is_exhaustive=is_exhaustive)
+        pairs, claimed = counts[status]
+        counts[status] = PairCounts(pairs + 1, claimed + (relation.label != NO_RELATION))
+    return [number for status in _STATUSES for number in counts[status]]
 
 
-def _truth(pair: Relation, example: Example, *, is_whole: bool) -> Truth:
-    stated = {r.label for r in example.relations if (r.head, r.tail) == (pair.head, pair.tail)}
-    if stated - {NO_RELATION}:
+def _pair_status(pair: Relation, example: Example, *, is_exhaustive: bool) -> PairStatus:
+    gold_labels = {r.label for r in example.relations if (r.head, r.tail) == (pair.head, pair.tail)}
+    if gold_labels - {NO_RELATION}:
         return "related"
-    return "unrelated" if stated or is_whole else "unknown"
+    return "unrelated" if gold_labels or is_exhaustive else "unknown"

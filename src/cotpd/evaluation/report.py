@@ -1,4 +1,4 @@
-"""The report of an evaluation: the primary scores, what else was counted, and the comparison with another run."""
+"""Report of an evaluation: the primary scores, the scores under other rules, and a comparison with another run."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from cotpd.evaluation.evaluator import evaluate
 from cotpd.evaluation.matching import DEFAULT_MODE, Boundaries, Mode, Overlap, SeenEntities
 from cotpd.evaluation.scores import Scores, TypeScores
 from cotpd.evaluation.statistics.significance import Comparison
-from cotpd.evaluation.table import aligned, percent
+from cotpd.evaluation.table import format_table, percent
 from cotpd.evaluation.tasks import SCORING
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Scores with what explains them; `str` is for people, `to_dict` for programs.
+    """Scores with their context. ``str(report)`` is for people, `to_dict` for programs.
 
-    ``facts``: what was scored (run, data, view …), shown first. ``against``: the same of the other run.
+    Attributes:
+        scores: The primary scores.
+        secondary: Scores of the same predictions under other matching rules.
+        facts: What was scored (run, data, view ...), shown first.
+        against: The facts of the run that `comparison` compares with.
+        comparison: The comparison with that run.
+        co_occurrence: Counts of falsely related pairs, for relations.
     """
 
     scores: Scores
@@ -32,35 +38,35 @@ class Report:
     co_occurrence: CoOccurrence | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; rates from 0 to 1."""
+        """Return the report as JSON values; rates are between 0 and 1."""
         compared = {"against": {**self.against, **self.comparison.to_dict()}} if self.comparison else {}
         secondary = {scores.rule: scores.to_dict() for scores in self.secondary}
         pairs = {"pairs": self.co_occurrence.to_dict()} if self.co_occurrence else {}
         return {**self.facts, **self.scores.to_dict(), "secondary": secondary, **pairs, **compared}
 
     def __str__(self) -> str:
-        parts = [_listed(self.facts), str(self.scores)]
+        parts = [_format_facts(self.facts), str(self.scores)]
         if self.secondary:
             parts.append(self._secondary_table())
         if self.co_occurrence:
             parts.append(str(self.co_occurrence))
         if self.comparison:
-            parts.append(f"against {' '.join(self.against.values())}\n{self.comparison}")
+            parts.append(f"compared with {' '.join(self.against.values())}\n{self.comparison}")
         return "\n\n".join(filter(None, parts))
 
     def _secondary_table(self) -> str:
         rows = [(name, *map(percent, counts.rates), f"{counts.support:,}") for name, counts in self._secondary_rows()]
-        return aligned(("also counted", "precision", "recall", "F1", "support"), rows)
+        return format_table(("other matching rules", "precision", "recall", "F1", "support"), rows)
 
     def _secondary_rows(self) -> Iterator[tuple[str, TypeScores]]:
         for scores in self.secondary:
             if scores.rule == SeenEntities.name:
-                yield from ((f"{name} as an entity in training", counts) for name, counts in scores.by_type.items())
+                yield from ((f"exact, entities {name} in training", counts) for name, counts in scores.by_type.items())
             else:
-                yield _MEANING.get(scores.rule, scores.rule), scores.total
+                yield _RULE_DESCRIPTIONS.get(scores.rule, scores.rule), scores.total
 
 
-_MEANING = {Boundaries.name: "right words, any type", Overlap.name: "right type, a word in common"}
+_RULE_DESCRIPTIONS = {Boundaries.name: "same words, any type", Overlap.name: "same type, overlapping words"}
 
 
 def secondary_scores(
@@ -71,15 +77,22 @@ def secondary_scores(
     mode: Mode = DEFAULT_MODE,
     train: Iterable[Example] = (),
 ) -> tuple[Scores, ...]:
-    """Score predictions by the secondary rules of their task; some need the training examples.
+    """Score predictions under the secondary matching rules of their task.
+
+    Args:
+        predictions: One prediction for each example.
+        examples: The gold examples.
+        task: What was predicted.
+        mode: Whether entities that begin with an ``I-`` tag count.
+        train: Training examples, for the rules that separate seen from unseen entities.
 
     Raises:
-        DataError: As `evaluate` raises.
+        DataError: As `evaluate` does.
     """
     rules = SCORING[task].secondary_rules(train)
     return tuple(evaluate(predictions, examples, mode=mode, rule=rule) for rule in rules)
 
 
-def _listed(facts: Mapping[str, str]) -> str:
+def _format_facts(facts: Mapping[str, str]) -> str:
     width = max(map(len, facts), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in facts.items())

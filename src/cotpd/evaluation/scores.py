@@ -1,4 +1,4 @@
-"""The scores of one predictor on one set of posts: what was counted in each post, and every rate that follows."""
+"""Scores of one predictor on one set of examples: counts per example, and the rates computed from them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import numpy as np
 from cotpd.core.config import Task
 from cotpd.evaluation.matching import DEFAULT_MODE, Mode
 from cotpd.evaluation.statistics.resampling import (
-    LEVEL,
+    CONFIDENCE_LEVEL,
     Counts,
     Interval,
-    bootstrapped_sums,
-    by_post,
+    bootstrap_sums,
     f1,
     percentile_interval,
+    sum_by_post,
 )
-from cotpd.evaluation.table import aligned, percent
+from cotpd.evaluation.table import format_table, percent
 from cotpd.evaluation.tasks import SCORING
 
-_MEANING: dict[Mode, str] = {
+_MODE_DESCRIPTIONS: dict[Mode, str] = {
     "conlleval": "entities that begin with an I- tag count",
-    "strict": "entities that begin with an I- tag are left out",
+    "strict": "entities that begin with an I- tag do not count",
 }
 
 
 class Rates(NamedTuple):
-    """Precision, recall and F1, each from 0 to 1, and 0 where there is nothing to divide by."""
+    """Precision, recall and F1, between 0 and 1; 0 if the denominator is 0."""
 
     precision: float
     recall: float
@@ -38,7 +38,7 @@ class Rates(NamedTuple):
 
 
 class TypeScores(NamedTuple):
-    """What was counted of one type, or of all together; ``support`` is the number in gold."""
+    """Counts of one type, or of all types together; ``support`` is the number in gold."""
 
     correct: int
     predicted: int
@@ -54,17 +54,29 @@ class TypeScores(NamedTuple):
         )
 
     def to_dict(self) -> dict[str, float | int]:
-        """Counts and rates as JSON has them."""
+        """Return counts and rates as JSON values."""
         return {**self._asdict(), **self.rates._asdict()}
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Scores with the counts they come from, so that intervals and comparisons need nothing else.
+    """Scores of one predictor, with the counts that intervals and comparisons need.
 
-    ``correct``, ``predicted``, ``gold``: ``[examples, types]`` int64, rows as in ``ids``, columns as in ``types``
-    (every type that is gold or predicted, sorted). ``resamples`` (0: no interval) and ``seed`` make `interval`.
-    ``posts``: of each row the number of its post, where a post has several (a pair each, MNRE). `str` gives the table.
+    ``str(scores)`` is a table. Rates are between 0 and 1 in Python and JSON, and percentages in tables.
+
+    Attributes:
+        task: What was scored.
+        rule: Name of the matching rule.
+        mode: Whether entities that begin with an ``I-`` tag count.
+        ids: Id of each example (rows of the counts).
+        types: Every type that occurs in gold or predictions, sorted (columns of the counts).
+        correct: ``[examples, types]`` int64.
+        predicted: ``[examples, types]`` int64.
+        gold: ``[examples, types]`` int64.
+        resamples: Number of bootstrap resamples of `interval`; 0 for no interval.
+        seed: Seed of the bootstrap.
+        posts: Post number of each row, for corpora that list the pairs of one post as several examples (MNRE). Empty
+            if every example is a post of its own.
     """
 
     task: Task
@@ -81,61 +93,61 @@ class Scores:
 
     @property
     def by_type(self) -> dict[str, TypeScores]:
-        """The counts of each type."""
+        """Counts of each type."""
         columns = zip(self.correct.sum(0), self.predicted.sum(0), self.gold.sum(0), strict=True)
         return {name: TypeScores(*map(int, counts)) for name, counts in zip(self.types, columns, strict=True)}
 
     @property
     def total(self) -> TypeScores:
-        """The counts of all types together."""
+        """Counts of all types together."""
         return TypeScores(int(self.correct.sum()), int(self.predicted.sum()), int(self.gold.sum()))
 
     @property
     def micro(self) -> Rates:
-        """The rates of `total`: every entity weighs the same."""
+        """Micro average: the rates of `total`, in which every entity has the same weight."""
         return self.total.rates
 
     @property
     def macro(self) -> Rates:
-        """The means of the types' precisions, recalls and F1s: every type weighs the same."""
+        """Macro average: the mean rates over types, in which every type has the same weight."""
         rates = [counts.rates for counts in self.by_type.values()]
         return Rates(*(sum(column) / len(rates) for column in zip(*rates, strict=True))) if rates else Rates(0, 0, 0)
 
     @property
     def micro_f1(self) -> float:
-        """The primary metric."""
+        """Micro F1, the primary score."""
         return self.micro.f1
 
     @property
     def macro_f1(self) -> float:
-        """The mean of the types' F1."""
+        """Macro F1: the mean of the types' F1."""
         return self.macro.f1
 
     @property
     def per_example(self) -> Counts:
-        """``[examples, 3]``: correct, predicted and gold of all types together."""
+        """Correct, predicted and gold counts of all types together, ``[examples, 3]``."""
         return np.stack([self.correct.sum(1), self.predicted.sum(1), self.gold.sum(1)], axis=1)
 
     @property
     def per_post(self) -> Counts:
-        """``[posts, 3]``: the same, summed over the examples of each post."""
-        return by_post(self.per_example, self.posts)
+        """`per_example` summed over the examples of each post, ``[posts, 3]``."""
+        return sum_by_post(self.per_example, self.posts)
 
     @property
     def num_posts(self) -> int:
-        """How many posts are scored."""
+        """Number of posts."""
         return max(self.posts) + 1 if self.posts else len(self.ids)
 
     @cached_property
     def interval(self) -> Interval | None:
-        """The 95 % percentile bootstrap interval of `micro_f1` over posts; None if no resamples were wanted."""
+        """95 % percentile bootstrap interval of `micro_f1` over posts; None if `resamples` is 0."""
         if not self.resamples:
             return None
-        sums = bootstrapped_sums(self.per_post, self.resamples, np.random.default_rng(self.seed))
+        sums = bootstrap_sums(self.per_post, self.resamples, np.random.default_rng(self.seed))
         return percentile_interval(f1(*sums.T))
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the counts of single posts, as JSON has it; rates and interval from 0 to 1."""
+        """Return everything except the counts of single examples, as JSON values."""
         return {
             "task": self.task,
             "rule": self.rule,
@@ -153,27 +165,32 @@ class Scores:
 
     @property
     def heading(self) -> str:
-        """What is scored, under which rule and mode, in one line."""
-        default = ", the default" if self.mode == DEFAULT_MODE else ""
-        mode = f", mode {self.mode}{default} ({_MEANING[self.mode]})" if SCORING[self.task].has_modes else ""
-        return f"{self.task}, {self.rule}{mode}, {self.num_posts:,} posts"
+        """One line with the task, the matching rule, the mode and the number of posts."""
+        default = "default: " if self.mode == DEFAULT_MODE else ""
+        mode = f", mode {self.mode} ({default}{_MODE_DESCRIPTIONS[self.mode]})" if SCORING[self.task].has_modes else ""
+        return f"{self.task}, rule {self.rule}{mode}, {self.num_posts:,} posts"
 
     def _table(self) -> str:
         header = ("type", "precision", "recall", "F1", "support", "predicted", "correct")
         rows = [_row(name, counts.rates, counts) for name, counts in self.by_type.items()]
-        return aligned(header, [*rows, _row("micro", self.micro, self.total), _row("macro", self.macro)])
+        return format_table(header, [*rows, _row("micro", self.micro, self.total), _row("macro", self.macro)])
 
     def _interval_dict(self) -> dict[str, float] | None:
         if self.interval is None:
             return None
-        return {**self.interval._asdict(), "level": LEVEL, "resamples": self.resamples, "seed": self.seed}
+        return {
+            **self.interval._asdict(),
+            "level": CONFIDENCE_LEVEL,
+            "resamples": self.resamples,
+            "seed": self.seed,
+        }
 
     def _interval_text(self) -> str:
         if self.interval is None:
             return ""
         low, high = map(percent, self.interval)
-        how = f"bootstrap over posts, {self.resamples:,} resamples, seed {self.seed}"
-        return f", 95 % interval {low} to {high} ({how})"
+        method = f"bootstrap over posts, {self.resamples:,} resamples, seed {self.seed}"
+        return f", 95 % interval {low} to {high} ({method})"
 
 
 def _row(name: str, rates: Rates, counts: TypeScores | None = None) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Plain text tables, and numbers as tables show them."""
+"""Plain-text tables and the number format they use."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 
-def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns two spaces apart, the first to the left and the others to the right; short rows end early."""
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Align cells in columns two spaces apart: the first column left, the others right.
+
+    Rows may have fewer cells than the header.
+    """
     lines = [header, *rows]
     widths = [max(map(len, column)) for column in zip_longest(*lines, fillvalue="")]
-    return "\n".join(_line(cells, widths) for cells in lines)
+    return "\n".join(_format_line(cells, widths) for cells in lines)
 
 
 def percent(share: float) -> str:
-    """A share from 0 to 1 in percent, to two places."""
+    """Format a share between 0 and 1 in percent with two decimals."""
     return f"{100 * share:.2f}"
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _format_line(cells: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = zip(cells, widths, strict=False)
     return "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]).rstrip()

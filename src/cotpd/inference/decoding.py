@@ -11,7 +11,7 @@ import torch
 
 from cotpd.core.records import Example, Prediction
 from cotpd.inference.tasks import DECODERS
-from cotpd.student.memory import enough_memory
+from cotpd.student.memory import memory_advice
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
@@ -49,7 +49,7 @@ def decode(
     num_pooled = batch_size * _POOL if batch_size > 1 else 1
     source, decoder = iter(examples), DECODERS[student.design.task]
     while pool := list(islice(source, num_pooled)):
-        with enough_memory(_ADVICE), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
+        with memory_advice(_ADVICE), _evaluating(student), torch.inference_mode(), in_precision(student, precision):
             predictions = decoder.decode(student, pool, kind, batch_size)
         yield from predictions
 

@@ -1,1 +1,1 @@
-"""Examples to chain-of-thought knowledge, by asking a language model."""
+"""Chain-of-thought knowledge about examples, elicited from a language model."""

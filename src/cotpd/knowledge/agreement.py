@@ -1,4 +1,4 @@
-"""How far the answers of two language models to the same posts agree, without gold."""
+"""Agreement between the answers of two language models about the same posts, without gold labels."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 from cotpd.core.overlap import comparable_words
 from cotpd.core.records import Grain, Knowledge, Post
-from cotpd.knowledge.quality import FUNCTION_WORDS, mean, spoken_of
+from cotpd.knowledge.quality import FUNCTION_WORDS, mean, mentioned_phrases
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The figures of one grain, each the mean over the posts that both models answered; 0 without any.
+    """Agreement at one grain: means over the posts that both models answered, 0 without any.
 
-    ``names``: of a post's names and noun chunks (as for grounding) that either answer speaks of, the share that both
-    do. ``words``: of the words that either answer adds to its post, the share that both add (Jaccard index; function
-    words left out). ``by_chance``: the same of one's answer to a post and the other's to another post.
+    Attributes:
+        posts: The number of these posts.
+        names: Jaccard index of the post's names and noun chunks that the answers mention.
+        words: Jaccard index of the content words that the answers add to the post.
+        by_chance: Like ``words``, but between answers about different posts.
     """
 
     posts: int
@@ -26,47 +28,47 @@ class Agreement:
 
 
 def agreement(first: Sequence[Knowledge], second: Sequence[Knowledge], posts: Iterable[Post]) -> dict[Grain, Agreement]:
-    """The figures of every grain at which both models answered; answers belong to posts by ``example_id``."""
+    """Return the agreement at every grain at which both models answered; ``example_id`` joins answers and posts."""
     ours, theirs = _by_question(first), _by_question(second)
     texts = {post.id: post.text for post in posts}
-    pairs: dict[Grain, list[_Pair]] = {grain: [] for grain in Grain}
-    for (post, grain), said in ours.items():
+    pairs: dict[Grain, list[_AnswerPair]] = {grain: [] for grain in Grain}
+    for (post, grain), words in ours.items():
         if post in texts and (other := theirs.get((post, grain))) is not None:
-            pairs[grain].append(_Pair(texts[post], (said, other)))
-    return {grain: _measure(found) for grain, found in pairs.items() if found}
+            pairs[grain].append(_AnswerPair(texts[post], (words, other)))
+    return {grain: _measure(pairs_of_grain) for grain, pairs_of_grain in pairs.items() if pairs_of_grain}
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """A post's text, and the comparable words of both answers."""
+class _AnswerPair:
+    """The text of a post and the comparable words of both answers."""
 
     text: str
-    said: tuple[list[str], list[str]]
+    answers: tuple[list[str], list[str]]
 
 
 def _by_question(answers: Iterable[Knowledge]) -> dict[tuple[str | None, Grain], list[str]]:
     return {(each.example_id, each.grain): comparable_words(each.text) for each in answers}
 
 
-def _measure(pairs: Sequence[_Pair]) -> Agreement:
-    named = [_in_common(*(spoken_of(pair.text, words) for words in pair.said)) for pair in pairs]
+def _measure(pairs: Sequence[_AnswerPair]) -> Agreement:
+    names = [_jaccard(*(mentioned_phrases(pair.text, words) for words in pair.answers)) for pair in pairs]
     added = [_added(pair) for pair in pairs]
-    apart = len(pairs) // 2
-    strangers = [(one, other) for (one, _), (_, other) in zip(added, added[apart:] + added[:apart], strict=True)]
+    shift = len(pairs) // 2
+    unrelated = [(one, other) for (one, _), (_, other) in zip(added, added[shift:] + added[:shift], strict=True)]
     return Agreement(
         posts=len(pairs),
-        names=mean([share for share in named if share is not None]),
-        words=mean([_in_common(*both) or 0.0 for both in added]),
-        by_chance=mean([_in_common(*both) or 0.0 for both in strangers]) if apart else 0.0,
+        names=mean([share for share in names if share is not None]),
+        words=mean([_jaccard(*both) or 0.0 for both in added]),
+        by_chance=mean([_jaccard(*both) or 0.0 for both in unrelated]) if shift else 0.0,
     )
 
 
-def _added(pair: _Pair) -> tuple[set[str], set[str]]:
-    """The words of both answers that their post does not have."""
+def _added(pair: _AnswerPair) -> tuple[set[str], set[str]]:
+    """Return the content words of both answers that the post does not have."""
     known = {*comparable_words(pair.text)} | FUNCTION_WORDS
-    first, second = ({*words} - known for words in pair.said)
+    first, second = ({*words} - known for words in pair.answers)
     return first, second
 
 
-def _in_common(one: set[str], other: set[str]) -> float | None:
+def _jaccard(one: set[str], other: set[str]) -> float | None:
     return len(one & other) / len(one | other) if one or other else None

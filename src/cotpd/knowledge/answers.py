@@ -1,4 +1,4 @@
-"""An answer of a language model, tidied, as `Knowledge`, or as a `Rejection` that says why."""
+"""Parse an answer of a language model into `Knowledge`."""
 
 from __future__ import annotations
 
@@ -7,46 +7,43 @@ import unicodedata
 from collections import Counter
 
 from cotpd.core.overlap import comparable_words
-from cotpd.core.records import Grain, Knowledge, Post, Rejection
+from cotpd.core.records import Grain, Knowledge, Post
 from cotpd.knowledge.quality import FUNCTION_WORDS
 from cotpd.llm.answer_text import UnusableAnswerError, spoken_lines, without_markdown
 from cotpd.llm.language_model import Answer
 
 NO_NAMES = "none"
-"""What the noun template asks for in place of a name when a post has none."""
+"""What the noun template asks for if a post has no names."""
 
 _LOOP_WORDS, _LOOP_TIMES = 5, 3
 _NAMED = re.compile(r".*?(?=[:：])|.*?(?= [-–—] )")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=\W?[A-ZÀ-Þ0-9])")
 
 
-def read_answer(answer: Answer, post: Post, *, grain: Grain, model: str, template: str) -> Knowledge | Rejection:
-    """The knowledge in an answer, without reasoning tags, Markdown, repetitions and names that the post lacks.
+def parse_knowledge(answer: Answer, post: Post, *, grain: Grain, model: str, template: str) -> Knowledge:
+    """Return the knowledge in an answer, without reasoning, Markdown, repetitions and names that the post lacks.
 
-    Reasons of a rejection: ``too long`` (the question did not fit the model), ``filtered``, ``tool call``, ``empty``,
-    ``refusal``, ``too much`` (endless), ``cut`` (nothing whole before the token limit), ``echo`` (only the post or its
-    caption again), ``loop``, ``ungrounded`` (a noun answer names nothing of the post).
+    Raises:
+        UnusableAnswerError: With one of the reasons of `spoken_lines`, ``cut`` (nothing complete before the token
+            limit), ``echo`` (only repeats the post or its caption), ``loop`` (repeats itself) or ``ungrounded`` (a noun
+            answer that names nothing in the post).
     """
-    try:
-        text = _usable_text(answer, post, grain)
-    except UnusableAnswerError as reason:
-        return Rejection(post.id, grain, str(reason), answer.text, model=model, template=template)
-    return Knowledge(grain, text, model=model, template=template, example_id=post.id)
+    return Knowledge(grain, _usable_text(answer, post, grain), model=model, template=template, example_id=post.id)
 
 
 def _usable_text(answer: Answer, post: Post, grain: Grain) -> str:
-    lines = [line for spoken in spoken_lines(answer) if (line := without_markdown(spoken))]
+    lines = [line for raw in spoken_lines(answer) if (line := without_markdown(raw))]
     parts = lines if grain is Grain.NOUN else _SENTENCE_END.split(" ".join(lines))
     if answer.finish_reason == "length":
-        parts = _whole(parts, grain)
+        parts = _complete_parts(parts, grain)
     parts = _without_echo(_without_repetition(parts, grain), post)
     if grain is Grain.NOUN:
         return "\n".join(_grounded(parts, post))
-    return _unless_looping(" ".join(parts))
+    return _refuse_loop(" ".join(parts))
 
 
-def _whole(parts: list[str], grain: Grain) -> list[str]:
-    """The parts of an answer cut at the token limit, without the last if it is not whole."""
+def _complete_parts(parts: list[str], grain: Grain) -> list[str]:
+    """Return the parts of an answer that was cut at the token limit, without the last if it is incomplete."""
     ended = grain is not Grain.NOUN and parts[-1].endswith((".", "!", "?"))
     if not ended and len(parts) == 1:
         raise UnusableAnswerError("cut")
@@ -54,43 +51,43 @@ def _whole(parts: list[str], grain: Grain) -> list[str]:
 
 
 def _without_repetition(parts: list[str], grain: Grain) -> list[str]:
-    """Each sentence once; each name of a noun answer once."""
-    keys = [_name(part) if grain is Grain.NOUN else _squeezed(part) for part in parts]
+    """Keep the first of equal sentences, or of noun lines with the same name."""
+    keys = [_name(part) if grain is Grain.NOUN else _normalise(part) for part in parts]
     return [part for number, part in enumerate(parts) if keys[number] not in keys[:number]]
 
 
 def _without_echo(parts: list[str], post: Post) -> list[str]:
-    sources = _squeezed(post.text), _squeezed(post.caption or "")
-    kept = [part for part in parts if not any(_squeezed(part) in source for source in sources)]
-    if not kept:
+    sources = _normalise(post.text), _normalise(post.caption or "")
+    remaining = [part for part in parts if not any(_normalise(part) in source for source in sources)]
+    if not remaining:
         raise UnusableAnswerError("echo")
-    return kept
+    return remaining
 
 
 def _grounded(lines: list[str], post: Post) -> list[str]:
-    """The lines that name something of the post; a line that says there is none only when it is the only one."""
-    kept = [line for line in lines if _is_grounded(line, post)]
-    if not kept and _name(lines[0]) == NO_NAMES:
+    """Keep the lines that name something in the post. A line "none" is kept only if no other line is."""
+    remaining = [line for line in lines if _is_grounded(line, post)]
+    if not remaining and _name(lines[0]) == NO_NAMES:
         return lines[:1]
-    if not kept:
+    if not remaining:
         raise UnusableAnswerError("ungrounded")
-    return [_unless_looping(line) for line in kept]
+    return [_refuse_loop(line) for line in remaining]
 
 
 def _is_grounded(line: str, post: Post) -> bool:
-    """Whether the post has the name of a line, or of a line without one a word that is no function word."""
+    """Return True if the post has the name in a line; of a line without a name, if it shares a content word."""
     if _NAMED.match(line):
-        return bool(name := _name(line)) and name in _squeezed(post.text)
+        return bool(name := _name(line)) and name in _normalise(post.text)
     return not FUNCTION_WORDS.issuperset({*comparable_words(line)} & {*comparable_words(post.text)})
 
 
 def _name(line: str) -> str:
-    """What a line explains, squeezed: what comes before a colon or a dash, else all of it."""
+    """Return the name that a line explains, normalised: the part before a colon or a dash, otherwise the whole line."""
     named = _NAMED.match(line)
-    return _squeezed(named[0] if named else line)
+    return _normalise(named[0] if named else line)
 
 
-def _unless_looping(text: str) -> str:
+def _refuse_loop(text: str) -> str:
     words = text.casefold().split()
     runs = Counter(tuple(words[start : start + _LOOP_WORDS]) for start in range(len(words) - _LOOP_WORDS + 1))
     if runs and max(runs.values()) >= _LOOP_TIMES:
@@ -98,6 +95,6 @@ def _unless_looping(text: str) -> str:
     return text
 
 
-def _squeezed(text: str) -> str:
-    """Letters and digits only, without case: as much of a text as survives any way of writing it."""
+def _normalise(text: str) -> str:
+    """Normalise a text for comparison: only letters and digits, case-folded."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))

@@ -1,44 +1,40 @@
-"""Elicitation: every example asked about at every grain, each question once."""
+"""Elicitation: ask a language model about every example at every grain, each question once."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import hash_text
 from cotpd.core.records import Example, Grain, Knowledge, Post, Rejection
-from cotpd.knowledge.answer_file import AnswerFile
-from cotpd.knowledge.answers import read_answer
-from cotpd.knowledge.quality import Quality, measure
+from cotpd.core.sidecar_export import export_knowledge, knowledge_rejections_path
+from cotpd.core.sidecar_rows import KnowledgeRow, RejectionRow
+from cotpd.knowledge.answers import parse_knowledge
 from cotpd.knowledge.template import WORDINGS, Template
-from cotpd.llm.asking.ask import Failure, ask
-from cotpd.llm.asking.policy import Policy
-from cotpd.llm.asking.progress import Progress
+from cotpd.llm.asking.plan import is_open
+from cotpd.llm.asking.session import Asking, AskingReport, AskingSession, Question, UnusableAnswer
 from cotpd.llm.language_model import Answer, LanguageModel, Message, Parameters, Request
 from cotpd.llm.store.request_store import RequestStore
 
 MAX_TOKENS = 90
-"""The longest answer, in tokens of the language model: the templates ask for two lines."""
-
-STORE = "requests.sqlite"
-"""The request store beside a file of knowledge."""
+"""The token limit of an answer: the templates ask for two lines."""
 
 ALL_GRAINS = tuple(Grain)
 
-Outcome = Knowledge | Rejection
+AnswerOutcome = Knowledge | Rejection
+ElicitationReport = AskingReport[Knowledge, Rejection]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One question about one post, for the model of a name.
+class KnowledgeQuestion:
+    """One question about one post for one model.
 
-    ``request_key`` is made of all that decides the answer, ``key`` also of the post and the grain. ``old_key`` knows
-    no endpoint: by it answers were kept before there was a request store.
+    Attributes:
+        request_key: The key of the answer in the request store.
+        key: The key of the answer in knowledge.jsonl: of the post, the grain and ``request_key``.
     """
 
     post: Post
@@ -48,73 +44,20 @@ class Question:
     model: str
     request_key: str
     key: str
-    old_key: str
 
     @property
     def request(self) -> Request:
-        """What the model is asked."""
-        return Request(self.messages, Parameters(MAX_TOKENS), validate=self._reject, about=self)
+        """The request, whose ``about`` is a `Question` with this object as its subject."""
+        return Question(self, self.messages, Parameters(MAX_TOKENS), parse=self._parse).request
 
-    def outcome(self, answer: Answer) -> Outcome:
-        """What becomes of an answer to it."""
-        return read_answer(answer, self.post, grain=self.grain, model=self.model, template=self.template)
+    def outcome(self, result: Knowledge | UnusableAnswer) -> AnswerOutcome:
+        """Return knowledge unchanged, and an unusable answer as a `Rejection`."""
+        if isinstance(result, Knowledge):
+            return result
+        return Rejection(self.post.id, self.grain, result.reason, result.text, self.model, self.template)
 
-    def _reject(self, answer: Answer) -> str | None:
-        outcome = self.outcome(answer)
-        return outcome.reason if isinstance(outcome, Rejection) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """How a run asks: where answers are kept, how politely and dearly, and who watches, with the total number.
-
-    ``only_kept``: nothing is asked; what the store does not answer stays open, and is no failure.
-    """
-
-    store: RequestStore | None = None
-    policy: Policy = field(default_factory=Policy)
-    listener: Callable[[Progress, int], None] | None = None
-    only_kept: bool = False
-
-
-@dataclass(slots=True)
-class ElicitationReport:
-    """What became of the questions, in their order: the knowledge, the rejections, and what they cost.
-
-    ``num_asked`` counts the questions put to the model now, each once; the other answers were found. ``failures`` are
-    the reasons of those that stay without an answer: the next run asks them again. ``num_without_caption`` counts the
-    posts that the multimodality question was not asked about. ``answered_by`` counts what the models called
-    themselves in the answers that came now, also from the store. ``cost`` is None where no price is known.
-    """
-
-    model: str = ""
-    knowledge: list[Knowledge] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    num_questions: int = 0
-    num_asked: int = 0
-    num_without_caption: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float | None = None
-    answered_by: Counter[str] = field(default_factory=Counter)
-    quality: dict[Grain, Quality] = field(default_factory=dict)
-
-    @property
-    def num_answered(self) -> int:
-        """The questions answered so far, well or not."""
-        return len(self.knowledge) + len(self.rejections)
-
-    @property
-    def rejected_share(self) -> float:
-        """Rejections and failures over questions, 0 without any."""
-        lost = len(self.rejections) + len(self.failures)
-        return lost / max(1, self.num_answered + len(self.failures))
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """How often each reason of a rejection occurs, the most frequent first."""
-        return dict(Counter(rejection.reason for rejection in self.rejections).most_common())
+    def _parse(self, answer: Answer) -> Knowledge:
+        return parse_knowledge(answer, self.post, grain=self.grain, model=self.model, template=self.template)
 
 
 def elicit(
@@ -126,26 +69,44 @@ def elicit(
     out: Path | None = None,
     asking: Asking | None = None,
 ) -> ElicitationReport:
-    """Ask ``model`` about every example at every grain, grain by grain so that its prompt cache serves the template.
+    """Ask a language model about every example.
 
-    Answers are kept in the request store as they come, and nothing that it or ``out`` answers is asked again; a
-    changed post, caption, template, model or endpoint makes another question. With ``out`` the store lies beside it
-    unless ``asking`` brings one, and the file is written at the end, also of a run that is stopped. Posts without
-    caption have no multimodality question.
+    The model sees only the `Post` of an example, never a label. Answers are stored as they arrive, and exported to
+    ``out`` and rejections.jsonl beside it at the end, also after an error. A question that the request store answers is
+    not asked again, so an interrupted run continues where it stopped. The same holds for questions that only ``out``
+    answers, for example because its store is not published with it.
 
-    Raises `DataError` for ids that occur twice and for a file that is not ours, and what `ask` raises.
+    Args:
+        examples: The examples. Those without a caption get no question at the multimodality grain.
+        model: The language model.
+        grains: The grains to ask at.
+        wording: One of `WORDINGS`.
+        out: The file of knowledge, usually knowledge.jsonl beside a corpus.
+        asking: Store, policy and listener.
+
+    Returns:
+        A report whose ``results`` are `Knowledge` and whose ``rejections`` are `Rejection` records, by grain and then
+        in the order of the examples.
+
+    Raises:
+        DataError: If two examples have the same id, or ``out`` has an invalid row.
+        BudgetReachedError, LanguageModelError, StoreError: As `AskingSession.answers` does.
     """
-    examples, asking = tuple(examples), asking or Asking()
-    asked = tuple(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
-    file = AnswerFile(out) if out else None
-    run = _Run(asked, _known(asked, file, ask_again=asking.policy.ask_again) if file else {}, asking)
-    with _store(asking, out) as store:
+    examples, asking = list(examples), asking or Asking()
+    all_questions = list(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
+    outcomes = _read_export(all_questions, out, asking)
+    with asking.open_store(out) as store:
+        session = AskingSession(store, asking)
+        to_ask = _to_ask(all_questions, outcomes, store)
+        session.total = len(to_ask)
+        session.num_reused = len(outcomes.keys() - {question.key for question in to_ask})
         try:
-            run.ask(model, store)
+            for question, result in session.answers((each.request for each in to_ask), model):
+                outcomes[question.key] = question.outcome(result)
         finally:
-            if file:
-                file.write(run.answers)
-    return run.report(model.name, examples, num_possible=len(examples) * len(grains))
+            if out:
+                export_knowledge(out, _in_order(outcomes, all_questions))
+    return _report(session, all_questions, outcomes, num_examples=len(examples), grains=grains)
 
 
 def questions(
@@ -155,8 +116,12 @@ def questions(
     endpoint: str = "",
     grains: Sequence[Grain] = ALL_GRAINS,
     wording: str = WORDINGS[0],
-) -> Iterator[Question]:
-    """The questions about the examples for a model. Raises `DataError` for ids that occur twice."""
+) -> Iterator[KnowledgeQuestion]:
+    """Yield the questions about examples, grain by grain.
+
+    Raises:
+        DataError: If two examples have the same id.
+    """
     posts = [example.post for example in examples]
     refuse_repeated_ids(posts)
     for grain in grains:
@@ -166,104 +131,84 @@ def questions(
                 yield _question(post, template, grain=grain, model=model, endpoint=endpoint)
 
 
+def open_questions(
+    all_questions: Sequence[KnowledgeQuestion], model: LanguageModel, out: Path, asking: Asking
+) -> list[KnowledgeQuestion]:
+    """Return the questions that `elicit` would put to the model, since neither store nor ``out`` answers them."""
+    exported = _read_export(all_questions, out, asking)
+    with asking.open_store(None) as store:
+        candidates = _to_ask(all_questions, exported, store)
+        return [each for each in candidates if is_open(each.request, model, store, asking.policy)]
+
+
 def refuse_repeated_ids(posts: Iterable[Example | Post]) -> None:
-    """Raise `DataError` for an id that occurs twice: what is made of one post would take the place of another's."""
+    """Raise `DataError` if an id occurs twice, since the answers about one post would replace those of the other."""
     for post_id, count in Counter(post.id for post in posts).items():
-        _refuse_repeated(post_id, count)
+        _refuse_repeated_id(post_id, count)
 
 
 def refuse_shared_ids(examples: Iterable[Example], corpus: Iterable[Example]) -> None:
-    """Raise `DataError` for an example whose id another text of its corpus has: they would share their answers."""
+    """Raise `DataError` if the corpus has another text with the id of an example: they would share their answers."""
     texts: defaultdict[str, set[str]] = defaultdict(set)
     for example in corpus:
         texts[example.id].add(example.text)
     for example in examples:
-        _refuse_repeated(example.id, len(texts[example.id]))
+        _refuse_repeated_id(example.id, len(texts[example.id]))
 
 
-def unanswered(asked: Sequence[Question], out: Path, *, ask_again: bool = False) -> list[Question]:
-    """The questions that the file does not answer, or, to ask again, whose answer was rejected."""
-    known = _known(asked, AnswerFile(out), ask_again=ask_again).keys()
-    return [question for question in asked if not known & {question.key, question.old_key}]
-
-
-def _refuse_repeated(post_id: str, count: int) -> None:
+def _refuse_repeated_id(post_id: str, count: int) -> None:
     if count > 1:
         raise DataError(f"{count} examples have this id; make the ids unique", where=post_id)
 
 
-class _Run:
-    """One elicitation as it goes; ``answers`` has a key for every question that is answered."""
-
-    def __init__(self, asked: Sequence[Question], known: dict[str, Outcome], asking: Asking) -> None:
-        self._asked, self._known, self._asking = asked, known, asking
-        self._failures: list[str] = []
-        self._answered_by: Counter[str] = Counter()
-        self._last = Progress()
-
-    @property
-    def answers(self) -> dict[str, Outcome]:
-        """The answers so far, in the order of their questions."""
-        keys = (key for question in self._asked for key in (question.key, question.old_key))
-        return {key: self._known[key] for key in keys if key in self._known}
-
-    def ask(self, model: LanguageModel, store: RequestStore) -> None:
-        """Find an answer to every question."""
-        left = [each for each in self._asked if not self._known.keys() & {each.key, each.old_key}]
-        if self._asking.only_kept:
-            left = [each for each in left if store.find(each.request_key)]
-        requests = (question.request for question in left)
-        listener = partial(self._listen, len(left))
-        for request, end in ask(requests, model, store=store, policy=self._asking.policy, listener=listener):
-            question: Question = request.about
-            answer = end.answer if isinstance(end, Failure) else end
-            if answer:
-                self._known[question.key] = question.outcome(answer)
-                self._answered_by[answer.model] += 1
-            elif isinstance(end, Failure):
-                self._failures.append(end.reason)
-
-    def report(self, model: str, examples: Sequence[Example], *, num_possible: int) -> ElicitationReport:
-        """The outcome."""
-        outcomes = self.answers.values()
-        knowledge = [each for each in outcomes if isinstance(each, Knowledge)]
-        rejections = [each for each in outcomes if isinstance(each, Rejection)]
-        return ElicitationReport(
-            model,
-            knowledge,
-            rejections,
-            self._failures,
-            num_questions=len(self._asked),
-            num_asked=self._last.asked,
-            num_without_caption=num_possible - len(self._asked),
-            prompt_tokens=self._last.prompt_tokens,
-            completion_tokens=self._last.completion_tokens,
-            cost=self._last.cost,
-            answered_by=self._answered_by,
-            quality=measure(knowledge, rejections, (example.post for example in examples)),
-        )
-
-    def _listen(self, total: int, progress: Progress) -> None:
-        self._last = progress
-        if self._asking.listener:
-            self._asking.listener(progress, total)
-
-
-def _store(asking: Asking, out: Path | None) -> AbstractContextManager[RequestStore]:
-    if asking.store:
-        return nullcontext(asking.store)
-    return RequestStore(out.with_name(STORE)) if out else RequestStore()
-
-
-def _known(asked: Sequence[Question], file: AnswerFile, *, ask_again: bool) -> dict[str, Outcome]:
-    known = file.read({key for question in asked for key in (question.key, question.old_key)})
-    return {key: end for key, end in known.items() if not (ask_again and isinstance(end, Rejection))}
-
-
-def _question(post: Post, template: Template, *, grain: Grain, model: str, endpoint: str) -> Question:
+def _question(post: Post, template: Template, *, grain: Grain, model: str, endpoint: str) -> KnowledgeQuestion:
     messages = template.render(post)
-    texts = (text for message in messages for text in (message.role, message.content))
-    old_key = hash_text(post.id, grain, model, str(MAX_TOKENS), *texts)[:16]
     request_key = Request(messages, Parameters(MAX_TOKENS)).key(endpoint, model)
     key = hash_text(post.id, grain, request_key)[:16]
-    return Question(post, grain, template.name, messages, model, request_key, key, old_key)
+    return KnowledgeQuestion(post, grain, template.name, messages, model, request_key, key)
+
+
+def _read_export(
+    all_questions: Sequence[KnowledgeQuestion], out: Path | None, asking: Asking
+) -> dict[str, AnswerOutcome]:
+    """Return the answers in a file of knowledge to these questions; without rejections that are asked again."""
+    if out is None:
+        return {}
+    keys = {question.key for question in all_questions}
+    outcomes: dict[str, AnswerOutcome] = {}
+    if not asking.policy.ask_again:
+        rejected = RejectionRow.read(knowledge_rejections_path(out), where=lambda row: RejectionRow.key_of(row) in keys)
+        outcomes |= {row.question: row.rejection for row in rejected}
+    kept = KnowledgeRow.read(out, where=lambda row: KnowledgeRow.key_of(row) in keys and row.get("example_id"))
+    return outcomes | {row.question: row.knowledge for row in kept}
+
+
+def _to_ask(
+    all_questions: Sequence[KnowledgeQuestion], exported: dict[str, AnswerOutcome], store: RequestStore
+) -> list[KnowledgeQuestion]:
+    """Return the questions that the store answers or the model must answer; the store takes precedence over exports."""
+    return [question for question in all_questions if question.key not in exported or store.find(question.request_key)]
+
+
+def _in_order(
+    outcomes: dict[str, AnswerOutcome], all_questions: Sequence[KnowledgeQuestion]
+) -> dict[str, AnswerOutcome]:
+    return {question.key: outcomes[question.key] for question in all_questions if question.key in outcomes}
+
+
+def _report(
+    session: AskingSession,
+    all_questions: Sequence[KnowledgeQuestion],
+    outcomes: dict[str, AnswerOutcome],
+    *,
+    num_examples: int,
+    grains: Sequence[Grain],
+) -> ElicitationReport:
+    ordered = _in_order(outcomes, all_questions).values()
+    knowledge = [each for each in ordered if isinstance(each, Knowledge)]
+    rejections = [each for each in ordered if isinstance(each, Rejection)]
+    report = session.report(
+        knowledge, rejections, reasons=(each.reason for each in rejections), total=len(all_questions)
+    )
+    report.num_skipped = num_examples * len(grains) - len(all_questions)
+    return report

@@ -1,4 +1,4 @@
-"""How good answers look without gold: how long, how grounded, how often refused, repeated and alike."""
+"""Quality of answers without gold labels: length, grounding, refusals, duplicates and diversity."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ _LINK = re.compile(r"https?://\S+")
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The figures of one grain; shares are of the answers, and 0 without any.
+    """Quality of the answers at one grain; 0 without answers.
 
-    ``words``: of an answer, on average. ``grounding``: the share of a post's names and noun chunks that its answer
-    speaks of, on average; chunks are the runs of words between function words and punctuation, names the runs of
-    capitalised ones, tags and handles. ``refused``: of all answers, also rejected ones. ``duplicates``: answers
-    that another one has given before. ``diversity``: different pairs of following words over all such pairs.
+    Attributes:
+        answers: The number of usable answers.
+        words: Mean number of words per answer.
+        grounding: Mean share of a post's names and noun chunks that its answer mentions. Noun chunks are runs of words
+            between function words and punctuation; names are runs of capitalised words, hashtags and handles.
+        refused: Share of refusals in all answers, including rejected ones.
+        duplicates: Share of answers that repeat an earlier answer.
+        diversity: Distinct word bigrams divided by all bigrams.
     """
 
     answers: int
@@ -46,7 +50,7 @@ class Quality:
 def measure(
     knowledge: Sequence[Knowledge], rejections: Sequence[Rejection], posts: Iterable[Post]
 ) -> dict[Grain, Quality]:
-    """The figures of every grain that was asked."""
+    """Return the quality at every grain with an answer."""
     texts = {post.id: post.text for post in posts}
     grains = {each.grain for each in knowledge} | {each.grain for each in rejections}
     return {
@@ -61,18 +65,18 @@ def measure(
 
 
 def phrases(text: str) -> set[str]:
-    """The names and noun chunks of a post, in lower case."""
+    """Return the names and noun chunks of a post, case-folded."""
     return {" ".join(run).casefold() for run in _runs(_LINK.sub(" ", text)) if len(run[0]) > 1}
 
 
-def spoken_of(text: str, words: Iterable[str]) -> set[str]:
-    """The names and noun chunks of a post of which an answer with these comparable words has a word."""
+def mentioned_phrases(text: str, words: Iterable[str]) -> set[str]:
+    """Return the names and noun chunks of a post that share a word with an answer, given by its comparable words."""
     known = set(words)
     return {phrase for phrase in phrases(text) if not known.isdisjoint(comparable_words(phrase))}
 
 
 def mean(values: Sequence[float]) -> float:
-    """Their mean; 0 without any."""
+    """Return the mean; 0 for no values."""
     return sum(values) / len(values) if values else 0.0
 
 
@@ -80,34 +84,34 @@ def _runs(text: str) -> Iterator[list[str]]:
     for part in re.split(r"[.,:;!?…()\"“”|]+", text):
         run: list[str] = []
         for word in filter(None, _BREAK.split(part)):
-            bare = word.lstrip("#@")
-            apart = bool(run) and (word[0] in "#@" or bare[:1].isupper() != run[-1][:1].isupper())
-            if run and (apart or word.casefold() in FUNCTION_WORDS):
+            stem = word.lstrip("#@")
+            ends_run = bool(run) and (word[0] in "#@" or stem[:1].isupper() != run[-1][:1].isupper())
+            if run and (ends_run or word.casefold() in FUNCTION_WORDS):
                 yield run
                 run = []
-            if bare and word.casefold() not in FUNCTION_WORDS:
-                run.append(bare)
+            if stem and word.casefold() not in FUNCTION_WORDS:
+                run.append(stem)
         if run:
             yield run
 
 
 def _measure(knowledge: Sequence[Knowledge], rejections: Sequence[Rejection], texts: Mapping[str, str]) -> Quality:
-    said = [comparable_words(each.text) for each in knowledge]
-    asked = (texts.get(each.example_id or "", "") for each in knowledge)
-    grounding = [_grounding(text, words) for text, words in zip(asked, said, strict=True)]
-    pairs = [pair for words in said for pair in pairwise(words)]
+    answers = [comparable_words(each.text) for each in knowledge]
+    posts = (texts.get(each.example_id or "", "") for each in knowledge)
+    grounding = [_grounding(text, words) for text, words in zip(posts, answers, strict=True)]
+    pairs = [pair for words in answers for pair in pairwise(words)]
     num_refused = sum(each.reason == "refusal" for each in rejections)
     return Quality(
-        answers=len(said),
-        words=mean([len(words) for words in said]),
+        answers=len(answers),
+        words=mean([len(words) for words in answers]),
         grounding=mean([share for share in grounding if share is not None]),
-        refused=num_refused / max(1, len(said) + len(rejections)),
-        duplicates=1 - len({tuple(words) for words in said}) / len(said) if said else 0.0,
+        refused=num_refused / max(1, len(answers) + len(rejections)),
+        duplicates=1 - len({tuple(words) for words in answers}) / len(answers) if answers else 0.0,
         diversity=len(set(pairs)) / max(1, len(pairs)),
     )
 
 
 def _grounding(text: str, words: Sequence[str]) -> float | None:
-    """The share of a text's phrases that an answer speaks of; None of a text without any."""
-    wanted = phrases(text)
-    return len(spoken_of(text, words)) / len(wanted) if wanted else None
+    """Return the share of a text's phrases that an answer mentions; None if the text has no phrases."""
+    all_phrases = phrases(text)
+    return len(mentioned_phrases(text, words)) / len(all_phrases) if all_phrases else None

@@ -1,1 +1,1 @@
-"""A language model and only that: a protocol and three ways to have one (endpoint, local file, script)."""
+"""Language models: the protocol they implement, the models, how to ask them, and the store of their answers."""

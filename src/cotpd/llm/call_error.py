@@ -1,4 +1,4 @@
-"""Why a language model gave no answer, and what follows from it."""
+"""The error of one failed attempt, and the kind of failure that decides what happens next."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from cotpd.core.errors import LanguageModelError
 
 
 class Fault(StrEnum):
-    """What kind of failure it was: it decides who is asked again, and when."""
+    """The kind of a failure. It decides whether the request is repeated and whether the run goes on."""
 
     BUSY = "busy"
-    """The endpoint says that it is asked too much (429, 503, 529): everybody waits, and fewer ask at once."""
-    BROKEN = "broken"
-    """This once it failed (5xx, a time-out, a reset, a body that is no answer): worth another attempt."""
-    ABSENT = "absent"
-    """Nobody listens there: final, unless it has answered before."""
+    """The endpoint is overloaded (status 429, 503 or 529). The run waits and lowers its concurrency."""
+    TRANSIENT = "transient"
+    """This attempt failed (5xx, a time-out, a reset, a malformed body). The request is repeated."""
+    UNREACHABLE = "unreachable"
+    """The connection failed. The run stops, unless the endpoint has answered before."""
     REFUSED = "refused"
-    """It will not answer this request (400, 413, 422): the others go on."""
-    UNKNOWN = "unknown"
-    """A recording does not hold this answer: the others go on."""
-    FINAL = "final"
-    """It will not answer any (401, 403, 404, a spent quota, a redirect): the run stops."""
+    """The endpoint refuses this request (status 400, 413, 422). The request ends; the run goes on."""
+    NOT_RECORDED = "not recorded"
+    """A recording has no answer to this request. The request ends; the run goes on."""
+    FATAL = "fatal"
+    """The endpoint refuses every request (status 401, 403, 404, an exhausted quota, a redirect). The run stops."""
 
 
 class CallError(LanguageModelError):
-    """One attempt failed. ``retry_after``: seconds that the endpoint asks to wait, None where it names none.
+    """One attempt to get an answer failed.
 
-    ``spent``: the tokens to read and to write that it is billed for all the same; 0 and 0 where it may be, and nobody
-    tells, None where it cost nothing.
+    Attributes:
+        fault: The kind of the failure.
+        retry_after: Seconds that the endpoint asks to wait; None if it names no time.
+        spent: Prompt and completion tokens that are billed for the failed attempt. ``(0, 0)`` means that the attempt
+            may be billed and the number of tokens is unknown; None means that it costs nothing.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the library asks of a language model: a request in, one answer out."""
+"""The protocol of a language model, and its requests and answers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture in a message: known by the hash of its content, read only when it is sent.
+    """An image in a message, identified by the hash of its content and loaded only when it is sent.
 
-    ``read`` gives the bytes to send, as ``media_type``; it may scale or convert what ``sha256`` identifies.
+    Attributes:
+        sha256: Hash of the original content.
+        media_type: Type of the bytes that ``read`` returns, for example ``image/jpeg``.
+        read: Returns the bytes to send, which may be a scaled or converted version of the original.
     """
 
     sha256: str
@@ -28,18 +31,21 @@ class Image:
 
     @classmethod
     def of_bytes(cls, data: bytes, media_type: str) -> Self:
-        """A picture in memory."""
+        """Return an image whose content is in memory."""
         return cls(hashlib.sha256(data).hexdigest(), media_type, lambda: data)
 
     @classmethod
     def of_file(cls, path: Path, media_type: str) -> Self:
-        """A file, sent as it is. Sending raises `DataError` when it has changed in between."""
+        """Return an image that is read from a file and sent unchanged.
+
+        ``read`` raises `DataError` if the file has changed since this call.
+        """
         sha256 = hash_file(path)
 
         def read() -> bytes:
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != sha256:
-                raise DataError("the picture changed while it was asked about; run again", where=str(path))
+                raise DataError("the image file changed during the run; start the command again", where=str(path))
             return data
 
         return cls(sha256, media_type, read)
@@ -47,7 +53,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation; its images stand before its text."""
+    """One message of a conversation. Its images are sent before its text."""
 
     role: Role
     content: str
@@ -56,7 +62,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """How a model is to answer. Two requests that differ in ``seed`` alone are two requests."""
+    """Sampling parameters of a request. Requests that differ only in ``seed`` are different requests."""
 
     max_tokens: int
     temperature: float = 0.0
@@ -64,18 +70,22 @@ class Parameters:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        """0 and 0.0 are one temperature, and so one request."""
+        """Convert integers to floats, because 0 and 0.0 must give the same request key."""
         object.__setattr__(self, "temperature", float(self.temperature))
         object.__setattr__(self, "top_p", None if self.top_p is None else float(self.top_p))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a language model said.
+    """The answer of a language model.
 
-    ``finish_reason``: ``stop``, ``length`` (cut at ``max_tokens``), ``too_long`` (the question did not fit the
-    model's context and was not answered) or what else the server says. Tokens are 0 where the server tells none.
-    ``model``: who answered, by its own account.
+    Attributes:
+        text: The text of the answer.
+        finish_reason: ``stop``, ``length`` (cut at ``max_tokens``), ``too_long`` (the question exceeds the context of
+            the model and has no answer), or any other reason that the server gives.
+        prompt_tokens: Tokens of the question; 0 if the server does not report them.
+        completion_tokens: Tokens of the answer; 0 if the server does not report them.
+        model: Name of the model as the server reports it.
     """
 
     text: str
@@ -86,11 +96,11 @@ class Answer:
 
 
 Validator = Callable[[Answer], str | None]
-"""Judges an answer: None when it can be used, else why not, in a few words."""
+"""Checks an answer: returns None if it can be used, otherwise a short reason why not."""
 
 
-def any_answer(answer: Answer) -> str | None:
-    """The validator that takes every answer."""
+def accept_any(answer: Answer) -> str | None:
+    """Accept every answer."""
     return None
 
 
@@ -98,18 +108,22 @@ def any_answer(answer: Answer) -> str | None:
 class Request:
     """One question to a language model.
 
-    ``schema``: the JSON schema that the answer is to follow, where the model can be held to one. ``validate`` judges
-    each answer, also one that a store has kept. ``about``: whatever the asker needs to know an answer by.
+    Attributes:
+        messages: The conversation that the model answers.
+        parameters: Sampling parameters.
+        schema: JSON schema that the answer must follow, if the model supports schemas.
+        validate: Checks each answer, including answers from the store.
+        about: Any object by which the caller recognises the answer. It is not part of the key.
     """
 
     messages: tuple[Message, ...]
     parameters: Parameters
     schema: Mapping[str, Any] | None = None
-    validate: Validator = field(default=any_answer, compare=False, repr=False)
+    validate: Validator = field(default=accept_any, compare=False, repr=False)
     about: Any = field(default=None, compare=False)
 
     def key(self, endpoint: str, model: str) -> str:
-        """The SHA-256 of all that decides the answer: endpoint, model, messages, images, parameters and schema."""
+        """Return the SHA-256 of endpoint, model, messages, image hashes, parameters and schema."""
         content = {
             "endpoint": endpoint,
             "model": model,
@@ -124,23 +138,28 @@ class Request:
 
 
 class LanguageModel(Protocol):
-    """A provider of knowledge. `ask` may call ``answer`` from several threads at once, up to ``most_at_once``."""
+    """A model that answers requests. `ask` calls ``answer`` from up to ``most_at_once`` threads."""
 
     @property
     def name(self) -> str:
-        """The name under which its answers are kept."""
+        """The name of the model; part of the key under which answers are stored."""
         ...
 
     @property
     def endpoint(self) -> str:
-        """Where it is asked, without secrets: the same name elsewhere is another model."""
+        """The address without secrets; part of the key, because the same name at another address is another model."""
         ...
 
     @property
     def most_at_once(self) -> int | None:
-        """The most requests it can be asked at once; None: as many as the policy allows."""
+        """The maximum number of concurrent requests; None leaves the limit to the policy."""
         ...
 
     def answer(self, request: Request) -> Answer:
-        """The answer. Raises `LanguageModelError` if there is none; a `CallError` says whether to ask again."""
+        """Answer one request.
+
+        Raises:
+            LanguageModelError: If there is no answer. For a `CallError`, its ``fault`` decides whether the request is
+                repeated; any other error stops the run.
+        """
         ...

@@ -44,7 +44,7 @@ class TaggingHead(nn.Module):
 
         With ``detach``, no gradient reaches the target, neither its scores nor its transitions.
         """
-        return self.crf.kl_of_held(target, student, mask) if detach else self.crf.kl(target, student, mask)
+        return self.crf.kl_detached(target, student, mask) if detach else self.crf.kl(target, student, mask)
 
 
 class MarkedSpanHead(nn.Module):

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: a name becomes a directory, or one clear line says why not."""
+"""Downloads from the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -13,16 +13,26 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(name: str, files: Sequence[str], **options: Any) -> Path:
-    """The directory of a repository's files that match the patterns ``files``, downloaded or from the cache.
+    """Download a repository from the Hugging Face hub, or find it in the cache.
 
-    ``options`` are those of `huggingface_hub.snapshot_download`. Raises `MissingExtraError` where it cannot be had.
+    Args:
+        name: Name of the repository, as ``owner/name``.
+        files: Patterns of the files to download.
+        options: Further options of `huggingface_hub.snapshot_download`.
+
+    Returns:
+        The directory with the files.
+
+    Raises:
+        MissingExtraError: If the repository is not available.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    logger.info("looking for %s on the Hugging Face hub", name)
+    logger.info("fetching %s from the Hugging Face hub", name)
     try:
         return Path(snapshot_download(name, allow_patterns=list(files), **options))
     except (OSError, HFValidationError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise MissingExtraError(f"{name}: neither a directory nor to be had from the hub: {reason}") from error
+        message = f"{name}: not a directory, and not available from the Hugging Face hub: {reason}"
+        raise MissingExtraError(message) from error

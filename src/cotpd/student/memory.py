@@ -1,4 +1,4 @@
-"""When the memory of a device runs out: a failure with advice, and no bug."""
+"""Out-of-memory errors of torch, translated into errors that say what to do."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import torch
 
 from cotpd.core.errors import TrainingError
 
-_OF_CPU = "can't allocate memory"
-"""What torch's allocator says on the CPU, in a plain RuntimeError."""
+_CPU_MESSAGE = "can't allocate memory"
+"""Part of the message of the RuntimeError that torch raises on the CPU."""
 
 
 @contextmanager
-def enough_memory(
-    advice: str = "stop what else uses the device, or set CUDA_VISIBLE_DEVICES= to use the CPU",
+def memory_advice(
+    advice: str = "stop other programs that use the device, or set CUDA_VISIBLE_DEVICES= to use the CPU",
 ) -> Iterator[None]:
-    """Raise `TrainingError`, with what to do, where what is done inside runs out of a device's memory, or the CPU's."""
+    """Raise `TrainingError` with ``advice`` if the block runs out of memory on a GPU or the CPU."""
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and _OF_CPU not in str(error):
+        if not isinstance(error, torch.OutOfMemoryError) and _CPU_MESSAGE not in str(error):
             raise
         raise TrainingError(f"out of memory; {advice}") from error

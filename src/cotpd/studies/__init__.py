@@ -1,1 +1,1 @@
-"""Studies: a plan names runs, their seeds and what is compared; here they are made, scored and reported."""
+"""Studies: planned sets of runs that are trained, scored, compared and reported."""

@@ -1,6 +1,7 @@
-"""An OpenAI-compatible endpoint on loopback with a deterministic model and faults at will: for tests and rehearsals.
+"""A fake OpenAI-compatible server on loopback, with deterministic answers and optional faults, for tests and dry runs.
 
-From a shell: ``python -m cotpd.testing.fake_server --port 8000 --latency 1 --faults 429,500,html --every 10``.
+Start it from a shell with
+``python -m cotpd.testing.fake_server --port 8000 --latency 1 --faults 429,500,html --every 10``.
 """
 
 from __future__ import annotations
@@ -19,18 +20,25 @@ from typing import Any, Literal, Self
 from cotpd.core.files import hash_text
 
 Question = dict[str, Any]
-"""The body of a chat completion as it was sent."""
+"""The JSON body of a request, with the keys ``path`` and ``authorization`` added."""
 
 _POST = re.compile(r"<post[^>]*>\n(.*)\n</post", re.DOTALL)
-_LARGEST = 64 << 20
+_MAX_REQUEST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server does with one question.
+    """The response of the server to one question.
 
-    ``body``: sent as it is in place of a completion. ``ending``: ``whole``; ``reset`` in the middle of the body;
-    ``trickle``, a byte at a time; ``hang``, never.
+    Attributes:
+        text: Text of the answer.
+        finish_reason: Finish reason of the answer.
+        body: Raw body that is sent instead of a completion.
+        status: HTTP status.
+        headers: Additional headers.
+        latency: Seconds before the response.
+        ending: How the body is sent: ``whole``, ``reset`` (the connection breaks in the middle), ``trickle`` (one byte
+            at a time) or ``hang`` (nothing is sent).
     """
 
     text: str = ""
@@ -43,7 +51,7 @@ class Reply:
 
 
 Script = Callable[[int, Question], Reply | str]
-"""Gives the reply to question ``number`` (from 1, in order of arrival)."""
+"""Returns the reply to a question, given its number (from 1, in order of arrival) and its body."""
 
 FAULTS: dict[str, Reply] = {
     "401": Reply(status=401, body=b'{"error": {"message": "no such key", "code": "invalid_api_key"}}'),
@@ -58,21 +66,22 @@ FAULTS: dict[str, Reply] = {
     "trickle": Reply(text="one byte at a time", ending="trickle"),
     "hang": Reply(ending="hang"),
 }
-"""Faults by name, for scripts."""
+"""Faulty replies by name."""
 
 
 def deterministic_reply(number: int, question: Question) -> str:
-    """An answer that depends on the question alone and names what a post writes with a capital letter."""
+    """Return an answer that depends only on the question and names the capitalized words of the post."""
     last = question["messages"][-1]["content"]
     text = last if isinstance(last, str) else last[-1]["text"]
-    post = found.group(1) if (found := _POST.search(text)) else text
+    match = _POST.search(text)
+    post = match.group(1) if match else text
     names = list(dict.fromkeys(word for word in post.split() if word[:1].isupper() and word.isalnum()))[:4]
     lines = [f"{name}: work, as question {hash_text(text, name)[:8]} has it" for name in names]
     return "\n".join(lines) or f"none: only ordinary words ({hash_text(text)[:8]})"
 
 
 def every(step: int, faults: list[Reply], *, latency: float = 0.0) -> Script:
-    """A script in which each question whose number ``step`` divides meets the next of the faults."""
+    """Return a script that replies to every ``step``-th question with the next of ``faults``."""
 
     def script(number: int, question: Question) -> Reply | str:
         if faults and number % step == 0:
@@ -83,10 +92,18 @@ def every(step: int, faults: list[Reply], *, latency: float = 0.0) -> Script:
 
 
 class FakeServer:
-    """The endpoint at ``url``, as long as the ``with`` block lasts; ``script`` may be changed meanwhile.
+    """A server that runs for the duration of a ``with`` block.
 
-    ``questions``: the bodies in order of arrival, with ``authorization`` and ``path``; ``num_questions`` also counts
-    where ``keep`` is False, which keeps nothing.
+    Args:
+        script: Returns the reply to each question. It may be replaced while the server runs.
+        port: TCP port; 0 picks a free one.
+        keep: Whether to record the questions.
+
+    Attributes:
+        questions: The recorded questions, in order of arrival.
+        num_questions: Number of questions, recorded or not.
+        num_open: Number of questions that are being answered.
+        most_at_once: Largest value of ``num_open`` so far.
     """
 
     def __init__(self, script: Script = deterministic_reply, *, port: int = 0, keep: bool = True) -> None:
@@ -101,7 +118,7 @@ class FakeServer:
 
     @property
     def url(self) -> str:
-        """The address for ``base_url``."""
+        """The address to use as ``base_url``."""
         return f"http://127.0.0.1:{self._ready.result()}/v1"
 
     def __enter__(self) -> Self:
@@ -153,7 +170,7 @@ async def _read_question(reader: asyncio.StreamReader) -> Question | None:
     request, *lines = head.split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     length = int(headers.get("content-length", 0))
-    if length > _LARGEST:
+    if length > _MAX_REQUEST_BYTES:
         return None
     body = json.loads(await reader.readexactly(length))
     return {**body, "path": request.split()[1], "authorization": headers.get("authorization")}
@@ -177,22 +194,24 @@ async def _send(reply: Reply, question: Question, writer: asyncio.StreamWriter) 
 
 
 def _completion(reply: Reply, question: Question) -> bytes:
-    """A whole chat completion; a token is four letters."""
+    """Return the body of a chat completion; four characters count as one token."""
     message = {"role": "assistant", "content": reply.text}
     choice = {"index": 0, "finish_reason": reply.finish_reason, "message": message}
-    asked, said = len(json.dumps(question["messages"])) // 4, len(reply.text) // 4
-    usage = {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+    prompt, completion = len(json.dumps(question["messages"])) // 4, len(reply.text) // 4
+    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     body = {"id": "fake", "object": "chat.completion", "created": 0, "model": question.get("model", "fake")}
     return json.dumps(body | {"choices": [choice], "usage": usage}).encode()
 
 
 def main() -> None:
-    """Serve until interrupted."""
-    parser = argparse.ArgumentParser(description="A fake OpenAI-compatible endpoint on loopback.")
-    parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--faults", default="", help=f"names, separated by commas: {', '.join(FAULTS)}")
-    parser.add_argument("--every", type=int, default=10, help="each so many questions meet a fault")
+    """Run the server until it is interrupted."""
+    parser = argparse.ArgumentParser(description="Run a fake OpenAI-compatible server on loopback.")
+    parser.add_argument("--port", type=int, default=8000, help="TCP port; 0 picks a free one (default: %(default)s)")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer (default: %(default)s)")
+    parser.add_argument("--faults", default="", help=f"comma-separated names of faults: {', '.join(FAULTS)}")
+    parser.add_argument(
+        "--every", type=int, default=10, help="questions from one fault to the next (default: %(default)s)"
+    )
     options = parser.parse_args()
     faults = [FAULTS[name] for name in options.faults.split(",") if name]
     script = every(options.every, faults, latency=options.latency)

@@ -1,4 +1,4 @@
-"""A language model that answers by a function of yours: for tests and rehearsals."""
+"""A language model whose answers come from a Python function, for tests and dry runs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from cotpd.llm.language_model import Answer, Message, Request
 
 
 class ScriptedModel:
-    """Answers each conversation with ``reply(messages)``; a text counts as an answer that ended by itself.
+    """A `LanguageModel` that answers with a function.
 
-    ``most_at_once``: how many requests ``reply`` may be given at once, each in a thread of its own.
+    Args:
+        reply: Called with the messages of a request. Returns an `Answer`, or its text.
+        name: Name of the model.
+        most_at_once: Maximum number of concurrent calls of ``reply``; above 1 it is called from several threads.
     """
 
     endpoint = "script"
@@ -23,6 +26,6 @@ class ScriptedModel:
         self.most_at_once = most_at_once
 
     def answer(self, request: Request) -> Answer:
-        """What ``reply`` says; the parameters are left to it."""
+        """Return what ``reply`` returns for the messages; the parameters of the request are ignored."""
         reply = self._reply(request.messages)
         return reply if isinstance(reply, Answer) else Answer(reply, model=self.name)

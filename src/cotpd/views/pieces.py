@@ -1,4 +1,4 @@
-"""Words as pieces: the one place that knows how tokenizers differ."""
+"""Sub-word tokenization of words, with the differences between tokenizers in one place."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from functools import lru_cache
 
 from tokenizers import Tokenizer
 
-_MOST_PIECES = 64
-"""A word of more pieces (a pasted blob) keeps its first ones; its tag is read from the first anyway."""
+_MAX_PIECES = 64
+"""Maximum number of pieces of one word, for pasted blobs. The tag is read from the first piece anyway."""
 
 
 class Pieces:
-    """A fast tokenizer that reads word by word, so that every word keeps at least one piece.
+    """A fast tokenizer applied word by word, so that every word has at least one piece.
 
-    Works for WordPiece, Unigram (XLM-R) and byte-level BPE (RoBERTa, ModernBERT). A word without any piece, such
-    as a lone U+200D, U+FE0F or no-break space under WordPiece, is read as the unknown piece: by rule, a word is
-    never lost and its neighbours never move. So is the name of a special piece that a text holds, such as ``[SEP]``
-    or ``</s>``, for a post cannot end itself. ``opening``, ``between`` and ``closing`` are the special pieces around
-    one text and between two.
+    Works with WordPiece, Unigram (XLM-R) and byte-level BPE (RoBERTa, ModernBERT). Two kinds of words become the
+    unknown piece: words without pieces (such as a lone U+200D, U+FE0F or no-break space under WordPiece), and names of
+    special pieces such as ``[SEP]`` or ``</s>``, which a text must not be able to insert.
+
+    Attributes:
+        opening: Special pieces before a text.
+        between: Special pieces between two texts.
+        closing: Special pieces after a text.
+        pad: Id of the padding piece.
+        unknown: Id of the unknown piece.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -31,36 +36,37 @@ class Pieces:
         self.unknown = self._id_of("[UNK]", "<unk>", "<|endoftext|>")
         added = tokenizer.get_added_tokens_decoder()
         self._special = {id_ for id_, token in added.items() if token.special} - {self.unknown}
-        self._of_word = lru_cache(maxsize=100_000)(self._read_word)
+        self._cached_pieces = lru_cache(maxsize=100_000)(self._encode_word)
 
     def __reduce__(self) -> tuple[type[Pieces], tuple[Tokenizer]]:
-        """Pickled as its tokenizer: the words read so far stay behind."""
+        """Pickle only the tokenizer, without the cache of words."""
         return Pieces, (self.tokenizer,)
 
     def of(self, words: Iterable[str]) -> list[tuple[int, ...]]:
-        """The pieces of each word, never none."""
-        return [self._of_word(word) for word in words]
+        """Return the pieces of each word: at least one per word."""
+        return [self._cached_pieces(word) for word in words]
 
     def of_text(self, text: str) -> list[int]:
-        """The pieces of a running text, without special ones."""
+        """Return the pieces of running text, without special pieces."""
         return self._encode(text)
 
-    def _read_word(self, word: str) -> tuple[int, ...]:
-        return tuple(self._encode(word)[:_MOST_PIECES]) or (self.unknown,)
+    def _encode_word(self, word: str) -> tuple[int, ...]:
+        return tuple(self._encode(word)[:_MAX_PIECES]) or (self.unknown,)
 
     def _encode(self, text: str) -> list[int]:
-        """The pieces of a text; half a character, which no tokenizer takes, is read as U+FFFD."""
-        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        ids = self.tokenizer.encode(self._prefix + whole, add_special_tokens=False).ids
+        """Return the pieces of a text. Lone surrogates, which tokenizers reject, become U+FFFD."""
+        valid = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        ids = self.tokenizer.encode(self._prefix + valid, add_special_tokens=False).ids
         return [self.unknown if id_ in self._special else id_ for id_ in ids]
 
     def _needs_space(self) -> bool:
-        """Byte-level BPE marks a word's beginning by the space before it, which a word alone lacks."""
-        alone = self.tokenizer.encode("word", add_special_tokens=False).tokens
+        """Return True for byte-level BPE, which marks the start of a word by the space before it."""
+        unspaced = self.tokenizer.encode("word", add_special_tokens=False).tokens
         spaced = self.tokenizer.encode(" word", add_special_tokens=False).tokens
-        return bool(alone and spaced) and alone != spaced and spaced[0].startswith("Ġ")
+        return bool(unspaced and spaced) and unspaced != spaced and spaced[0].startswith("Ġ")
 
     def _special_pieces(self) -> tuple[list[int], list[int], list[int]]:
+        """Return the special pieces before, between and after two texts."""
         pair = self.tokenizer.encode("a", "b")
         runs: tuple[list[int], list[int], list[int]] = ([], [], [])
         texts_seen: set[int] = set()

@@ -9,11 +9,11 @@ import pytest
 
 from cotpd.core.config import AugmentationConfig, ExperimentConfig
 from cotpd.core.errors import DataError
+from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Origin, Span, VariantKind
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats.jsonl import write
-from cotpd.corpus.formats.parsing.example_row import to_row
 from cotpd.corpus.inspection import check
 from cotpd.distillation.training_set.variants import select_variants
 

@@ -1,4 +1,4 @@
-"""A chaotic endpoint: every question has an end, the next runs find what is missing, and nothing is paid for twice."""
+"""An endpoint with random faults: every question gets an answer in the end, and no answer is paid for twice."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cotpd.llm.models.chat_model import ChatModel
 from cotpd.llm.store.request_store import RequestStore
 from cotpd.testing.fake_server import FakeServer, Reply
 
-NUM_QUESTIONS = 120
+NUM_QUESTIONS = 80
 
 
 def completion(**choice: Any) -> bytes:
     return json.dumps({"choices": [choice]}).encode()
 
 
-NOTHING = (
+FAULTY_REPLIES = (
     Reply(body=b"[]"),
     Reply(body=b"", status=204),
     Reply(body=b'{"error": true}'),
@@ -39,16 +39,15 @@ NOTHING = (
     Reply(body=b"", status=599),
     Reply(ending="reset"),
 )
-"""Replies that are no answer."""
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_chaotic_endpoint_loses_no_question_and_is_paid_once(seed: int, chat_server: FakeServer) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_random_faults_lose_no_question_and_pay_none_twice(seed: int, chat_server: FakeServer) -> None:
     chance, paid = random.Random(seed), Counter[str]()
 
     def script(number: int, question: dict[str, Any]) -> Reply:
         if chance.random() < 0.4:
-            return chance.choice(NOTHING)
+            return chance.choice(FAULTY_REPLIES)
         content = question["messages"][-1]["content"]
         paid[content] += 1
         return Reply(f"about {content}", headers={"X-Odd": "\xff"})
@@ -58,10 +57,10 @@ def test_a_chaotic_endpoint_loses_no_question_and_is_paid_once(seed: int, chat_s
     policy = Policy(concurrency=8, delay=0.001, pause=0.001, breaker=50)
     with RequestStore() as store, ChatModel("small", base_url=chat_server.url, timeout=60) as model:
         for _ in range(20):
-            ended = {each.about: end for each, end in ask(requests, model, store=store, policy=policy)}
-            assert len(ended) == NUM_QUESTIONS
-            if not any(isinstance(end, Failure) for end in ended.values()):
+            results = {each.about: result for each, result in ask(requests, model, store=store, policy=policy)}
+            assert len(results) == NUM_QUESTIONS
+            if not any(isinstance(result, Failure) for result in results.values()):
                 break
-    texts = {about: end.text for about, end in ended.items() if isinstance(end, Answer)}
+    texts = {about: result.text for about, result in results.items() if isinstance(result, Answer)}
     assert texts == {number: f"about Who is {number}?" for number in range(NUM_QUESTIONS)}
     assert set(paid.values()) == {1}

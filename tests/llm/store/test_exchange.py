@@ -1,4 +1,4 @@
-"""Answers out of a store and into another: published, replayed, and never torn."""
+"""Export of answers from one store and import into another."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from cotpd.core.errors import DataError
 from cotpd.core.files import json_line
 from cotpd.llm.language_model import Answer
 from cotpd.llm.store.exchange import export_answers, import_answers
-from cotpd.llm.store.request_store import Kept, RequestStore
+from cotpd.llm.store.request_store import RequestStore, StoredAnswer
 
 ANSWERS = [
-    Kept("a", "http://here/v1/", "small", Answer("One 🎈 \u2028 line", "stop", 3, 4, "small-7")),
-    Kept("b", "http://here/v1/", "small", Answer(""), "empty"),
+    StoredAnswer("a", "http://here/v1/", "small", Answer("One 🎈 \u2028 line", "stop", 3, 4, "small-7")),
+    StoredAnswer("b", "http://here/v1/", "small", Answer(""), "empty"),
 ]
 
 
-def test_another_store_has_the_same_answers(tmp_path: Path) -> None:
+def test_an_import_gives_the_same_answers(tmp_path: Path) -> None:
     with RequestStore() as store, RequestStore() as other:
         store.add(reversed(ANSWERS))
         assert export_answers(store, tmp_path / "out.jsonl") == 2
@@ -30,7 +30,7 @@ def test_another_store_has_the_same_answers(tmp_path: Path) -> None:
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "out.jsonl").read_bytes()
 
 
-def test_what_one_has_paid_for_is_not_replaced(tmp_path: Path) -> None:
+def test_an_import_replaces_no_answer(tmp_path: Path) -> None:
     theirs = json_line({"key": "a", "endpoint": "", "model": "", "answer": {"text": "theirs"}})
     (tmp_path / "theirs.jsonl").write_text(theirs, encoding="utf-8")
     with RequestStore() as store:
@@ -50,15 +50,14 @@ def test_what_one_has_paid_for_is_not_replaced(tmp_path: Path) -> None:
         {"rejected": "half \ud83d"},
     ],
 )
-def test_other_rows_are_named(change: dict[str, object], tmp_path: Path) -> None:
+def test_an_invalid_row_is_an_error(change: dict[str, object], tmp_path: Path) -> None:
     row = {"key": "a", "endpoint": "", "model": "", "answer": {"text": "fine"}} | change
     (tmp_path / "odd.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-    with RequestStore() as store, pytest.raises(DataError, match=r"odd\.jsonl:1: not an answer that cotpd store"):
+    with RequestStore() as store, pytest.raises(DataError, match=r"odd\.jsonl:1: not an answer from `cotpd store"):
         import_answers(store, tmp_path / "odd.jsonl")
 
 
-def test_a_disk_that_is_full_leaves_the_old_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault 17."""
+def test_a_full_disk_leaves_the_old_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out.jsonl"
     out.write_text("published\n", encoding="utf-8")
 

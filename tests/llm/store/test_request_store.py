@@ -1,4 +1,4 @@
-"""The request store: what was paid for is found again, whatever happens to the file."""
+"""The request store: answers are found again, even if the file is damaged or a process is killed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,14 +17,14 @@ import pytest
 from cotpd.core.errors import StoreError
 from cotpd.llm.language_model import Answer
 from cotpd.llm.store import sqlite_file as store_file
-from cotpd.llm.store.request_store import Kept, Mishap, RequestStore, StoreStatistics
+from cotpd.llm.store.request_store import FailedAttempt, RequestStore, StoredAnswer, StoreStatistics
 
 NUM_ANSWERS = 400
 
 
-def kept(number: int, rejected: str | None = None) -> Kept:
+def stored(number: int, rejected: str | None = None) -> StoredAnswer:
     answer = Answer(f"Answer {number} is about {'something ' * 20}", "stop", 100, 10, "small-2026")
-    return Kept(f"key-{number:04}", "http://somewhere/v1/", "small", answer, rejected)
+    return StoredAnswer(f"key-{number:04}", "http://somewhere/v1/", "small", answer, rejected)
 
 
 @pytest.fixture
@@ -37,50 +36,41 @@ def path(tmp_path: Path) -> Path:
 def full(path: Path) -> Path:
     """A store with many answers."""
     with RequestStore(path) as store:
-        store.add([kept(number) for number in range(NUM_ANSWERS)], [Mishap("key-0001", "slow down")])
+        store.add([stored(number) for number in range(NUM_ANSWERS)], [FailedAttempt("key-0001", "slow down")])
     return path
 
 
-def found(store: RequestStore) -> int:
-    """The answers that are served, each of which must be the one that was kept."""
-    served = [(store.find(kept(number).key), kept(number)) for number in range(NUM_ANSWERS)]
-    assert all(answer == wanted for answer, wanted in served if answer)
+def num_served(store: RequestStore) -> int:
+    """Count the answers that the store serves, and check that each is the one that was stored."""
+    served = [(store.find(stored(number).key), stored(number)) for number in range(NUM_ANSWERS)]
+    assert all(answer == expected for answer, expected in served if answer)
     return sum(answer is not None for answer, _ in served)
 
 
-def test_what_is_kept_is_found_by_the_next_process(path: Path) -> None:
+def test_stored_answers_are_found_after_reopening(path: Path) -> None:
     with RequestStore(path) as store:
-        store.add([kept(1), kept(2, rejected="empty")], [Mishap("key-0002", "empty", kept(2).answer)])
+        store.add([stored(1), stored(2, rejected="empty")], [FailedAttempt("key-0002", "empty", stored(2).answer)])
     with RequestStore(path) as store:
-        assert [store.find("key-0001"), store.find("key-0002")] == [kept(1), kept(2, rejected="empty")]
+        assert [store.find("key-0001"), store.find("key-0002")] == [stored(1), stored(2, rejected="empty")]
         assert store.find("key-0003") is None
-        assert list(store) == [kept(1), kept(2, rejected="empty")]
-        assert list(store.mishaps()) == [Mishap("key-0002", "empty", kept(2).answer)]
+        assert list(store) == [stored(1), stored(2, rejected="empty")]
+        assert list(store.failed_attempts()) == [FailedAttempt("key-0002", "empty", stored(2).answer)]
         assert store.statistics() == [StoreStatistics("http://somewhere/v1/", "small", 2, 1, 200, 20)]
         assert store.salvaged is None
 
 
-def test_a_second_process_is_told_who_holds_the_store(full: Path) -> None:
-    """Fault 3: two writers would pay twice."""
-    with RequestStore(full), pytest.raises(StoreError, match=f"process {os.getpid()} on .* is writing to it"):
+def test_a_second_writer_is_an_error_that_names_the_first(full: Path) -> None:
+    """Two writers would pay twice."""
+    with RequestStore(full), pytest.raises(StoreError, match=f"process {os.getpid()} on .* is writing to this store"):
         RequestStore(full)
     RequestStore(full).close()
 
 
-def test_a_second_process_may_wait(full: Path) -> None:
-    program = "import sys; from pathlib import Path; from cotpd.llm.store.request_store import RequestStore\n"
-    program += "print(sum(1 for _ in RequestStore(Path(sys.argv[1]), wait=True)))"
-    with RequestStore(full):
-        waiting = subprocess.Popen([sys.executable, "-c", program, full], stdout=subprocess.PIPE, text=True)
-        with pytest.raises(subprocess.TimeoutExpired):
-            waiting.wait(timeout=2)
-    assert waiting.communicate()[0].strip() == str(NUM_ANSWERS)
-
-
-def test_a_process_that_dies_holds_nothing(path: Path) -> None:
+@pytest.mark.slow
+def test_a_killed_process_loses_no_answer_and_holds_no_lock(path: Path) -> None:
     program = "import os, sys; from pathlib import Path; from cotpd.llm.store.request_store import RequestStore\n"
-    program += "from cotpd.llm.store.request_store import Kept, Answer\n"
-    program += "store = RequestStore(Path(sys.argv[1])); store.add([Kept('key', '', 'm', Answer('x'))])\n"
+    program += "from cotpd.llm.store.request_store import StoredAnswer, Answer\n"
+    program += "store = RequestStore(Path(sys.argv[1])); store.add([StoredAnswer('key', '', 'm', Answer('x'))])\n"
     program += "os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", program, path])
     with RequestStore(path) as store:
@@ -88,14 +78,9 @@ def test_a_process_that_dies_holds_nothing(path: Path) -> None:
     assert sorted(each.name for each in path.parent.iterdir()) == ["requests.sqlite", "requests.sqlite.lock"]
 
 
-def test_a_second_thread_of_readers_sees_a_store_that_is_written(full: Path) -> None:
+def test_a_store_can_be_read_while_it_is_written(full: Path) -> None:
     with RequestStore(full), RequestStore(full, read_only=True) as reader:
-        assert found(reader) == NUM_ANSWERS
-
-
-def damages() -> Iterator[tuple[str, bytes]]:
-    """Ways to damage a file: each a name and what to do is read off in `damage`."""
-    yield from ((name, b"") for name in ("header", "schema", "leaf", "many", "cut", "cut-page"))
+        assert num_served(reader) == NUM_ANSWERS
 
 
 def damage(path: Path, how: str) -> None:
@@ -124,57 +109,57 @@ def damage(path: Path, how: str) -> None:
 def test_a_damaged_store_is_set_aside_and_salvaged(
     how: str, least: int, full: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Fault 18: no damage ends a run, loses what can be read, or makes an answer of it that nobody gave."""
+    """Damage never ends a run, loses readable answers or creates wrong ones."""
     damage(full, how)
     damaged = full.read_bytes()
     with caplog.at_level(logging.WARNING), RequestStore(full) as store:
         assert store.salvaged is not None
-        assert store.salvaged == found(store) >= least
-        store.add([kept(7)])
+        assert store.salvaged == num_served(store) >= least
+        store.add([stored(7)])
     assert full.with_name("requests.sqlite.damaged-1").read_bytes() == damaged
-    assert "was damaged: it is now" in caplog.text
+    assert "was damaged; it was moved to" in caplog.text
     with RequestStore(full) as store:
         assert store.salvaged is None
-        assert store.find("key-0007") == kept(7)
+        assert store.find("key-0007") == stored(7)
 
 
 @pytest.mark.parametrize(
     "flipped", [b'{"text": "Answer 71 is', b'{"text": "\xc1nswer 17 is', b'z"text": "Answer 17 is']
 )
-def test_a_flipped_letter_in_an_answer_is_never_served(flipped: bytes, full: Path) -> None:
-    """Fault 18: SQLite's own check does not see it."""
+def test_an_answer_with_a_flipped_byte_is_never_served(flipped: bytes, full: Path) -> None:
+    """SQLite's own check does not notice it."""
     data = full.read_bytes()
     full.write_bytes(data.replace(b'{"text": "Answer 17 is', flipped))
     with RequestStore(full) as store:
         assert store.find("key-0017") is None
-        assert (store.salvaged, store.num_damaged, found(store)) == (None, 1, NUM_ANSWERS - 1)
+        assert (store.salvaged, store.num_damaged, num_served(store)) == (None, 1, NUM_ANSWERS - 1)
         assert len(list(store)) == NUM_ANSWERS - 1
         assert store.statistics()[0].answers == NUM_ANSWERS
-        store.add([kept(17)])
-        assert store.find("key-0017") == kept(17)
+        store.add([stored(17)])
+        assert store.find("key-0017") == stored(17)
 
 
 @pytest.mark.parametrize("flipped", [b'z"text": "dull"', b'{"tuxt": "dull"'])
-def test_a_flipped_letter_in_what_was_rejected_is_counted(flipped: bytes, path: Path) -> None:
+def test_a_failed_attempt_with_a_flipped_byte_is_counted(flipped: bytes, path: Path) -> None:
     with RequestStore(path) as store:
-        store.add([], [Mishap("key", "dull", Answer("dull"))])
+        store.add([], [FailedAttempt("key", "dull", Answer("dull"))])
     path.write_bytes(path.read_bytes().replace(b'{"text": "dull"', flipped))
     with RequestStore(path) as store:
-        assert (list(store.mishaps()), store.num_damaged) == ([Mishap("key", "dull")], 1)
+        assert (list(store.failed_attempts()), store.num_damaged) == ([FailedAttempt("key", "dull")], 1)
 
 
-def test_a_damaged_page_is_told_by_who_only_looks(full: Path) -> None:
+def test_a_damaged_page_is_an_error_in_a_read_only_store(full: Path) -> None:
     damage(full, "leaf")
     with RequestStore(full, read_only=True) as store, pytest.raises(StoreError, match=r"cannot be read .* --repair"):
         list(store)
 
 
 class Interrupted(BaseException):
-    """As a kill: nothing runs after it but what `finally` holds."""
+    """Like a kill: only `finally` blocks run after it."""
 
 
 @pytest.mark.parametrize("moment", ["salvage", "before", "between"])
-def test_an_interrupted_salvage_is_done_again(moment: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_salvage_is_repeated(moment: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     damage(full, "leaf")
     rename = Path.rename
 
@@ -192,7 +177,7 @@ def test_an_interrupted_salvage_is_done_again(moment: str, full: Path, monkeypat
         with pytest.raises(Interrupted):
             RequestStore(full)
     with RequestStore(full) as store:
-        assert found(store) >= 350
+        assert num_served(store) >= 350
     assert sorted(each.name for each in full.parent.iterdir()) == [
         "requests.sqlite",
         "requests.sqlite.damaged-1",
@@ -200,7 +185,7 @@ def test_an_interrupted_salvage_is_done_again(moment: str, full: Path, monkeypat
     ]
 
 
-def test_damage_that_comes_while_it_is_open_is_told(full: Path) -> None:
+def test_damage_to_an_open_store_is_an_error(full: Path) -> None:
     with RequestStore(full) as store:
         store._connection.execute("DROP TABLE answers")
         with pytest.raises(StoreError, match="cannot be read"):
@@ -210,12 +195,12 @@ def test_damage_that_comes_while_it_is_open_is_told(full: Path) -> None:
 def test_an_empty_file_is_a_new_store(path: Path) -> None:
     path.touch()
     with RequestStore(path) as store:
-        store.add([kept(1)])
+        store.add([stored(1)])
         assert store.salvaged is None
 
 
 @pytest.mark.parametrize("content", [b'{"id": "train-001"}\n' * 50, b"\x00" * 4096])
-def test_a_file_that_is_no_store_is_left_alone(content: bytes, path: Path) -> None:
+def test_a_file_of_another_kind_stays_unchanged(content: bytes, path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(StoreError, match="not a request store"):
         RequestStore(path)
@@ -224,7 +209,7 @@ def test_a_file_that_is_no_store_is_left_alone(content: bytes, path: Path) -> No
     RequestStore(path).close()
 
 
-def test_a_database_of_others_is_left_alone(path: Path) -> None:
+def test_another_database_stays_unchanged(path: Path) -> None:
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE answers (mine TEXT)")
     other.close()
@@ -235,7 +220,7 @@ def test_a_database_of_others_is_left_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_newer_store_is_left_alone(read_only: bool, full: Path) -> None:
+def test_a_store_of_a_newer_version_stays_unchanged(read_only: bool, full: Path) -> None:
     with sqlite3.connect(full) as newer:
         newer.execute("PRAGMA user_version = 2")
     newer.close()
@@ -245,25 +230,24 @@ def test_a_newer_store_is_left_alone(read_only: bool, full: Path) -> None:
     assert full.read_bytes() == before
 
 
-def test_a_full_disk_loses_nothing_that_was_kept(full: Path) -> None:
-    """Fault 17."""
+def test_a_full_disk_loses_no_stored_answer(full: Path) -> None:
     with RequestStore(full) as store:
         [pages] = store._connection.execute("PRAGMA page_count").fetchone()
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(StoreError, match="full; free the disk and run again"):
-            store.add([kept(number) for number in range(1_000, 9_000)])
-        assert found(store) == NUM_ANSWERS
+        with pytest.raises(StoreError, match="full; free disk space and run again"):
+            store.add([stored(number) for number in range(1_000, 9_000)])
+        assert num_served(store) == NUM_ANSWERS
         assert store.find("key-1000") is None
     with RequestStore(full) as store:
-        assert (store.salvaged, found(store)) == (None, NUM_ANSWERS)
-        store.add([kept(1_000)])
+        assert (store.salvaged, num_served(store)) == (None, NUM_ANSWERS)
+        store.add([stored(1_000)])
 
 
 @pytest.mark.parametrize(
     ("code", "what"), [(sqlite3.SQLITE_FULL, "disk is full"), (sqlite3.SQLITE_IOERR_SHMSIZE, "disk I/O error")]
 )
-def test_a_disk_that_is_full_is_no_damage(code: int, what: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fault 17: taken for damaged, a healthy store would be set aside, and all of it paid again."""
+def test_a_full_disk_is_not_taken_for_damage(code: int, what: str, full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise an intact store would be set aside, and all answers paid for again."""
     before = full.read_bytes()
 
     def fail(path: Path) -> sqlite3.Connection:
@@ -272,42 +256,41 @@ def test_a_disk_that_is_full_is_no_damage(code: int, what: str, full: Path, monk
         raise error
 
     monkeypatch.setattr(store_file, "_open", fail)
-    with pytest.raises(StoreError, match=f"cannot be opened .*{what}.*free the disk"):
+    with pytest.raises(StoreError, match=f"cannot be opened .*{what}.*free disk space"):
         RequestStore(full)
     assert full.read_bytes() == before
     assert not list(full.parent.glob("*.damaged-*"))
 
 
-def test_a_store_that_somebody_reads_is_in_use(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_another_program_reads_is_in_use(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", partial(connect, timeout=0))
     with closing(connect(full)) as reader:
         reader.execute("BEGIN").execute("SELECT * FROM answers").fetchone()
-        with pytest.raises(StoreError, match=r"cannot be opened [(]database is locked[)]; .*wait for who uses it"):
+        with pytest.raises(StoreError, match=r"cannot be opened [(]database is locked[)]; .*wait for the process"):
             RequestStore(full)
     with RequestStore(full) as store:
-        assert (store.salvaged, found(store)) == (None, NUM_ANSWERS)
+        assert (store.salvaged, num_served(store)) == (None, NUM_ANSWERS)
 
 
-def test_a_file_that_may_only_be_read_is_read(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_write_permission_is_opened_for_reading(full: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: path != full)
     with RequestStore(full) as store, RequestStore(full) as other:
         assert store.read_only
-        assert found(other) == NUM_ANSWERS
+        assert num_served(other) == NUM_ANSWERS
 
 
-def test_a_link_to_a_store_has_its_lock(full: Path) -> None:
+def test_a_link_to_a_store_shares_its_lock(full: Path) -> None:
     link = full.with_name("link.sqlite")
     link.symlink_to(full)
-    with RequestStore(full), pytest.raises(StoreError, match="is writing to it"):
+    with RequestStore(full), pytest.raises(StoreError, match="is writing to this store"):
         RequestStore(link)
 
 
-@pytest.mark.parametrize("is_asked_for", [True, False])
-def test_a_store_that_cannot_be_written_is_read(
-    is_asked_for: bool, full: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_requested", [True, False])
+def test_a_store_in_a_read_only_directory_is_opened_for_reading(
+    is_requested: bool, full: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fault 19: a mounted store of somebody else."""
     lock, opened = full.with_name("requests.sqlite.lock"), os.open
 
     def refuse(path: Path, *rest: int) -> int:
@@ -316,20 +299,20 @@ def test_a_store_that_cannot_be_written_is_read(
         return opened(path, *rest)
 
     monkeypatch.setattr(os, "open", refuse)
-    with RequestStore(full, read_only=is_asked_for) as store:
+    with RequestStore(full, read_only=is_requested) as store:
         assert store.read_only
-        assert found(store) == NUM_ANSWERS
-        with pytest.raises(StoreError, match="it is read-only"):
-            store.add([kept(1)])
+        assert num_served(store) == NUM_ANSWERS
+        with pytest.raises(StoreError, match="the store is read-only"):
+            store.add([stored(1)])
 
 
-def test_no_store_where_none_can_be_made_is_named(path: Path) -> None:
-    with pytest.raises(StoreError, match="there is no store"):
+def test_a_missing_store_cannot_be_opened_for_reading(path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no request store"):
         RequestStore(path, read_only=True)
 
 
-def test_letters_that_no_file_holds_are_kept(path: Path) -> None:
-    odd = Kept("key", "", "m", Answer("half \ud83d, NUL \x00, \u2028 and 👩\u200d🚀"))
+def test_lone_surrogates_and_control_characters_are_stored(path: Path) -> None:
+    odd = StoredAnswer("key", "", "m", Answer("half \ud83d, NUL \x00, \u2028 and 👩\u200d🚀"))
     with RequestStore(path) as store:
         store.add([odd])
         assert store.find("key") == odd

@@ -1,1 +1,1 @@
-"""What the command line shows: progress, reports, safe text."""
+"""Display: progress, reports and safe text."""

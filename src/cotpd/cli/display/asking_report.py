@@ -1,8 +1,8 @@
-"""What came of asking, as verbs tell it: what was kept, what was rejected and why, and what it cost."""
+"""Reports of elicit, caption and augment for people and for programs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,54 +11,39 @@ from cotpd.cli.display.terminal import printable
 from cotpd.core.errors import TooManyRejectedError
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-    from cotpd.knowledge.augmentation.augment import AugmentationReport
-    from cotpd.knowledge.elicitation import ElicitationReport
-    from cotpd.llm.asking.progress import Progress
+    from cotpd.llm.asking.session import AskingReport
 
 
-def numbers(report: DataclassInstance) -> dict[str, Any]:
-    """The counts of a report, by name."""
+def report_values(report: AskingReport[Any, Any]) -> dict[str, Any]:
+    """Return the JSON object of a report: lists as their lengths, the rest unchanged."""
     values = {field.name: getattr(report, field.name) for field in fields(report)}
-    return {name: value for name, value in values.items() if isinstance(value, int)}
+    counts = {"kept": len(report.results), "rejected": len(report.rejections), "failed": len(report.failures)}
+    return counts | {name: value for name, value in values.items() if not isinstance(value, list)}
 
 
-def outcome(report: ElicitationReport | AugmentationReport, *, kept: int) -> dict[str, Any]:
-    """What a program reads beside the counts."""
-    return {
-        "kept": kept,
-        "rejected": len(report.rejections),
-        "failed": len(report.failures),
-        "reasons": report.reasons,
-        "cost": report.cost,
-    }
-
-
-def summary(report: ElicitationReport | AugmentationReport, target: Path, kept: str) -> Iterator[str]:
-    """What a person reads: ``kept`` says how many of what."""
+def summary_lines(report: AskingReport[Any, Any], out: Path, *, noun: str) -> Iterator[str]:
+    """Yield the summary of a report; ``noun`` is the plural of its results."""
+    listed = ", ".join(f"{count:,} {reason}" for reason, count in report.reasons.items())
+    reasons = f" ({printable(listed)})" if listed else ""
     yield (
-        f"{target}: {kept} kept, {len(report.rejections):,} rejected{reasons(report.reasons)}; "
-        f"{report.num_asked:,} asked now, {spent(report)}"
+        f"{out}: {len(report.results):,} {noun}, {len(report.rejections):,} rejected{reasons}; "
+        f"{report.num_asked:,} asked, {report.num_reused:,} reused; {token_summary(report)}"
     )
     if report.failures:
         first = printable(report.failures[0])
-        yield f"{len(report.failures):,} without an answer, asked by the next run: {first}"
+        yield f"{len(report.failures):,} without an answer; the next run asks again. First error: {first}"
 
 
-def reasons(counts: Mapping[str, int]) -> str:
-    """Why what was rejected, in brackets; nothing where nothing was."""
-    listed = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
-    return f" ({printable(listed)})" if listed else ""
+def token_summary(report: AskingReport[Any, Any]) -> str:
+    """Return the tokens of a run, and its cost if the price is known."""
+    cost = "" if report.cost is None else f", cost {report.cost:.4f}"
+    return f"{report.prompt_tokens:,} prompt tokens, {report.completion_tokens:,} completion tokens{cost}"
 
 
-def spent(paid: ElicitationReport | AugmentationReport | Progress) -> str:
-    """The tokens, and the money where prices are known."""
-    cost = "" if paid.cost is None else f", cost {paid.cost:.4f}"
-    return f"{paid.prompt_tokens:,} tokens read, {paid.completion_tokens:,} written{cost}"
-
-
-def refuse_too_many(share: float, most: float, lost: str, advice: str) -> None:
-    """Raise `TooManyRejectedError` when more than ``most`` is lost; ``lost`` says of what, and how."""
-    if share > most:
-        raise TooManyRejectedError(f"{share:.1%} of the {lost}, more than {most:.1%}; {advice} or raise --max-rejected")
+def check_rejected_share(report: AskingReport[Any, Any], maximum: float, *, noun: str, advice: str) -> None:
+    """Raise `TooManyRejectedError` if the share of rejections and failures is above ``maximum``."""
+    if report.rejected_share > maximum:
+        raise TooManyRejectedError(
+            f"{report.rejected_share:.1%} of the {noun} were rejected or have no answer, more than {maximum:.1%}; "
+            f"{advice} or raise --max-rejected"
+        )

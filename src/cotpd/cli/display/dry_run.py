@@ -1,8 +1,8 @@
-"""What a run would ask: how many questions, tokens, what price, and one question of each kind; nothing is asked."""
+"""Output of --dry-run: one question of each kind, the number of calls, their tokens and their price."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import typer
@@ -10,47 +10,26 @@ import typer
 from cotpd.cli.display.terminal import printable
 
 if TYPE_CHECKING:
-    from cotpd.llm.asking.policy import Policy
-    from cotpd.llm.language_model import LanguageModel, Request
-    from cotpd.llm.store.request_store import RequestStore
+    from cotpd.llm.asking.plan import AskingPlan
+    from cotpd.llm.language_model import Request
 
 
-def show_questions(kinds: Mapping[str, Request]) -> None:
-    """Print one question of each kind, under its name."""
-    for name, request in kinds.items():
+def print_questions(examples: Mapping[str, Request]) -> None:
+    """Print questions under their names."""
+    for name, request in examples.items():
         typer.echo(f"── {printable(name)}")
         typer.echo("\n\n".join(_lines(request)) + "\n")
 
 
-def is_open(request: Request, model: LanguageModel, store: RequestStore, policy: Policy) -> bool:
-    """Whether a run would ask this: the store has no answer to it, or one that is to be asked for again."""
-    kept = store.find(request.key(model.endpoint, model.name))
-    return kept is None or (policy.ask_again and request.validate(kept.answer) is not None)
+def print_plan(plan: AskingPlan) -> None:
+    """Print the calls, tokens and price of a plan."""
+    from cotpd.llm.asking.budget import TOKENS_PER_IMAGE
 
-
-def tell_price(
-    requests: Iterable[Request],
-    model: LanguageModel,
-    store: RequestStore,
-    policy: Policy,
-    *,
-    later: Sequence[Request] = (),
-) -> None:
-    """Print the calls, the tokens and the money that a run is likely to take; the same question is one call.
-
-    ``later`` are questions like those that the answers may lead to, each a call of its own: paid, but not counted.
-    """
-    from cotpd.llm.asking.budget import TOKENS_PER_IMAGE, Estimate, estimate
-
-    asked = {request.key(model.endpoint, model.name): request for request in requests}
-    left = [request for request in asked.values() if is_open(request, model, store, policy)]
-    whole, price = sum(map(estimate, [*left, *later]), Estimate(0, 0)), policy.price
-    has_images = any(message.images for request in [*left, *later] for message in request.messages)
-    bound = f"with {TOKENS_PER_IMAGE:,} tokens a picture" if has_images else "at most"
-    money = f"{price.of(whole.prompt, whole.completion):,.4f}" if price else "unknown: give --price-in and --price-out"
-    typer.echo(f"calls: {len(left):,}")
-    typer.echo(f"tokens, {bound}: {whole.prompt:,} to read and {whole.completion:,} to write")
-    typer.echo(f"price, {bound}: {money}")
+    bound = f"at {TOKENS_PER_IMAGE:,} tokens per image" if plan.has_images else "at most"
+    price = "unknown, give --price" if plan.cost is None else f"{plan.cost:,.4f}"
+    typer.echo(f"calls: {plan.num_calls:,}")
+    typer.echo(f"tokens, {bound}: {plan.prompt_tokens:,} prompt, {plan.completion_tokens:,} completion")
+    typer.echo(f"price, {bound}: {price}")
 
 
 def _lines(request: Request) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Text of others on a terminal: shown, never obeyed."""
+"""Untrusted text on a terminal."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e
 
 
 def printable(text: str) -> str:
-    """The text with U+FFFD for what could steer a terminal or cannot be written: controls, bidi controls, halves."""
+    """Replace control characters, bidi controls and lone surrogates, which could control a terminal, by U+FFFD."""
     return _UNPRINTABLE.sub("\ufffd", text)

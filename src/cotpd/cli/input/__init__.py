@@ -1,1 +1,1 @@
-"""What the command line reads: pipes and rows with marked entities."""
+"""The input of the command line: pipes, and rows with marked entities."""

@@ -1,4 +1,4 @@
-"""Standard input and output in the place of files, for verbs that read and write whole files."""
+"""Use standard input and output in place of files, for verbs that read and write whole files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.corpus.formats import named_format
 
 _PIPE = Path("-")
-_OF_SEVERAL_FILES = ("brat", "hf_datasets")
+_MULTI_FILE_FORMATS = ("brat", "hf_datasets")
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
-    """The files to read and to write, ``given`` as the user names them."""
+class PipedPaths:
+    """The file to read and the file to write; ``given`` holds both as the user names them."""
 
     source: Path
     target: Path
@@ -27,39 +27,42 @@ class Paths:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether what is written goes to stdout."""
+        """True if the output goes to stdout."""
         return self.given[1] == _PIPE
 
-    def shown(self, text: str) -> str:
-        """A message with the names of pipes in the place of temporary files."""
+    def name_pipes(self, text: str) -> str:
+        """Replace the names of temporary files in a message by ``<stdin>`` and ``<stdout>``."""
         for path, given, name in zip((self.source, self.target), self.given, ("<stdin>", "<stdout>"), strict=True):
             text = text.replace(str(path), name) if given == _PIPE else text
         return text
 
 
 def stdin() -> BinaryIO:
-    """The bytes of standard input. Raises `UsageError` where the shell has closed it."""
+    """Return standard input as a binary stream. Raises `UsageError` if the shell has closed it."""
     if sys.stdin is None:
-        raise UsageError("stdin is closed; pipe something into it, or name a file")
+        raise UsageError("stdin is closed; pipe data into the command, or give a file name")
     return sys.stdin.buffer
 
 
 @contextmanager
-def piped(source: Path, target: Path, *, read_as: str | None, to: str | None) -> Iterator[Paths]:
-    """The paths to read and to write: where one is ``-`` a temporary file, filled from stdin or poured out at the end.
+def piped(source: Path, target: Path, *, read_as: str | None, to: str | None) -> Iterator[PipedPaths]:
+    """Yield the paths to read and to write, with a temporary file in place of ``-``.
 
-    Raises `UsageError` for ``-`` without a format, or with one of several files.
+    The temporary input holds the content of stdin. The temporary output is copied to stdout at the end.
+
+    Raises:
+        UsageError: If a path is ``-`` and its format is not given, or consists of several files.
     """
     with tempfile.TemporaryDirectory() as folder:
         readable = Path(folder, f"stdin{_suffix(read_as, '--from')}") if source == _PIPE else source
         writable = Path(folder, "out", f"{readable.stem}{_suffix(to, '--to')}") if target == _PIPE else target
-        paths = Paths(readable, writable, (source, target))
+        paths = PipedPaths(readable, writable, (source, target))
         if source == _PIPE:
             readable.write_bytes(stdin().read())
         try:
             yield paths
         except DataError as error:
-            raise DataError(paths.shown(str(error))) from error
+            raise DataError(paths.name_pipes(str(error))) from error
         if paths.to_stdout:
             sys.stdout.buffer.write(writable.read_bytes())
             sys.stdout.buffer.flush()
@@ -67,7 +70,7 @@ def piped(source: Path, target: Path, *, read_as: str | None, to: str | None) ->
 
 def _suffix(name: str | None, option: str) -> str:
     if name is None:
-        raise UsageError(f"- does not tell its format; name it by {option}")
-    if name in _OF_SEVERAL_FILES:
-        raise UsageError(f"{name} takes several files, which - cannot be; name a directory")
+        raise UsageError(f"the format of - is unknown; set it with {option}")
+    if name in _MULTI_FILE_FORMATS:
+        raise UsageError(f"{name} consists of several files and cannot be used with -; give a directory")
     return named_format(name).suffix

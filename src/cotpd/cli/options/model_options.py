@@ -1,4 +1,4 @@
-"""The options of verbs that ask a language model: which one, where its answers are kept, and how it is asked."""
+"""Options of verbs that ask a language model: the model, the request store, rates and budgets."""
 
 from __future__ import annotations
 
@@ -18,87 +18,88 @@ if TYPE_CHECKING:
     from cotpd.llm.models.local_model import LocalModel
     from cotpd.llm.store.request_store import RequestStore
 
+_MAX_SECONDS_PER_ANSWER = 240.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class AskingOptions:
-    """How an endpoint is asked: politely, persistently, within a budget, and never twice."""
+    """Where answers are stored, and the rates and budgets of a run."""
 
     store: Annotated[
-        Path | None, typer.Option(help="The request store; by default requests.sqlite beside what is written.")
+        Path | None, typer.Option(help="Request store. Default: requests.sqlite beside the output file.")
     ] = None
-    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process writes the store.")] = False
-    concurrency: Annotated[int, typer.Option(min=1, help="The most questions on their way at once.")] = 32
-    rpm: Annotated[float, typer.Option(min=0.01, help="The most requests a minute.")] = math.inf
-    tpm: Annotated[float, typer.Option(min=0.01, help="The most tokens a minute.")] = math.inf
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds for one answer of an endpoint.")] = 120.0
-    max_requests: Annotated[int | None, typer.Option(min=0, help="Budget: attempts, failed ones too.")] = None
-    max_tokens: Annotated[int | None, typer.Option(min=0, help="Budget: tokens read and written.")] = None
-    max_cost: Annotated[float | None, typer.Option(min=0, help="Budget: money; needs the prices.")] = None
-    price_in: Annotated[float | None, typer.Option(min=0, help="The price of a million tokens read.")] = None
-    price_out: Annotated[float | None, typer.Option(min=0, help="The price of a million tokens written.")] = None
-    ask_again: Annotated[bool, typer.Option("--ask-again", help="Ask anew where an answer was rejected.")] = False
+    concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of concurrent requests.")] = 32
+    rpm: Annotated[float, typer.Option(min=0.01, help="Maximum number of requests per minute.")] = math.inf
+    max_requests: Annotated[int | None, typer.Option(min=0, help="Budget of requests, including failed ones.")] = None
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Budget of money. Requires --price.")] = None
+    price: Annotated[
+        str | None,
+        typer.Option(metavar="IN,OUT", help="Price of a million prompt tokens and of a million completion tokens."),
+    ] = None
+    ask_again: Annotated[bool, typer.Option("--ask-again", help="Ask again where an answer was rejected.")] = False
 
-    @property
-    def price(self) -> Price | None:
-        """The price of tokens, None where none is given. Raises `UsageError` for half of one."""
-        from cotpd.llm.asking.policy import Price
+    def policy(self, *, is_local: bool = False) -> Policy:
+        """Return the policy of these options. A local model may take any time for an answer.
 
-        if (self.price_in is None) != (self.price_out is None):
-            raise UsageError("a price needs both --price-in and --price-out")
-        return None if self.price_in is None or self.price_out is None else Price(self.price_in, self.price_out)
-
-    def policy(self, *, is_patient: bool = False) -> Policy:
-        """The same for the asking layer; a patient one gives up no answer that is slow.
-
-        Raises `UsageError` for a budget of money without a price.
+        Raises:
+            UsageError: If the price is invalid, or missing for a budget of money.
         """
         from cotpd.llm.asking.policy import Budget, Policy
 
         return Policy(
-            budget=Budget(self.max_requests, self.max_tokens, self.max_cost),
-            price=self.price,
+            budget=Budget(requests=self.max_requests, money=self.max_cost),
+            price=_parse_price(self.price) if self.price else None,
             concurrency=self.concurrency,
             requests_per_minute=self.rpm,
-            tokens_per_minute=self.tpm,
-            longest_answer=math.inf if is_patient else 2 * self.timeout,
+            longest_answer=math.inf if is_local else _MAX_SECONDS_PER_ANSWER,
             ask_again=self.ask_again,
         )
 
-    def open_store(self, written: Path, *, only_look: bool) -> RequestStore:
-        """The request store for what goes to a file; to look only, an empty one where there is none."""
-        from cotpd.knowledge.elicitation import STORE
+    def open_store(self, out: Path, *, read_only: bool) -> RequestStore:
+        """Open the request store for an output file. A read-only store that does not exist is empty."""
+        from cotpd.llm.asking.session import REQUEST_STORE
         from cotpd.llm.store.request_store import RequestStore
 
-        path = self.store or written.with_name(STORE)
-        if only_look and not path.exists():
+        path = self.store or out.with_name(REQUEST_STORE)
+        if read_only and not path.exists():
             return RequestStore()
-        return RequestStore(path, wait=self.wait, read_only=only_look)
+        return RequestStore(path, read_only=read_only)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """A language model in a file or behind an endpoint."""
 
-    model: Annotated[str, typer.Option(help="A .gguf file, or the name of a model at the endpoint.")]
+    model: Annotated[str, typer.Option(help="Path of a .gguf file, or name of a model at the endpoint.")]
     base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", "--endpoint", help="An OpenAI-compatible endpoint; by default OPENAI_BASE_URL."),
+        str | None, typer.Option("--base-url", help="OpenAI-compatible endpoint. Default: $OPENAI_BASE_URL.")
     ] = None
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads of a .gguf file; 0: its engine decides.")] = 0
 
     @property
-    def is_file(self) -> bool:
-        """Whether the model is run in this process, which may take its time."""
+    def is_local(self) -> bool:
+        """Whether the model runs in this process."""
         return self.model.lower().endswith(".gguf")
 
-    def open(self, timeout: float) -> ChatModel | LocalModel:
-        """The model; ``timeout``: seconds for one answer of an endpoint. Raises `UsageError` for a name without one."""
-        if self.is_file:
+    def open(self) -> ChatModel | LocalModel:
+        """Open the model. Raises `UsageError` for a model name without an endpoint."""
+        if self.is_local:
             from cotpd.llm.models.local_model import LocalModel
 
-            return LocalModel(self.model, threads=self.threads)
+            return LocalModel(self.model)
         if not (self.base_url or os.environ.get("OPENAI_BASE_URL")):
-            raise UsageError(f"{self.model} is no .gguf file; name the endpoint that has it with --base-url URL")
+            raise UsageError(f"{self.model} is not a .gguf file, so it needs an endpoint; give --base-url URL")
         from cotpd.llm.models.chat_model import ChatModel
 
-        return ChatModel(self.model, base_url=self.base_url, timeout=timeout)
+        return ChatModel(self.model, base_url=self.base_url)
+
+
+def _parse_price(text: str) -> Price:
+    from cotpd.llm.asking.policy import Price
+
+    try:
+        prompt, completion = map(float, text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--price must be two numbers such as 0.15,0.60, got {text!r}") from error
+    if not (0 <= prompt < math.inf and 0 <= completion < math.inf):
+        raise UsageError(f"--price must not be negative, got {text!r}")
+    return Price(prompt, completion)

@@ -1,4 +1,4 @@
-"""Options that several verbs share: the fields of a dataclass, each an option of its own on the command line."""
+"""Define options that several verbs share as the fields of a dataclass."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from typing import Any, get_type_hints
 
 
 def with_groups(verb: Callable[..., None]) -> Callable[..., None]:
-    """Let each dataclass among a verb's parameters stand for its fields, where it stands.
+    """Return a command that has one option for each field of the dataclasses among the parameters of ``verb``.
 
-    Its fields are annotated as parameters of a verb are; the verb gets the dataclass.
+    The fields carry the same annotations as other parameters of a verb. The command calls ``verb`` with instances of
+    the dataclasses.
     """
     kinds = get_type_hints(verb, include_extras=True)
     groups: dict[str, Any] = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
 
     @wraps(verb)
-    def command(**given: Any) -> None:
+    def command(**options: Any) -> None:
         for name, kind in groups.items():
-            given[name] = kind(**{field.name: given.pop(field.name) for field in fields(kind)})
-        verb(**given)
+            options[name] = kind(**{field.name: options.pop(field.name) for field in fields(kind)})
+        verb(**options)
 
-    own = inspect.signature(verb).parameters.values()
-    parameters = [each for parameter in own for each in _expanded(parameter, kinds[parameter.name])]
+    declared = inspect.signature(verb).parameters.values()
+    parameters = [each for parameter in declared for each in _expand(parameter, kinds[parameter.name])]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
 
 
-def _expanded(parameter: Parameter, kind: Any) -> Iterator[Parameter]:
-    """The parameters that one stands for."""
+def _expand(parameter: Parameter, kind: Any) -> Iterator[Parameter]:
+    """Yield one parameter for each field of a dataclass, or the parameter itself."""
     if not is_dataclass(kind):
         yield parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=kind)
         return

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
+from cotpd.core.example_row import to_row
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, TargetSentiment, VariantKind
 from cotpd.corpus.defects import quote
-from cotpd.corpus.formats.parsing.example_row import to_row
 from cotpd.corpus.formats.parsing.offsets import split_text, words_touched
 from cotpd.corpus.formats.parsing.reading import Id, ParsedExample, Reading, StrictRow, make_ids_unique
 from cotpd.corpus.formats.parsing.spans import check_span

@@ -1,4 +1,4 @@
-"""Damaged knowledge, as a control: a gain that survives it did not come from the knowledge."""
+"""Corrupted captions and knowledge, as a control: a gain that survives corruption does not come from the knowledge."""
 
 from __future__ import annotations
 
@@ -10,73 +10,84 @@ import numpy as np
 from cotpd.core.config import TrainingSetConfig
 from cotpd.core.records import Example
 
-_Change = Callable[[list[str]], list[str]]
+_Edit = Callable[[list[str]], list[str]]
+"""Function of the words of a text."""
 
 
-def corrupted(train: Sequence[Example], config: TrainingSetConfig, *, seed: int) -> tuple[Example, ...]:
-    """The training posts with captions and knowledge damaged as ``data.corruption`` says; a function of the seed.
+def corrupt_knowledge(train: Sequence[Example], config: TrainingSetConfig, *, seed: int) -> tuple[Example, ...]:
+    """Corrupt the captions and the knowledge of training examples as ``config.corruption`` says.
 
-    Draw it before a share or a fold is taken, so that a post is damaged in the same way in all of them.
+    Corrupt the whole training set before taking a share or holding out a fold, so that an example is corrupted in the
+    same way in all of them.
+
+    Args:
+        train: All training examples.
+        config: Kind and share of the corruption.
+        seed: Seed that determines the result.
     """
     generator = np.random.default_rng([seed, len(train)])
     share = config.corruption_share
     if config.corruption == "shuffled":
-        return _shuffled(train, share, generator)
+        return _shuffle(train, share, generator)
     if config.corruption == "missing":
-        lost = set(_drawn(train, share, generator))
-        return tuple(_with(post, None) if number in lost else post for number, post in enumerate(train))
+        chosen = set(_sample_indices(train, share, generator))
+        return tuple(_copy_knowledge(None, to=one) if index in chosen else one for index, one in enumerate(train))
     if config.corruption == "truncated":
-        return tuple(_rewritten(post, lambda words: words[: round(len(words) * (1 - share))]) for post in train)
+        return tuple(_edit_texts(one, lambda words: words[: round(len(words) * (1 - share))]) for one in train)
     if config.corruption == "noised":
-        return _noised(train, share, generator)
+        return _add_noise(train, share, generator)
     return tuple(train)
 
 
-def _drawn(train: Sequence[Example], share: float, generator: np.random.Generator) -> list[int]:
-    return [int(number) for number in generator.permutation(len(train))[: round(len(train) * share)]]
+def _sample_indices(train: Sequence[Example], share: float, generator: np.random.Generator) -> list[int]:
+    return [int(index) for index in generator.permutation(len(train))[: round(len(train) * share)]]
 
 
-def _shuffled(train: Sequence[Example], share: float, generator: np.random.Generator) -> tuple[Example, ...]:
-    """Each drawn post gets what is known of the next one drawn with another image.
+def _shuffle(train: Sequence[Example], share: float, generator: np.random.Generator) -> tuple[Example, ...]:
+    """Give each sampled example the knowledge of the next sampled example with another image.
 
-    Where every post has an image of its own nothing is lost, only misplaced.
+    If every example has an image of its own, this permutes the knowledge and loses none.
     """
-    drawn, posts = _drawn(train, share, generator), list(train)
-    for place, number in enumerate(drawn):
-        others = (train[drawn[(place + step) % len(drawn)]] for step in range(1, len(drawn)))
-        posts[number] = _with(train[number], next((o for o in others if _subject(o) != _subject(train[number])), None))
-    return tuple(posts)
+    sampled, examples = _sample_indices(train, share, generator), list(train)
+    for place, index in enumerate(sampled):
+        following = (train[sampled[(place + step) % len(sampled)]] for step in range(1, len(sampled)))
+        donor = next((other for other in following if _image_key(other) != _image_key(train[index])), None)
+        examples[index] = _copy_knowledge(donor, to=train[index])
+    return tuple(examples)
 
 
-def _noised(train: Sequence[Example], share: float, generator: np.random.Generator) -> tuple[Example, ...]:
-    texts = [text for post in train for text in _texts(post)]
-    pool = np.array([word for text in texts for word in text.split()] or [""])
+def _add_noise(train: Sequence[Example], share: float, generator: np.random.Generator) -> tuple[Example, ...]:
+    """Replace a share of the words of every text with random words from all texts."""
+    texts = [text for example in train for text in _texts(example)]
+    vocabulary = np.array([word for text in texts for word in text.split()] or [""])
 
-    def noised(words: list[str]) -> list[str]:
-        hit, strange = generator.random(len(words)) < share, generator.choice(pool, len(words))
-        return [str(other) if is_hit else word for word, is_hit, other in zip(words, hit, strange, strict=True)]
+    def add_noise(words: list[str]) -> list[str]:
+        is_replaced, replacements = generator.random(len(words)) < share, generator.choice(vocabulary, len(words))
+        return [str(new) if is_new else old for old, is_new, new in zip(words, is_replaced, replacements, strict=True)]
 
-    return tuple(_rewritten(post, noised) for post in train)
-
-
-def _subject(post: Example) -> str:
-    """Posts of one image are told the same things."""
-    return post.image_id or post.id
+    return tuple(_edit_texts(example, add_noise) for example in train)
 
 
-def _texts(post: Example) -> list[str]:
-    return [*([post.caption.text] if post.caption else []), *(answer.text for answer in post.knowledge)]
+def _image_key(example: Example) -> str:
+    """Return a key shared by the examples of one image, which have the same knowledge."""
+    return example.image_id or example.id
 
 
-def _with(post: Example, other: Example | None) -> Example:
-    return replace(post, caption=other.caption if other else None, knowledge=other.knowledge if other else ())
+def _texts(example: Example) -> list[str]:
+    caption = [example.caption.text] if example.caption else []
+    return [*caption, *(answer.text for answer in example.knowledge)]
 
 
-def _rewritten(post: Example, change: _Change) -> Example:
-    caption = replace(post.caption, text=_changed(post.caption.text, change)) if post.caption else None
-    knowledge = tuple(replace(answer, text=_changed(answer.text, change)) for answer in post.knowledge)
-    return replace(post, caption=caption, knowledge=knowledge)
+def _copy_knowledge(donor: Example | None, *, to: Example) -> Example:
+    """Replace caption and knowledge by those of ``donor``; remove them if there is no donor."""
+    return replace(to, caption=donor.caption if donor else None, knowledge=donor.knowledge if donor else ())
 
 
-def _changed(text: str, change: _Change) -> str:
-    return " ".join(change(text.split()))
+def _edit_texts(example: Example, edit: _Edit) -> Example:
+    caption = replace(example.caption, text=_edit_text(example.caption.text, edit)) if example.caption else None
+    knowledge = tuple(replace(answer, text=_edit_text(answer.text, edit)) for answer in example.knowledge)
+    return replace(example, caption=caption, knowledge=knowledge)
+
+
+def _edit_text(text: str, edit: _Edit) -> str:
+    return " ".join(edit(text.split()))

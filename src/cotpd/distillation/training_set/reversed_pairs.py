@@ -1,4 +1,4 @@
-"""Pairs read in the other direction, for corpora that state one direction of a pair only."""
+"""Reversed pairs, for corpora that state only one direction of each pair."""
 
 from __future__ import annotations
 
@@ -15,31 +15,48 @@ logger = logging.getLogger(__name__)
 _Pair = tuple[Span, Span]
 
 
-def with_reversed_pairs(
-    train: Sequence[Example], labels: Mapping[str, str], known: Sequence[str]
+def add_reversed_pairs(
+    train: Sequence[Example], reverse_labels: Mapping[str, str], known_labels: Sequence[str]
 ) -> tuple[Example, ...]:
-    """The posts with the reverse of each stated pair whose label ``labels`` names, under the label given there.
+    """Add the reverse of each stated pair to the training examples.
 
-    A pair whose reverse is stated, on whichever line of the same words (MNRE has a line for each pair), stays as it is.
-    Raises `UsageError` for a label that is not ``known``: a typing error would change nothing, and in silence.
+    A pair is not reversed if the corpus already states the reverse, in any example with the same words (MNRE has one
+    example per pair).
+
+    Args:
+        train: Training examples.
+        reverse_labels: The label of the reversed pair for each label to reverse. Other pairs are not reversed.
+        known_labels: Every relation label of the corpus.
+
+    Raises:
+        UsageError: If ``reverse_labels`` has a label that the corpus does not have.
     """
-    if not labels:
+    if not reverse_labels:
         return tuple(train)
-    if unknown := sorted({*labels, *labels.values()} - set(known)):
-        raise UsageError(f"training_set.reversed_pairs: no post has {', '.join(unknown)}; there are {', '.join(known)}")
+    if unknown := sorted({*reverse_labels, *reverse_labels.values()} - set(known_labels)):
+        raise UsageError(
+            f"training_set.reversed_pairs: the corpus has no relation {', '.join(unknown)}; "
+            f"choose from {', '.join(known_labels)}"
+        )
     stated: defaultdict[tuple[str, ...], set[_Pair]] = defaultdict(set)
-    for post in train:
-        stated[post.words].update((relation.head, relation.tail) for relation in post.relations)
+    for example in train:
+        stated[example.words].update((relation.head, relation.tail) for relation in example.relations)
     counts: Counter[str] = Counter()
-    posts = tuple(_with_reverse(post, stated[post.words], labels, counts) for post in train)
-    listed = ", ".join(f"{number:,} {what}" for what, number in sorted((+counts).items()))
-    logger.info("pairs read in reverse: %s", listed or "none")
-    return posts
+    examples = tuple(_add_reverse(example, stated[example.words], reverse_labels, counts) for example in train)
+    summary = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted((+counts).items()))
+    logger.info("reversed pairs: %s", summary or "none")
+    return examples
 
 
-def _with_reverse(post: Example, stated: set[_Pair], labels: Mapping[str, str], counts: Counter[str]) -> Example:
-    named = [pair for pair in post.relations if pair.label in labels]
-    reverse = [Relation(p.tail, p.head, labels[p.label]) for p in named if (p.tail, p.head) not in stated]
-    counts.update(f"as {pair.label}" for pair in reverse)
-    counts["stated already"] += len(named) - len(reverse)
-    return replace(post, relations=(*post.relations, *reverse))
+def _add_reverse(
+    example: Example, stated: set[_Pair], reverse_labels: Mapping[str, str], counts: Counter[str]
+) -> Example:
+    candidates = [pair for pair in example.relations if pair.label in reverse_labels]
+    added = [
+        Relation(pair.tail, pair.head, reverse_labels[pair.label])
+        for pair in candidates
+        if (pair.tail, pair.head) not in stated
+    ]
+    counts.update(f"added as {pair.label}" for pair in added)
+    counts["already stated"] += len(candidates) - len(added)
+    return replace(example, relations=(*example.relations, *added))

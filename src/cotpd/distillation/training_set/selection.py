@@ -13,9 +13,9 @@ from cotpd.core.pairs import relation_labels
 from cotpd.core.records import Example
 from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.training_set.corruption import corrupted
+from cotpd.distillation.training_set.corruption import corrupt_knowledge
 from cotpd.distillation.training_set.folds import without_fold
-from cotpd.distillation.training_set.reversed_pairs import with_reversed_pairs
+from cotpd.distillation.training_set.reversed_pairs import add_reversed_pairs
 from cotpd.distillation.training_set.unlabelled import drop_near_duplicates, retokenize_like
 from cotpd.distillation.training_set.variants import select_variants
 
@@ -61,17 +61,17 @@ def labelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Example
     In this order: damage the knowledge, take the share, hold out the fold, add variants, add reversed pairs.
     """
     settings = config.training_set
-    train, _ = _take_share(corrupted(corpus.train, settings, seed=config.seed), config)
+    train, _ = _take_share(corrupt_knowledge(corpus.train, settings, seed=config.seed), config)
     train = without_fold(train, settings.fold)
     train = (*train, *select_variants(train, corpus, settings.augmentation, seed=config.seed))
-    return with_reversed_pairs(train, settings.reversed_pairs, relation_labels(corpus.examples))
+    return add_reversed_pairs(train, settings.reversed_pairs, relation_labels(corpus.examples))
 
 
 def unlabelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
     """Return the examples that a run uses without their labels: those of other corpora, and the rest of its own."""
     settings = config.training_set
     without_labels = ANNOTATIONS[config.task].without_labels
-    others, own = (corrupted(part, settings, seed=config.seed) for part in (corpus.unlabelled, corpus.train))
+    others, own = (corrupt_knowledge(part, settings, seed=config.seed) for part in (corpus.unlabelled, corpus.train))
     foreign = drop_near_duplicates([without_labels(example) for example in others], corpus)
     rest = _take_share(own, config)[1] if settings.uses_rest else ()
     return (*retokenize_like(foreign, corpus), *map(without_labels, rest))

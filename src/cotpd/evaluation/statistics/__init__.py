@@ -1,1 +1,1 @@
-"""How certain a score is: intervals, significance, means over seeds."""
+"""Bootstrap intervals, significance tests and pooling of scores."""

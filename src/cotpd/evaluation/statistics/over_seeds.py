@@ -1,4 +1,4 @@
-"""How sure means over runs with different seeds are: a hierarchical bootstrap over seeds and posts."""
+"""Intervals and tests for means over runs with different seeds: a hierarchical bootstrap over seeds and posts."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import numpy as np
 
 from cotpd.core.errors import UsageError
 from cotpd.evaluation.scores import Scores
-from cotpd.evaluation.statistics.resampling import Floats, Interval, bootstrapped_sums, f1, percentile_interval
-from cotpd.evaluation.statistics.significance import paired_counts, share_beyond
+from cotpd.evaluation.statistics.resampling import Floats, Interval, bootstrap_sums, f1, percentile_interval
+from cotpd.evaluation.statistics.significance import align_counts, two_sided_p_value
 
 
-class SeedsEstimate(NamedTuple):
-    """A mean over runs with different seeds, and its 95 % interval over seeds and posts.
+class MeanOverSeeds(NamedTuple):
+    """Mean micro F1 over runs with different seeds, or its difference from a baseline.
 
-    ``p_value``: of a lead over a baseline, two-sided, that there is none; None without a baseline.
+    Attributes:
+        mean: The mean, or the difference of means.
+        interval: Its 95 % interval over seeds and posts.
+        num_runs: Number of runs (without those of the baseline).
+        p_value: Two-sided p-value for the hypothesis of no difference; None without a baseline.
     """
 
     mean: float
@@ -26,10 +30,12 @@ class SeedsEstimate(NamedTuple):
     p_value: float | None = None
 
 
-class ShareReached(NamedTuple):
-    """How much of the way from a baseline to a ceiling is gone: 0 at the baseline, 1 at the ceiling.
+class GapClosed(NamedTuple):
+    """Share of the gap between a baseline and a ceiling that runs close: 0 at the baseline, 1 at the ceiling.
 
-    ``interval``: 95 %, over seeds and posts; None where the ceiling may be no higher than the baseline.
+    Attributes:
+        share: The share; None if the ceiling is not above the baseline.
+        interval: Its 95 % interval over seeds and posts; None if the interval of the gap includes 0.
     """
 
     share: float | None
@@ -43,29 +49,44 @@ def hierarchical_interval(
     paired: bool = False,
     resamples: int = 10_000,
     seed: int = 0,
-) -> SeedsEstimate:
-    """The mean micro F1 of runs that differ in their seed, or its lead over the mean of the baseline's runs.
+) -> MeanOverSeeds:
+    """Estimate the mean micro F1 of runs with different seeds, or its difference from the mean of a baseline.
 
-    With ``paired`` the n-th runs of both sides share a seed, and each such pair gives one lead. Of n seeds with effects
-    S, posts with effects P and both together I, the mean of n runs varies by ``Var(P) + (Var(S) + Var(I)) / n``:
+    With n seeds, the variance of the mean is ``Var(P) + (Var(S) + Var(I)) / n``, where P is the effect of the posts,
+    S that of the seeds and I their interaction. The two parts are drawn separately:
 
-    - posts are drawn with replacement, once for all runs, since all share one test set. The mean of the runs then
-      varies by ``Var(P) + Var(I) / n``, and single runs around it by ``Var(I)``: the draws are scaled to ``Var(P)``;
-    - seeds give ``(Var(S) + Var(I)) / n`` by their sample variance, drawn as Student's t with n - 1 degrees of freedom,
-      for a variance estimated from three to five runs is itself uncertain. A single run has no such part.
+    - Posts are drawn with replacement, the same ones for all runs, because all runs share one test set. The mean of
+      the runs then varies by ``Var(P) + Var(I) / n``, and single runs vary around it by ``Var(I)``. The deviations
+      are scaled so that only ``Var(P)`` remains.
+    - The part of the seeds, ``(Var(S) + Var(I)) / n``, is estimated by the sample variance of the runs and drawn from
+      Student's t with n - 1 degrees of freedom, because a variance estimated from three to five runs is itself
+      uncertain. A single run has no such part.
 
-    The p-value is the share of resampled leads at least as far from the observed one as that is from zero, as `compare`
-    has it. Raises `DataError` unless all runs have the same posts, gold, rule and mode; `UsageError` without runs, or
-    for pairs without a partner.
+    The p-value is the share of resampled differences at least as far from the observed one as that is from zero, as in
+    `compare`.
+
+    Args:
+        runs: Scores of the runs.
+        baseline: Scores of the baseline's runs.
+        paired: Whether the n-th run of each group has the same seed, so that differences are taken per seed.
+        resamples: Number of resamples.
+        seed: Seed of the resampling.
+
+    Raises:
+        DataError: If the runs differ in their posts, gold labels, matching rule or mode.
+        UsageError: If there are no runs, or if ``paired`` groups differ in size.
     """
-    sides = _Sides.drawn([runs, baseline] if baseline else [runs], paired=paired, resamples=resamples, seed=seed)
+    groups = [runs, baseline] if baseline else [runs]
+    resampled = _ResampledGroups.draw(groups, paired=paired, resamples=resamples, seed=seed)
     if not baseline:
-        return SeedsEstimate(sides.observed(1.0), percentile_interval(sides.draws(1.0).clip(0, 1)), len(runs))
-    lead, leads = sides.observed(1.0, -1.0), sides.draws(1.0, -1.0)
-    return SeedsEstimate(lead, percentile_interval(leads.clip(-1, 1)), len(runs), share_beyond(leads - lead, lead))
+        interval = percentile_interval(resampled.resample_contrast(1.0).clip(0, 1))
+        return MeanOverSeeds(resampled.contrast(1.0), interval, len(runs))
+    observed, differences = resampled.contrast(1.0, -1.0), resampled.resample_contrast(1.0, -1.0)
+    p_value = two_sided_p_value(differences - observed, observed)
+    return MeanOverSeeds(observed, percentile_interval(differences.clip(-1, 1)), len(runs), p_value)
 
 
-def share_reached(
+def gap_closed(
     runs: Sequence[Scores],
     baseline: Sequence[Scores],
     ceiling: Sequence[Scores],
@@ -73,78 +94,92 @@ def share_reached(
     paired: bool = False,
     resamples: int = 10_000,
     seed: int = 0,
-) -> ShareReached:
-    """(runs − baseline) / (ceiling − baseline) in mean micro F1, both drawn as `hierarchical_interval` does.
+) -> GapClosed:
+    """Estimate (runs - baseline) / (ceiling - baseline) in mean micro F1.
 
-    Raises what that raises.
+    Seeds and posts are resampled as in `hierarchical_interval`, which describes the arguments and the errors raised.
+    Resamples in which the gap is not positive are dropped.
     """
-    sides = _Sides.drawn([runs, baseline, ceiling], paired=paired, resamples=resamples, seed=seed)
-    gone, way = (1.0, -1.0, 0.0), (0.0, -1.0, 1.0)
-    share = sides.observed(*gone) / sides.observed(*way) if sides.observed(*way) > 0 else None
-    ways = sides.draws(*way)
-    if share is None or percentile_interval(ways).low <= 0:
-        return ShareReached(share, None)
-    whole = ways > 0
-    return ShareReached(share, percentile_interval(sides.draws(*gone)[whole] / ways[whole]))
+    resampled = _ResampledGroups.draw([runs, baseline, ceiling], paired=paired, resamples=resamples, seed=seed)
+    gain, gap = (1.0, -1.0, 0.0), (0.0, -1.0, 1.0)
+    share = resampled.contrast(*gain) / resampled.contrast(*gap) if resampled.contrast(*gap) > 0 else None
+    gaps = resampled.resample_contrast(*gap)
+    if share is None or percentile_interval(gaps).low <= 0:
+        return GapClosed(share, None)
+    is_positive = gaps > 0
+    return GapClosed(share, percentile_interval(resampled.resample_contrast(*gain)[is_positive] / gaps[is_positive]))
 
 
 @dataclass(frozen=True, slots=True)
-class _Sides:
-    """Of each side: F1 of its runs ``[runs]``, the same on drawn posts ``[resamples, runs]``, and random multipliers of
-    its seeds' effects ``[resamples, runs]``, which are one array for all sides that are paired.
+class _ResampledGroups:
+    """Micro F1 of groups of runs, observed and on resampled posts.
+
+    Attributes:
+        observed: For each group, the micro F1 of its runs ``[runs]``.
+        resampled: For each group, the same on resampled posts ``[resamples, runs]``.
+        seed_multipliers: For each group, random multipliers of the seeds' effects ``[resamples, runs]``. Paired groups
+            share one array.
+        paired: Whether the n-th runs of all groups have the same seed.
     """
 
-    found: tuple[Floats, ...]
-    on_drawn: tuple[Floats, ...]
-    multipliers: tuple[Floats, ...]
+    observed: tuple[Floats, ...]
+    resampled: tuple[Floats, ...]
+    seed_multipliers: tuple[Floats, ...]
     paired: bool
 
     @classmethod
-    def drawn(cls, sides: Sequence[Sequence[Scores]], *, paired: bool, resamples: int, seed: int) -> _Sides:
-        if not all(sides):
-            raise UsageError("an interval over seeds needs one run or more")
-        if paired and len(set(map(len, sides))) > 1:
-            raise UsageError("paired runs need as many runs on every side, in the order of their seeds")
+    def draw(cls, groups: Sequence[Sequence[Scores]], *, paired: bool, resamples: int, seed: int) -> _ResampledGroups:
+        if not all(groups):
+            raise UsageError("an interval over seeds needs at least one run in each group")
+        if paired and len(set(map(len, groups))) > 1:
+            sizes = ", ".join(str(len(group)) for group in groups)
+            raise UsageError(f"paired groups need the same number of runs, in the order of their seeds; got {sizes}")
         generator = np.random.default_rng(seed)
-        counts = paired_counts([run for side in sides for run in side])
-        sums = bootstrapped_sums(np.hstack(counts), resamples, generator).reshape(resamples, len(counts), 3)
-        ends = np.cumsum([len(side) for side in sides])[:-1]
-        drawn = np.split(f1(*np.moveaxis(sums, 2, 0)), ends, axis=1)
-        sizes = [len(side) for side in sides][: 1 if paired else None]
-        multipliers = [_multipliers(size, resamples, generator) for size in sizes]
-        found = [np.array([run.micro_f1 for run in side]) for side in sides]
-        return cls(tuple(found), tuple(drawn), tuple(multipliers * len(sides) if paired else multipliers), paired)
+        counts = align_counts([run for group in groups for run in group])
+        sums = bootstrap_sums(np.hstack(counts), resamples, generator).reshape(resamples, len(counts), 3)
+        ends = np.cumsum([len(group) for group in groups])[:-1]
+        resampled = np.split(f1(*np.moveaxis(sums, 2, 0)), ends, axis=1)
+        to_draw = groups[:1] if paired else groups
+        multipliers = [_draw_seed_multipliers(len(group), resamples, generator) for group in to_draw]
+        observed = [np.array([run.micro_f1 for run in group]) for group in groups]
+        return cls(
+            tuple(observed), tuple(resampled), tuple(multipliers * len(groups) if paired else multipliers), paired
+        )
 
-    def observed(self, *weights: float) -> float:
-        """The weighted sum of the sides' means."""
-        return float(sum(weight * side.mean() for weight, side in zip(weights, self.found, strict=True)))
+    def contrast(self, *weights: float) -> float:
+        """Return the weighted sum of the groups' means."""
+        return float(sum(weight * group.mean() for weight, group in zip(weights, self.observed, strict=True)))
 
-    def draws(self, *weights: float) -> Floats:
-        """What that sum might have been with other posts and other seeds, ``[resamples]``."""
-        weighted = [weight * side for weight, side in zip(weights, self.on_drawn, strict=True)]
-        means: Floats = np.sum([side.mean(1) for side in weighted], axis=0)
-        joint = sum(map(_joint_variance, [np.sum(weighted, axis=0)] if self.paired else weighted))
-        total, observed = float(means.var()), self.observed(*weights)
-        kept = np.sqrt(max(0.0, total - joint) / total) if total > 0 else 0.0
-        effects = [weight * (side - side.mean()) for weight, side in zip(weights, self.found, strict=True)]
-        of_seeds = sum(by @ effect for by, effect in zip(self.multipliers, effects, strict=True))
-        return np.asarray(observed + kept * (means - observed) + of_seeds)
+    def resample_contrast(self, *weights: float) -> Floats:
+        """Return the weighted sum of the groups' means under resampled posts and seeds, ``[resamples]``."""
+        weighted = [weight * group for weight, group in zip(weights, self.resampled, strict=True)]
+        means: Floats = np.sum([group.mean(1) for group in weighted], axis=0)
+        interaction = sum(map(_interaction_variance, [np.sum(weighted, axis=0)] if self.paired else weighted))
+        total, observed = float(means.var()), self.contrast(*weights)
+        shrinkage = np.sqrt(max(0.0, total - interaction) / total) if total > 0 else 0.0
+        effects = [weight * (group - group.mean()) for weight, group in zip(weights, self.observed, strict=True)]
+        seed_part = sum(by @ effect for by, effect in zip(self.seed_multipliers, effects, strict=True))
+        return np.asarray(observed + shrinkage * (means - observed) + seed_part)
 
 
-def _multipliers(num_runs: int, resamples: int, generator: np.random.Generator) -> Floats:
-    """Random weights under which the effects of n runs sum to their standard error times Student's t, n - 1 degrees."""
+def _draw_seed_multipliers(num_runs: int, resamples: int, generator: np.random.Generator) -> Floats:
+    """Draw multipliers ``[resamples, runs]`` for the effects of n seeds (deviations of the runs from their mean).
+
+    The sum of the multiplied effects is distributed as their standard error times Student's t with n - 1 degrees of
+    freedom.
+    """
     if num_runs == 1:
         return np.zeros((resamples, 1))
-    freedom = num_runs - 1
-    normal = generator.standard_normal((resamples, num_runs)) / np.sqrt(num_runs * freedom)
-    scaled: Floats = normal * np.sqrt(freedom / generator.chisquare(freedom, size=(resamples, 1)))
-    return scaled
+    degrees = num_runs - 1
+    normal = generator.standard_normal((resamples, num_runs)) / np.sqrt(num_runs * degrees)
+    multipliers: Floats = normal * np.sqrt(degrees / generator.chisquare(degrees, size=(resamples, 1)))
+    return multipliers
 
 
-def _joint_variance(on_drawn: Floats) -> float:
-    """What seeds and posts together add to the variance of the mean of runs: ``Var(I) / n`` of ``[resamples, n]``."""
-    num_runs: int = on_drawn.shape[1]
+def _interaction_variance(resampled: Floats) -> float:
+    """Estimate ``Var(I) / n``, the part of seed-post interaction in the variance of the mean of ``[resamples, n]``."""
+    num_runs: int = resampled.shape[1]
     if num_runs == 1:
         return 0.0
-    around: Floats = on_drawn - on_drawn.mean(1, keepdims=True)
-    return float(np.mean(np.var(around, axis=0))) / (num_runs - 1)
+    deviations: Floats = resampled - resampled.mean(1, keepdims=True)
+    return float(np.mean(np.var(deviations, axis=0))) / (num_runs - 1)

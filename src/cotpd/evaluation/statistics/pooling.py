@@ -1,4 +1,4 @@
-"""Scores of several sets of posts as those of one: a small set alone resolves little."""
+"""Pooling of scores over several test sets, because a small test set resolves only large differences."""
 
 from __future__ import annotations
 
@@ -13,40 +13,46 @@ from cotpd.evaluation.scores import Scores
 from cotpd.evaluation.statistics.resampling import Counts
 
 
-def pooled(parts: Sequence[Scores]) -> Scores:
-    """All posts of the parts together; of several, an id of part n becomes ``n:id``, so that equal ids stay apart.
+def pool_scores(parts: Sequence[Scores]) -> Scores:
+    """Combine the scores of several test sets into the scores of all their posts.
 
-    Raises `UsageError` without parts, `DataError` unless all were scored under one rule and mode.
+    A single part is returned unchanged. Otherwise the id of an example in part n becomes ``n:id``, so that equal ids
+    of different parts stay distinct.
+
+    Raises:
+        UsageError: If there are no parts.
+        DataError: If the parts differ in task, matching rule or mode.
     """
     if not parts:
-        raise UsageError("pooling needs the scores of one set of posts or more")
+        raise UsageError("pooling needs the scores of at least one test set")
     first, *others = parts
     if not others:
         return first
     if any((part.task, part.rule, part.mode) != (first.task, first.rule, first.mode) for part in parts):
-        raise DataError(f"scored differently, so not to be pooled: {', '.join(part.heading for part in parts)}")
+        raise DataError(f"cannot pool scores that were counted differently: {'; '.join(p.heading for p in parts)}")
     types = tuple(sorted({name for part in parts for name in part.types}))
     return replace(
         first,
-        ids=tuple(f"{number}:{post}" for number, part in enumerate(parts) for post in part.ids),
+        ids=tuple(f"{number}:{example}" for number, part in enumerate(parts) for example in part.ids),
         types=types,
-        correct=np.concatenate([_columns(part.correct, part.types, types) for part in parts]),
-        predicted=np.concatenate([_columns(part.predicted, part.types, types) for part in parts]),
-        gold=np.concatenate([_columns(part.gold, part.types, types) for part in parts]),
-        posts=_posts(parts) if any(part.posts for part in parts) else (),
+        correct=np.concatenate([_expand_columns(part.correct, part.types, types) for part in parts]),
+        predicted=np.concatenate([_expand_columns(part.predicted, part.types, types) for part in parts]),
+        gold=np.concatenate([_expand_columns(part.gold, part.types, types) for part in parts]),
+        posts=_renumber_posts(parts) if any(part.posts for part in parts) else (),
     )
 
 
-def _posts(parts: Sequence[Scores]) -> tuple[int, ...]:
-    befores = accumulate((part.num_posts for part in parts), initial=0)
+def _renumber_posts(parts: Sequence[Scores]) -> tuple[int, ...]:
+    offsets = accumulate((part.num_posts for part in parts), initial=0)
     return tuple(
-        before + post
-        for part, before in zip(parts, befores, strict=False)
+        offset + post
+        for part, offset in zip(parts, offsets, strict=False)
         for post in part.posts or range(len(part.ids))
     )
 
 
-def _columns(counts: Counts, own: Sequence[str], types: Sequence[str]) -> Counts:
+def _expand_columns(counts: Counts, own_types: Sequence[str], types: Sequence[str]) -> Counts:
+    """Move the columns of ``own_types`` to their places among ``types``; the other columns are 0."""
     table = np.zeros((len(counts), len(types)), dtype=np.int64)
-    table[:, [types.index(name) for name in own]] = counts
+    table[:, [types.index(name) for name in own_types]] = counts
     return table

@@ -1,4 +1,8 @@
-"""Counts resampled over posts, vectorised: posts with the same counts are exchangeable, so they are drawn as one."""
+"""Resampling of counts over posts: the bootstrap and approximate randomisation.
+
+Posts with equal counts are exchangeable. The functions therefore draw how often each distinct row of counts occurs,
+rather than single posts, which is exact and much faster.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +17,29 @@ from cotpd.core.errors import UsageError
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-LEVEL = 0.95
-"""The level of every interval."""
+CONFIDENCE_LEVEL = 0.95
+"""Confidence level of every interval."""
 
-_BLOCK = 1_000
-"""Resamples made at once: a bound on memory."""
+_CHUNK_SIZE = 1_000
+"""Maximum number of resamples drawn at once, which bounds memory."""
 
 
 class Interval(NamedTuple):
-    """A percentile interval at `LEVEL`."""
+    """A confidence interval at `CONFIDENCE_LEVEL`."""
 
     low: float
     high: float
 
 
-def by_post(counts: Counts, posts: Sequence[int]) -> Counts:
-    """Rows of examples ``[examples, columns]`` summed to ``[posts, columns]``; ``posts``: of each row the number of its
-    post, from 0, or nothing where each row is a post.
+def sum_by_post(counts: Counts, posts: Sequence[int]) -> Counts:
+    """Sum the rows of examples that belong to the same post.
+
+    Args:
+        counts: ``[examples, columns]``.
+        posts: Post number of each row, starting at 0. Empty if every row is a post of its own.
+
+    Returns:
+        ``[posts, columns]``.
     """
     if not posts:
         return counts
@@ -38,44 +48,61 @@ def by_post(counts: Counts, posts: Sequence[int]) -> Counts:
     return sums
 
 
-def bootstrapped_sums(counts: Counts, resamples: int, generator: np.random.Generator) -> Floats:
-    """Sums over as many posts as there are, drawn with replacement: ``[posts, columns]`` to ``[resamples, columns]``.
+def bootstrap_sums(counts: Counts, resamples: int, generator: np.random.Generator) -> Floats:
+    """Sum the counts of posts drawn with replacement (Efron and Tibshirani 1993).
 
-    How often each post is drawn is multinomial; so is how often each distinct row is, with its share of the posts.
+    How often each distinct row is drawn follows a multinomial distribution.
+
+    Args:
+        counts: ``[posts, columns]``.
+        resamples: Number of bootstrap samples, each of as many posts as there are.
+        generator: Source of randomness.
+
+    Returns:
+        ``[resamples, columns]``.
     """
     distinct, sizes = np.unique(counts, axis=0, return_counts=True)
     shares = sizes / sizes.sum()
-    blocks = [generator.multinomial(len(counts), shares, size=size) @ distinct for size in _blocks(resamples)]
-    return np.concatenate(blocks).astype(np.float64)
+    chunks = [generator.multinomial(len(counts), shares, size=size) @ distinct for size in _chunk_sizes(resamples)]
+    return np.concatenate(chunks).astype(np.float64)
 
 
-def swapped_sums(
+def randomised_sums(
     first: Counts, second: Counts, resamples: int, generator: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Sums of two systems after each post's counts changed sides with probability one half.
+    """Sum the counts of two systems after swapping their results on random posts (Noreen 1989).
 
-    Both ``[posts, columns]``; returns two of ``[resamples, columns]``.
+    The two systems swap each post with probability one half.
+
+    Args:
+        first: ``[posts, columns]`` counts of the first system.
+        second: ``[posts, columns]`` counts of the second system.
+        resamples: Number of random assignments.
+        generator: Source of randomness.
+
+    Returns:
+        The sums of both systems, each ``[resamples, columns]``.
     """
     distinct, sizes = np.unique(second - first, axis=0, return_counts=True)
-    draws = [generator.binomial(sizes, 0.5, size=(size, len(sizes))) @ distinct for size in _blocks(resamples)]
-    moved = np.concatenate(draws).astype(np.float64)
+    chunks = [generator.binomial(sizes, 0.5, size=(size, len(sizes))) @ distinct for size in _chunk_sizes(resamples)]
+    moved = np.concatenate(chunks).astype(np.float64)
     return first.sum(0) + moved, second.sum(0) - moved
 
 
 def f1(correct: Floats | Counts, predicted: Floats | Counts, gold: Floats | Counts) -> Floats:
-    """``2 correct / (predicted + gold)``, elementwise; 0 where nothing is predicted and nothing is gold."""
+    """Compute ``2 correct / (predicted + gold)`` elementwise; 0 if both ``predicted`` and ``gold`` are 0."""
     total = np.asarray(predicted + gold, dtype=np.float64)
     return np.divide(2.0 * correct, total, out=np.zeros_like(total), where=total > 0)
 
 
 def percentile_interval(values: Floats) -> Interval:
-    """The middle 95 % of resampled values."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    """Return the percentile interval of resampled values: their middle 95 %."""
+    low, high = np.quantile(values, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     return Interval(float(low), float(high))
 
 
-def _blocks(resamples: int) -> Iterator[int]:
+def _chunk_sizes(resamples: int) -> Iterator[int]:
     if resamples < 1:
-        raise UsageError(f"resamples must be 1 or more, not {resamples}")
-    for start in range(0, resamples, _BLOCK):
-        yield min(_BLOCK, resamples - start)
+        raise UsageError(f"resamples must be 1 or more, got {resamples}")
+    for start in range(0, resamples, _CHUNK_SIZE):
+        yield min(_CHUNK_SIZE, resamples - start)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from cotpd.core.pairs import post_numbers
 from cotpd.core.records import Example, Prediction
-from cotpd.evaluation.cooccurrence import CoOccurrence, co_occurrence, judged
+from cotpd.evaluation.cooccurrence import CoOccurrence, co_occurrence, drop_unknown_pairs
 from cotpd.evaluation.matching import ExactRelations, MatchingRule
 from cotpd.evaluation.tasks.scoring import Metric
 
@@ -30,7 +30,7 @@ class RelationScoring:
 
     def scorable(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> Sequence[Prediction]:
         """Return the predictions without the pairs that gold does not state in a corpus that lists pairs."""
-        return judged(predictions, examples)
+        return drop_unknown_pairs(predictions, examples)
 
     def co_occurrence(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> CoOccurrence:
         """Count the relations predicted between entities that merely co-occur."""

@@ -86,8 +86,9 @@ def _entities(student: Student, meanings: TagMeanings, views: Sequence[View]) ->
     rows, starts, ends = entity_spans(path, meanings)
     if not len(rows):
         return
-    segments, behind = student.tensor(np.stack([rows, starts, ends])), student.tensor(~meanings.continues)
-    scores = student.crf.segments(emissions, mask, paths, segments, behind).clamp(max=0.0).exp().tolist()
+    segments, may_follow = student.tensor(np.stack([rows, starts, ends])), student.tensor(~meanings.continues)
+    log_probabilities = student.crf.segment_log_probabilities(emissions, mask, paths, segments, may_follow)
+    scores = log_probabilities.clamp(max=0.0).exp().tolist()
     columns = [array.tolist() for array in (rows, starts, ends, path[rows, starts])]
     for row, start, end, tag, score in zip(*columns, scores, strict=True):
         yield row, Entity(Span(start, end), meanings.types[tag], score=score)

@@ -1,1 +1,1 @@
-"""Training posts to new training posts: another voice, another entity, another picture."""
+"""Augmentation: variants of training posts in another voice, with another entity or another image."""

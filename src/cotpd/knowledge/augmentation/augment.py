@@ -1,36 +1,33 @@
-"""Augmentation: training posts varied by a language model, each answer paid once, each loss with its reason."""
+"""Augmentation: a language model varies training examples; rejected variants are reported with their reason."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
+from cotpd.core.errors import UsageError
 from cotpd.core.overlap import comparable_words, similar_texts
 from cotpd.core.records import Example, Origin, VariantKind
+from cotpd.core.sidecar_export import export_variants, has_only_variants
+from cotpd.core.sidecar_rows import VariantRejectionRow
 from cotpd.knowledge.augmentation.drafts import AugmentationSettings, CorpusNames, Draft, asks_for_name, drafts
 from cotpd.knowledge.augmentation.projection import UnusableVariantError
-from cotpd.knowledge.augmentation.reading import (
-    IMAGINED,
-    is_possible,
-    read_variant,
-    request_for,
-    request_for_verdict,
-    with_name,
-)
-from cotpd.knowledge.elicitation import Asking
-from cotpd.llm.asking.ask import ask
-from cotpd.llm.asking.budget import Spending
-from cotpd.llm.asking.progress import Progress
-from cotpd.llm.language_model import Answer, LanguageModel, Request
-from cotpd.llm.store.request_store import RequestStore
+from cotpd.knowledge.augmentation.reading import IMAGINED, request_for, request_for_verdict, with_name
+from cotpd.llm.asking.session import Asking, AskingReport, AskingSession, UnusableAnswer
+from cotpd.llm.language_model import LanguageModel, Request
 
 
 @dataclass(frozen=True, slots=True)
 class VariantRejection:
-    """A variant that was not kept, and why.
+    """A variant that was not kept.
 
-    ``answer``: what the model said, the post that it made or found not possible, or the id of one that it is near to.
+    Attributes:
+        id: The id that the variant would have.
+        parent: The id of the training example.
+        answer: The answer of the model, the text of a variant that is a copy or not possible, or the id of the
+            held-out example that the variant resembles.
     """
 
     id: str
@@ -40,31 +37,7 @@ class VariantRejection:
     answer: str = ""
 
 
-@dataclass(slots=True)
-class AugmentationReport:
-    """What became of the drafts, in their order: the variants, the rejections, and what they cost.
-
-    ``failures`` are the reasons of questions without an answer: the next run asks them again.
-    """
-
-    variants: list[Example] = field(default_factory=list)
-    rejections: list[VariantRejection] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    num_drafts: int = 0
-    num_asked: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    cost: float | None = None
-
-    @property
-    def rejected_share(self) -> float:
-        """Rejections and failures over drafts, 0 without any."""
-        return (len(self.rejections) + len(self.failures)) / max(1, self.num_drafts)
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """How often each reason occurs, by kind, the most frequent first."""
-        return dict(Counter(f"{each.kind}: {each.reason}" for each in self.rejections).most_common())
+AugmentationReport = AskingReport[Example, VariantRejection]
 
 
 def augment(
@@ -73,22 +46,44 @@ def augment(
     *,
     held_out: Sequence[Example] = (),
     settings: AugmentationSettings | None = None,
+    out: Path | None = None,
     asking: Asking | None = None,
 ) -> AugmentationReport:
-    """Vary training posts as ``settings`` say; every variant names its parent and how it was made (`Origin`).
+    """Vary training examples. Every variant names its parent and how it was made (`Origin`).
 
-    A rewritten post is kept when every gold name survives, a post with another name when the model finds it possible
-    in fact. Variants that are near-duplicates of a post of ``held_out`` (dev and test) or say the same as another are
-    refused. What the store of ``asking`` answers is not asked again, so a stopped run goes on where it was. Raises
-    `DataError` for ids that occur twice, and what `ask` raises.
+    A rewritten post is kept if it still has every gold name, and a post with another name if the model finds it
+    factually possible. Variants that nearly duplicate a held-out example, or say the same as another, are rejected. A
+    question that the request store answers is not asked again, so an interrupted run continues where it stopped.
+
+    Args:
+        train: The training examples.
+        model: The language model.
+        held_out: The examples of dev and test.
+        settings: What is varied and how often.
+        out: The file of variants, usually augmented.jsonl beside a corpus, written when all variants are finished.
+            Variants of other examples and kinds stay in the file.
+        asking: Store, policy and listener.
+
+    Raises:
+        DataError: If two examples have the same id.
+        UsageError: If ``out`` has rows that are not variants, which would be lost.
+        BudgetReachedError, LanguageModelError, StoreError: As `AskingSession.answers` does.
     """
-    run = _Run(tuple(train), model, settings or AugmentationSettings(), asking or Asking())
-    run.answer()
-    return run.report(held_out)
+    asking = asking or Asking()
+    if out and not has_only_variants(out):
+        raise UsageError(f"{out} has rows that are not variants and would be lost; choose another file with --out")
+    with asking.open_store(out) as store:
+        run = AugmentationRun(tuple(train), model, settings or AugmentationSettings(), AskingSession(store, asking))
+        run.ask()
+    report = run.report(held_out)
+    if out:
+        rejections = [VariantRejectionRow(**asdict(each)) for each in report.rejections]
+        export_variants(out, report.results, rejections)
+    return report
 
 
 def first_requests(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Request]:
-    """What is asked first; each new name then takes one of `check_requests`."""
+    """Yield the requests of the first round. Each new name then leads to one of `check_requests`."""
     names = CorpusNames(train, settings.seed)
     for draft in drafts(train, settings):
         if draft.entity is None or asks_for_name(draft, settings):
@@ -96,92 +91,75 @@ def first_requests(train: Sequence[Example], settings: AugmentationSettings) -> 
 
 
 def check_requests(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Request]:
-    """The questions whether a post is possible with its new name, while no name is known: about the post as it is."""
+    """Yield stand-ins for the requests of the second round, whether a post with a new name is factually possible.
+
+    The new names are not known before the first round, so these requests have the original posts.
+    """
     for draft in drafts(train, settings):
         if draft.entity is not None:
             yield request_for_verdict(draft, draft.parent)
 
 
-class _Run:
-    """The drafts of one augmentation and what became of each, by id."""
+class AugmentationRun:
+    """The state of one call of `augment`: the drafts, and the outcome of each by id."""
 
     def __init__(
-        self, train: Sequence[Example], model: LanguageModel, settings: AugmentationSettings, asking: Asking
+        self, train: Sequence[Example], model: LanguageModel, settings: AugmentationSettings, session: AskingSession
     ) -> None:
-        self._train, self._model, self._settings, self._asking = train, model, settings, asking
-        self._store = RequestStore() if asking.store is None else asking.store
+        self._train, self._model, self._settings, self._session = train, model, settings, session
         self._drafts = {draft.id: draft for draft in drafts(train, settings)}
         self._outcomes: dict[str, Example | VariantRejection] = {}
-        self._failures: list[str] = []
-        self._spending = Spending(asking.policy)
-        self._rounds: list[Progress] = []
 
-    def answer(self) -> None:
-        """Ask for what the model is to write; then, of every post with another name, whether it is possible."""
+    def ask(self) -> None:
+        """Ask for rewritten posts, names and captions; then ask whether each post with a new name is possible."""
         names = CorpusNames(self._train, self._settings.seed)
-        renamed = self._renamed_from_corpus(names)
-        for draft, answer in self._ask(list(first_requests(self._train, self._settings))):
-            made = self._signed(draft, read_variant(draft, answer, names))
-            (self._outcomes if draft.entity is None else renamed)[draft.id] = made
+        renamed = self._rename_from_corpus(names)
+        for draft, variant in self._answers(list(first_requests(self._train, self._settings))):
+            signed = self._sign(draft, variant)
+            (self._outcomes if draft.entity is None else renamed)[draft.id] = signed
         checks = [request_for_verdict(each, renamed[each.id]) for each in self._drafts.values() if each.id in renamed]
-        for draft, answer in self._ask(checks):
-            made = renamed[draft.id]
-            self._outcomes[draft.id] = made if is_possible(answer) else _rejected(draft, "not possible", made.text)
+        for draft, is_possible in self._answers(checks):
+            variant = renamed[draft.id]
+            self._outcomes[draft.id] = variant if is_possible else _rejected(draft, "not possible", variant.text)
 
     def report(self, held_out: Sequence[Example]) -> AugmentationReport:
-        """The outcome, in the order of the drafts; copies and near-duplicates are refused."""
-        self._refuse_copies()
-        self._refuse_leaks(held_out)
+        """Reject copies and near-duplicates, and return the outcomes in the order of the drafts."""
+        self._reject_copies()
+        self._reject_leaks(held_out)
         outcomes = [self._outcomes[name] for name in self._drafts if name in self._outcomes]
-        return AugmentationReport(
-            [each for each in outcomes if isinstance(each, Example)],
-            [each for each in outcomes if isinstance(each, VariantRejection)],
-            self._failures,
-            num_drafts=len(self._drafts),
-            num_asked=sum(each.asked for each in self._rounds),
-            prompt_tokens=self._spending.prompt_tokens,
-            completion_tokens=self._spending.completion_tokens,
-            cost=self._spending.cost,
-        )
+        variants = [each for each in outcomes if isinstance(each, Example)]
+        rejections = [each for each in outcomes if isinstance(each, VariantRejection)]
+        reasons = (f"{each.kind}: {each.reason}" for each in rejections)
+        return self._session.report(variants, rejections, reasons=reasons, total=len(self._drafts))
 
-    def _renamed_from_corpus(self, names: CorpusNames) -> dict[str, Example]:
-        """The posts with a name that the corpus gives; where that fails, a rejection is noted."""
+    def _rename_from_corpus(self, names: CorpusNames) -> dict[str, Example]:
+        """Return the posts whose new name comes from the corpus; record a rejection where that fails."""
         renamed: dict[str, Example] = {}
         for draft in self._drafts.values():
             if draft.entity is None or asks_for_name(draft, self._settings):
                 continue
             try:
-                renamed[draft.id] = self._signed(draft, with_name(draft, names.for_draft(draft)))
+                renamed[draft.id] = self._sign(draft, with_name(draft, names.for_draft(draft)))
             except UnusableVariantError as reason:
                 self._outcomes[draft.id] = _rejected(draft, str(reason))
         return renamed
 
-    def _ask(self, asked: Sequence[Request]) -> Iterator[tuple[Draft, Answer]]:
-        """The usable answers, within what is left of the budget; the others are noted."""
-        self._rounds.append(Progress())
-
-        def listen(progress: Progress) -> None:
-            self._rounds[-1] = progress
-            if self._asking.listener:
-                self._asking.listener(progress, len(asked))
-
-        policy, spending = self._asking.policy, self._spending
-        ends = ask(asked, self._model, store=self._store, policy=policy, listener=listen, spending=spending)
-        for request, end in ends:
-            if isinstance(end, Answer):
-                yield request.about, end
-            elif end.answer:
-                self._outcomes[request.about.id] = _rejected(request.about, end.reason, end.answer.text)
+    def _answers(self, requests: Sequence[Request]) -> Iterator[tuple[Draft, Any]]:
+        """Yield the usable answers; record a rejection for the others."""
+        self._session.total = len(requests)
+        for draft, result in self._session.answers(requests, self._model):
+            if isinstance(result, UnusableAnswer):
+                self._outcomes[draft.id] = _rejected(draft, result.reason, result.text)
             else:
-                self._failures.append(end.reason)
+                yield draft, result
 
-    def _signed(self, draft: Draft, variant: Example) -> Example:
+    def _sign(self, draft: Draft, variant: Example) -> Example:
         origin = Origin(draft.parent.id, draft.kind, draft.template, self._model.name)
         return replace(variant, id=draft.id, knowledge=(), origin=origin)
 
-    def _refuse_copies(self) -> None:
-        """Refuse variants that say what a post or an earlier variant says; imagined pictures may differ alone."""
-        seen = {_content(post) for post in self._train}
+    def _reject_copies(self) -> None:
+        """Reject variants that say what an example or an earlier variant says; imagined images may also differ."""
+        seen = {_content(example) for example in self._train}
         for name, draft in self._drafts.items():
             variant = self._outcomes.get(name)
             if isinstance(variant, Example):
@@ -189,7 +167,8 @@ class _Run:
                     self._outcomes[name] = _rejected(draft, "copy", variant.text)
                 seen.add(_content(variant))
 
-    def _refuse_leaks(self, held_out: Sequence[Example]) -> None:
+    def _reject_leaks(self, held_out: Sequence[Example]) -> None:
+        """Reject near-duplicates of held-out examples: they would carry dev or test into training."""
         kept = [each for each in self._outcomes.values() if isinstance(each, Example)]
         for overlap in similar_texts(held_out, kept):
             draft = self._drafts[kept[overlap.second].id]

@@ -1,4 +1,4 @@
-"""What is to be made: which posts are varied, how, how often; and the questions that this takes."""
+"""Drafts: which examples are varied, in which way and how often, and the questions that ask for the variants."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VOICES = (
     "a polite official account",
 )
 KINDS = {"PER": "person", "LOC": "place", "ORG": "organisation", "MISC": "other name", "OTHER": "other name"}
-"""How the types of the Twitter corpora are called in a question; other types are called by their own name."""
+"""The names of entity types in questions. Other types have their own name in lower case."""
 
 _VERSION = "v1"
 _PLACEHOLDERS = {
@@ -38,18 +38,20 @@ _PLACEHOLDERS = {
 
 @dataclass(frozen=True, slots=True)
 class AugmentationSettings:
-    """How much is made of what.
+    """What is varied and how often.
 
-    ``share`` of the posts that a kind can vary is varied, each ``per_post`` times, with at most ``cap`` variants of a
-    kind. New names come from the corpus, the ``model`` or both in turn; pictures are imagined for posts without a
-    caption (``missing``) or for all. The ``seed`` chooses posts, names and voices; a corpus that grows keeps the
-    choices for most of its posts.
+    Attributes:
+        kinds: The kinds of variants.
+        share: The share of the posts that is varied, of those that a kind can vary.
+        per_post: Variants of each kind per post.
+        names_from: Where new names come from: the corpus, the model, or each for about half of the posts.
+        images: Invent images for posts without a caption (``missing``) or for all posts.
+        seed: Chooses posts, names and voices. If a corpus grows, most of its posts keep their variants.
     """
 
     kinds: tuple[VariantKind, ...] = tuple(VariantKind)
     share: float = 1.0
     per_post: int = 1
-    cap: int | None = None
     names_from: Literal["corpus", "model", "both"] = "both"
     images: Literal["missing", "all"] = "missing"
     seed: int = 1
@@ -57,9 +59,9 @@ class AugmentationSettings:
 
 @dataclass(frozen=True, slots=True)
 class MarkedPost:
-    """What a question of augmentation may see of a *training* post: its text and its gold names with their kinds.
+    """The view of a *training* post for questions of augmentation: its text, its gold names and their types.
 
-    Questions about knowledge see a `Post`, which holds neither.
+    Questions that elicit knowledge only see a `Post`, which has no names.
     """
 
     text: str
@@ -68,7 +70,7 @@ class MarkedPost:
 
     @classmethod
     def of(cls, example: Example, entity: Entity | None = None) -> MarkedPost:
-        """A post with its names and, of one entity, its name and kind."""
+        """Return the view of an example; ``entity`` is the entity whose name is replaced."""
         names = dict.fromkeys(example.words_of(span) for span in gold_spans(example))
         named = f"{example.words_of(entity.span)} ({KINDS.get(entity.label, entity.label.lower())})" if entity else ""
         return cls(example.text, tuple(names), named)
@@ -76,7 +78,7 @@ class MarkedPost:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One variant to be made: the ``number``-th of a kind of a post."""
+    """One planned variant: number ``number`` of a kind for a post."""
 
     parent: Example
     kind: VariantKind
@@ -90,22 +92,22 @@ class Draft:
 
     @property
     def template(self) -> str:
-        """The template of its question; of an entity the one that settles whether it is kept."""
+        """The template of the question that decides whether the variant is kept."""
         return f"{'fact' if self.kind is VariantKind.ENTITY else self.kind}.{_VERSION}"
 
     @property
     def parameters(self) -> Parameters:
-        """How it is asked: the first variant as the model likes best, the others with chance."""
+        """Sampling parameters: greedy for the first variant of a post, sampled with a seed for the others."""
         first = self.number == 1
         return Parameters(120, temperature=0.0 if first else 0.8, seed=None if first else self.number)
 
     def question(self, seed: int) -> tuple[Message, ...]:
-        """What the model is asked for: the rewritten post, another name, or a caption."""
+        """Return the messages that ask for the rewritten post, another name or a caption."""
         post = MarkedPost.of(self.parent, self.entity)
-        template = load(self.kind)
+        template = load_template(self.kind)
         match self.kind:
             case VariantKind.STYLE:
-                voice = VOICES[_draw(seed, self.id) % len(VOICES)]
+                voice = VOICES[_hash_number(seed, self.id) % len(VOICES)]
                 return template.fill(post=post.text, names="; ".join(post.names) or "(none)", voice=voice)
             case VariantKind.ENTITY:
                 return template.fill(post=post.text, name=post.entity)
@@ -114,32 +116,34 @@ class Draft:
 
 
 def fact_question(post: Post) -> tuple[Message, ...]:
-    """Whether a post is possible in fact."""
-    return load("fact").fill(post=post.text)
+    """Return the messages that ask whether a post is factually possible."""
+    return load_template("fact").fill(post=post.text)
 
 
-def load(name: str) -> Template:
-    """The template of augmentation of this name."""
-    return Template.load(f"{name}.{_VERSION}", _PLACEHOLDERS[name])
+def load_template(name: str) -> Template:
+    """Return a template of augmentation: style, entity, fact or image."""
+    return Template.load(f"{name}.{_VERSION}", _PLACEHOLDERS[name], package="cotpd.knowledge.augmentation")
 
 
 def drafts(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Draft]:
-    """What is to be made, kind by kind, in the order of the corpus. Raises `DataError` for ids that occur twice."""
+    """Yield the planned variants, kind by kind in the order of the corpus.
+
+    Raises:
+        DataError: If two examples have the same id.
+    """
     refuse_repeated_ids(train)
     for kind in settings.kinds:
-        able = [post for post in train if _can_vary(post, kind, settings)]
-        ranked = sorted(able, key=lambda post: hash_text(str(settings.seed), kind, post.id))
-        chosen = ranked[: round(settings.share * len(able))]
-        numbers = range(1, settings.per_post + 1)
-        planned = {*[(number, post.id) for number in numbers for post in chosen][: settings.cap]}
-        for number in numbers:
-            for post in able:
-                if (number, post.id) in planned:
-                    yield Draft(post, kind, number, _entity(post, kind, number))
+        candidates = [example for example in train if _can_vary(example, kind, settings)]
+        ranked = sorted(candidates, key=lambda example: hash_text(str(settings.seed), kind, example.id))
+        chosen = {example.id for example in ranked[: round(settings.share * len(candidates))]}
+        for number in range(1, settings.per_post + 1):
+            for example in candidates:
+                if example.id in chosen:
+                    yield Draft(example, kind, number, _entity_to_replace(example, kind, number))
 
 
 class CorpusNames:
-    """The names of each type in a corpus, to be put in place of others; ``rule``: how the corpus splits words."""
+    """The names of each type in a corpus, which replace other names. ``rule`` is the splitting rule of the corpus."""
 
     def __init__(self, examples: Sequence[Example], seed: int) -> None:
         self.rule = best_rule(examples)
@@ -150,44 +154,49 @@ class CorpusNames:
                 names[entity.label].setdefault(name_of(words), words)
         self._seed = seed
         self._rings: Mapping[str, list[tuple[int, tuple[str, ...]]]] = {
-            label: sorted((_draw(seed, *words), words) for words in found.values()) for label, found in names.items()
+            label: sorted((_hash_number(seed, *words), words) for words in mentions.values())
+            for label, mentions in names.items()
         }
-        self._labels = {
-            name: {label for label in names if name in names[label]} for found in names.values() for name in found
-        }
+        self._labels: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        for label, mentions in names.items():
+            for name in mentions:
+                self._labels[name].add(label)
 
-    def has_otherwise(self, words: Sequence[str], label: str) -> bool:
-        """Whether the corpus has a name, but never of this type."""
+    def has_only_other_types(self, words: Sequence[str], label: str) -> bool:
+        """Return True if the corpus has this name, but never with this type."""
         labels = self._labels.get(name_of(words))
         return labels is not None and label not in labels
 
     def for_draft(self, draft: Draft) -> tuple[str, ...] | None:
-        """A name of the entity's type that the post does not hold, the same in a larger corpus as a rule."""
+        """Return a name of the entity's type that the post does not have; None if there is none.
+
+        Names are ordered by hash on a ring, so most choices stay the same if the corpus grows.
+        """
         assert draft.entity
         ring = self._rings[draft.entity.label]
-        held = {name_of(draft.parent.words[span.start : span.end]) for span in gold_spans(draft.parent)}
-        start = bisect.bisect(ring, (_draw(self._seed, draft.id), ()))
+        own_names = {name_of(draft.parent.words[span.start : span.end]) for span in gold_spans(draft.parent)}
+        start = bisect.bisect(ring, (_hash_number(self._seed, draft.id), ()))
         candidates = (ring[(start + step) % len(ring)][1] for step in range(len(ring)))
-        return next((words for words in candidates if name_of(words) not in held), None)
+        return next((words for words in candidates if name_of(words) not in own_names), None)
 
 
 def asks_for_name(draft: Draft, settings: AugmentationSettings) -> bool:
-    """Whether an entity's new name is asked from the model."""
+    """Return True if the model, and not the corpus, gives the new name."""
     if settings.names_from == "both":
-        return _draw(settings.seed, draft.id, "source") % 2 == 1
+        return _hash_number(settings.seed, draft.id, "source") % 2 == 1
     return settings.names_from == "model"
 
 
-def _can_vary(post: Example, kind: VariantKind, settings: AugmentationSettings) -> bool:
+def _can_vary(example: Example, kind: VariantKind, settings: AugmentationSettings) -> bool:
     if kind is VariantKind.ENTITY:
-        return bool(post.entities)
-    return kind is VariantKind.STYLE or settings.images == "all" or post.caption is None
+        return bool(example.entities)
+    return kind is VariantKind.STYLE or settings.images == "all" or example.caption is None
 
 
-def _entity(post: Example, kind: VariantKind, number: int) -> Entity | None:
-    """The entity that a variant replaces: each of a post's in turn."""
-    return post.entities[(number - 1) % len(post.entities)] if kind is VariantKind.ENTITY else None
+def _entity_to_replace(example: Example, kind: VariantKind, number: int) -> Entity | None:
+    """Return the entity that a variant replaces: the variants of an example take its entities in turn."""
+    return example.entities[(number - 1) % len(example.entities)] if kind is VariantKind.ENTITY else None
 
 
-def _draw(seed: int, *parts: str) -> int:
+def _hash_number(seed: int, *parts: str) -> int:
     return int(hash_text(str(seed), *parts)[:15], 16)

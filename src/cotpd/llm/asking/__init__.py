@@ -1,1 +1,1 @@
-"""Asking a language model: policy, pacing, budget, workers, progress."""
+"""Ask a language model many questions: policy, pacing, budget, worker threads, progress."""

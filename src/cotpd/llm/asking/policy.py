@@ -1,4 +1,4 @@
-"""How politely, how persistently and how dearly a language model may be asked."""
+"""The limits of a run: concurrency, rates, retries, time-outs and budget."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from cotpd.core.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a million tokens cost, in whatever currency the budget counts."""
+    """The price of a million prompt tokens and of a million completion tokens, in the currency of the budget."""
 
     prompt: float
     completion: float
 
     def of(self, prompt_tokens: float, completion_tokens: float) -> float:
-        """The price of so many tokens."""
+        """Return the price of these numbers of tokens."""
         return (self.prompt * prompt_tokens + self.completion * completion_tokens) / 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """The most that one run may spend; None: no limit. Failed attempts count as requests."""
+    """The most that a run may spend; None means no limit. ``requests`` includes failed attempts."""
 
     requests: int | None = None
     tokens: int | None = None
@@ -31,15 +31,27 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a run asks; all times are seconds. Raises `UsageError` for settings that allow nothing.
+    """How a run asks a language model. All times are in seconds.
 
-    ``concurrency``: the most requests on their way at once; fewer while the endpoint is busy. ``attempts``: the most
-    for one request, not counting up to twenty that a busy endpoint turned away. ``delay``: before a second attempt,
-    doubled for each further one. ``longest_answer``: after this an attempt is given up. ``longest_wait``: when the
-    endpoint asks for a longer one, the run stops. ``breaker``: rounds of failures without an answer between after which
-    the run pauses for ``pause`` and tries one request; when that fails as well, it stops, or, with nothing new left to
-    ask, leaves the rest without an answer. ``drain``: how long a stopped run waits for what is on its way.
-    ``ask_again``: whether requests whose answers were rejected before are asked anew.
+    Attributes:
+        concurrency: Maximum number of concurrent requests. A busy endpoint gets fewer.
+        requests_per_minute: Maximum rate of requests.
+        tokens_per_minute: Maximum rate of tokens, prompt and completion together.
+        attempts: Maximum number of attempts for one request, in addition to up to 20 that a busy endpoint rejects.
+        delay: Delay before the second attempt, doubled for each further attempt.
+        longest_answer: Time after which an attempt is abandoned.
+        longest_wait: If the endpoint asks to wait longer, the run stops.
+        breaker: Number of consecutive rounds of failures, without an answer in between, after which the run pauses. A
+            round is a set of attempts that were in flight together.
+        pause: Length of that pause. Afterwards one request is tried. If it fails as well, the run stops, or, if no new
+            questions are left, ends with the remaining requests unanswered.
+        drain: Time that a stopped run waits for the requests in flight.
+        budget: The most that the run may spend.
+        price: Price of tokens; required for a budget of money.
+        ask_again: Whether to repeat requests whose stored answers were rejected.
+
+    Raises:
+        UsageError: If a limit is not positive, or a budget of money has no price.
     """
 
     concurrency: int = 32
@@ -58,8 +70,10 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.budget.money is not None and self.price is None:
-            raise UsageError("a budget of money needs the price of tokens; give the prices or a budget of tokens")
-        if min(self.concurrency, self.attempts, self.breaker) < 1:
-            raise UsageError("concurrency, attempts and breaker must be 1 or more")
-        if not (self.requests_per_minute > 0 and self.tokens_per_minute > 0):
-            raise UsageError("a rate per minute must be above 0")
+            raise UsageError("a budget of money needs the price of tokens; set the price, or use a budget of tokens")
+        for name in ("concurrency", "attempts", "breaker"):
+            if (count := getattr(self, name)) < 1:
+                raise UsageError(f"{name} must be at least 1, got {count}")
+        for name in ("requests_per_minute", "tokens_per_minute"):
+            if not (rate := getattr(self, name)) > 0:
+                raise UsageError(f"{name} must be above 0, got {rate:g}")

@@ -1,4 +1,4 @@
-"""How far a run of questions has come."""
+"""The progress of a run of questions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from cotpd.llm.asking.budget import Spending
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """A moment of a run. ``cost`` is None where no price is known; ``seconds`` have passed since it began.
+class AskingProgress:
+    """The state of a run at one moment.
 
-    ``served`` counts what a store answered, ``answered`` what the model answered now and was accepted; ``rejected``
-    and ``failed`` are the rest. ``asked`` counts the questions that the model answered or failed to answer now, each
-    once however many requests ask it; ``attempts`` counts the calls made, also those that failed.
+    Attributes:
+        served: Requests answered from the store.
+        answered: Requests that the model answered in this run and whose answers were accepted.
+        rejected: Requests that the model answered in this run and whose answers were rejected.
+        failed: Requests without an answer.
+        asked: Distinct questions that the model answered or failed to answer in this run.
+        attempts: Calls of the model, including failed ones.
+        prompt_tokens: Prompt tokens that the endpoint reported.
+        completion_tokens: Completion tokens that the endpoint reported.
+        cost: Money spent; None if no price is set or an answer reported no tokens.
+        in_flight: Requests that are waiting for the model.
+        seconds: Time since the run began.
     """
 
     served: int = 0
@@ -31,22 +40,22 @@ class Progress:
 
     @property
     def done(self) -> int:
-        """The requests that have an end, good or bad."""
+        """The number of requests that are finished, with or without a usable answer."""
         return self.served + self.answered + self.rejected + self.failed
 
     @property
     def rate(self) -> float:
-        """Requests a second that the model has answered."""
+        """Finished requests per second, without those answered from the store."""
         return (self.done - self.served) / self.seconds if self.seconds else 0.0
 
     def seconds_left(self, total: int) -> float | None:
-        """The time that the rest of ``total`` requests takes at this rate; None before the first answer."""
+        """Estimate the time for the remaining requests of ``total``; None before the first answer."""
         return (total - self.done) / self.rate if self.rate else None
 
 
 @dataclass(slots=True)
-class Tally:
-    """The counts of a run as it goes; see `Progress`."""
+class ProgressCounter:
+    """Counts the requests of a run; see `AskingProgress` for the counts."""
 
     served: int = 0
     answered: int = 0
@@ -55,9 +64,9 @@ class Tally:
     asked: int = 0
     began: float = field(default_factory=monotonic)
 
-    def progress(self, spending: Spending, *, in_flight: int) -> Progress:
-        """This moment."""
-        return Progress(
+    def progress(self, spending: Spending, *, in_flight: int) -> AskingProgress:
+        """Return the current state."""
+        return AskingProgress(
             self.served,
             self.answered,
             self.rejected,

@@ -1,4 +1,4 @@
-"""Threads that put requests to a model and never keep a stopped run from ending."""
+"""Threads that call a language model. They never keep a stopped process alive."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ from cotpd.llm.language_model import Answer, LanguageModel, Request
 
 Ticket = TypeVar("Ticket")
 
-_LONGEST_SLEEP = 60.0
+_MAX_SLEEP = 60.0
 
 
 @dataclass(slots=True)
 class Call(Generic[Ticket]):
-    """One attempt: ``outcome`` is the answer, or what was raised instead of one."""
+    """One attempt.
+
+    Attributes:
+        ticket: Any object by which the caller recognises the call.
+        request: The request that is sent.
+        started: Monotonic time of the start.
+        outcome: The answer, or the exception that was raised; None while the call is running.
+    """
 
     ticket: Ticket
     request: Request
@@ -32,29 +39,34 @@ class Call(Generic[Ticket]):
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
-        """Whatever ends an attempt belongs to the thread that waits for it."""
+        """Hand every exception of an attempt to the thread that waits for it."""
         self.outcome = error or self.outcome
         return True
 
 
 class Workers(Generic[Ticket]):
-    """A thread for each request on its way, made when needed; the process may end while they still wait."""
+    """A pool with one daemon thread per request in flight, started when needed.
+
+    Args:
+        model: The model to call.
+        longest_answer: Seconds after which a call is abandoned.
+    """
 
     def __init__(self, model: LanguageModel, *, longest_answer: float) -> None:
         self._model = model
         self._longest_answer = longest_answer
         self._waiting: SimpleQueue[Call[Ticket] | None] = SimpleQueue()
-        self._alarm: SimpleQueue[None] = SimpleQueue()
+        self._wake_up: SimpleQueue[None] = SimpleQueue()
         self._calls: list[Call[Ticket]] = []
         self._num_threads = 0
 
     @property
     def num_busy(self) -> int:
-        """The requests on their way, with those that have ended and are not forgotten."""
+        """The number of calls that are running, or finished and not yet passed to `forget`."""
         return len(self._calls)
 
     def start(self, ticket: Ticket, request: Request) -> None:
-        """Put a request on its way."""
+        """Start a call."""
         call = Call(ticket, request)
         self._calls.append(call)
         self._waiting.put(call)
@@ -63,22 +75,23 @@ class Workers(Generic[Ticket]):
             threading.Thread(target=self._work, daemon=True, name=f"asking-{self._num_threads}").start()
 
     def wait(self, seconds: float | None) -> list[Call[Ticket]]:
-        """The calls that have ended, none after so many seconds or less; those that took too long have ended, too.
+        """Return the finished calls, after waiting up to ``seconds`` for one; calls that timed out are finished too.
 
-        They come again until they are forgotten: whoever is interrupted in between loses none.
+        Finished calls are returned again until `forget` is called, so an interrupted caller loses none. Calls that
+        timed out are returned once.
         """
-        limits = [_LONGEST_SLEEP if seconds is None else seconds, _LONGEST_SLEEP]
+        limits = [_MAX_SLEEP if seconds is None else seconds, _MAX_SLEEP]
         if self._calls:
             limits.append(min(call.started for call in self._calls) + self._longest_answer - monotonic())
-        return self._ended(0.0) or self._ended(max(0.0, min(limits))) or self._give_up()
+        return self._finished(0.0) or self._finished(max(0.0, min(limits))) or self._abandon_late()
 
     def forget(self, calls: Sequence[Call[Ticket]]) -> None:
-        """No longer wait for these."""
+        """Remove these calls."""
         gone = {id(call) for call in calls}
         self._calls = [call for call in self._calls if id(call) not in gone]
 
     def close(self) -> None:
-        """Let idle threads go."""
+        """Let idle threads end."""
         for _ in range(self._num_threads):
             self._waiting.put(None)
 
@@ -86,21 +99,20 @@ class Workers(Generic[Ticket]):
         while call := self._waiting.get():
             with call:
                 call.outcome = self._model.answer(call.request)
-            self._alarm.put(None)
+            self._wake_up.put(None)
 
-    def _ended(self, seconds: float) -> list[Call[Ticket]]:
-        """What has ended, of those that are waited for."""
+    def _finished(self, seconds: float) -> list[Call[Ticket]]:
         with suppress(Empty):
-            self._alarm.get(timeout=seconds)
+            self._wake_up.get(timeout=seconds)
             while True:
-                self._alarm.get_nowait()
+                self._wake_up.get_nowait()
         return [call for call in self._calls if call.outcome is not None]
 
-    def _give_up(self) -> list[Call[Ticket]]:
+    def _abandon_late(self) -> list[Call[Ticket]]:
         oldest = monotonic() - self._longest_answer
         late = [call for call in self._calls if call.started <= oldest]
         self.forget(late)
         self._num_threads -= len(late)
         message = f"{self._model.name} gave no answer within {self._longest_answer:,.0f} s"
-        error = CallError(message, Fault.BROKEN, spent=(0, 0))
+        error = CallError(message, Fault.TRANSIENT, spent=(0, 0))
         return [Call(each.ticket, each.request, each.started, error) for each in late]

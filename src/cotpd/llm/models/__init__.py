@@ -1,1 +1,1 @@
-"""Language models: an OpenAI-compatible endpoint, a local GGUF file."""
+"""Language models: an OpenAI-compatible endpoint, and a local GGUF file."""

@@ -20,17 +20,26 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SHORTEST_KEY = 8
-"""Shorter ones, which local servers are given, are words like any other and no secrets."""
-_LONGEST_TIMEOUT = 86_400.0
+_MIN_SECRET_LENGTH = 8
+"""Shorter keys are placeholders for local servers. Masking them would change ordinary words in messages."""
+_MAX_TIMEOUT = 86_400.0
 
 
 class ChatModel:
-    """The model of this name at ``base_url``: each call is one attempt, without retries and redirects.
+    """A model behind an OpenAI-compatible endpoint.
 
-    ``base_url`` ends in ``/v1``; by default it is ``OPENAI_BASE_URL``, and OpenAI's own without that. ``api_key``: by
-    default ``OPENAI_API_KEY``; local servers need none. ``timeout``: seconds for one answer, at most a day. Raises
-    `UsageError` for an address, a key or a time that cannot be, and `MissingExtraError` without the openai package.
+    Each call of `answer` is one attempt: this class neither retries nor follows redirects. `ask` does the retries.
+
+    Args:
+        model: Name of the model at the endpoint.
+        base_url: Address of the endpoint, usually ending in ``/v1``. Defaults to the environment variable
+            ``OPENAI_BASE_URL``, then to OpenAI.
+        api_key: Defaults to the environment variable ``OPENAI_API_KEY``. Local servers need no key.
+        timeout: Seconds to wait for one answer; at most 86,400.
+
+    Raises:
+        UsageError: If the address, the key or the timeout is invalid.
+        MissingExtraError: If the openai package is not installed.
     """
 
     most_at_once = None
@@ -40,18 +49,22 @@ class ChatModel:
     ) -> None:
         self.name = model
         key = (api_key or os.environ.get("OPENAI_API_KEY", "")).strip()
-        self._secret = key if len(key) >= _SHORTEST_KEY else ""
+        self._secret = key if len(key) >= _MIN_SECRET_LENGTH else ""
         self._client = _connect(base_url, key, timeout)
         self._close = weakref.finalize(self, self._client.close)
         self._dialect = Dialect()
         self.endpoint = str(self._client.base_url.copy_with(userinfo=b"", query=None))
-        """Where questions are sent, without the password that the address may hold."""
+        """The address without user name, password and query."""
 
     def answer(self, request: Request) -> Answer:
-        """The answer. Raises `CallError` for an endpoint that is not there, is busy or answers oddly.
+        """Answer one request.
 
-        An endpoint that cannot be held to a schema is asked for any JSON object, or, if it refuses that, for text. One
-        that refuses ``max_tokens`` is given ``max_completion_tokens``, one that refuses the temperature none.
+        If the endpoint refuses a parameter, the request is sent again without it, and later requests omit it as well:
+        a JSON schema is replaced by any JSON object and then by text, ``max_tokens`` by ``max_completion_tokens``, and
+        the temperature is left to the endpoint.
+
+        Raises:
+            CallError: If the endpoint is unreachable, busy, refuses the request or sends an invalid answer.
         """
         while True:
             dialect = self._dialect
@@ -59,15 +72,15 @@ class ChatModel:
             try:
                 return self._answer(body)
             except CallError as error:
-                learnt = dialect.after(str(error), body)
-                if error.fault is not Fault.REFUSED or learnt == dialect:
+                adapted = dialect.adapted_to(str(error), body)
+                if error.fault is not Fault.REFUSED or adapted == dialect:
                     raise
-            if dialect.takes_temperature and not learnt.takes_temperature:
-                logger.warning("%s takes no temperature: it answers at its own", self.name)
-            self._dialect = learnt
+            if dialect.takes_temperature and not adapted.takes_temperature:
+                logger.warning("%s does not accept a temperature; its default temperature is used", self.name)
+            self._dialect = adapted
 
     def close(self) -> None:
-        """Close the connections; they also close when nobody has the model any more."""
+        """Close the connections. They also close when this object is garbage-collected."""
         self._close()
 
     def __enter__(self) -> Self:
@@ -80,7 +93,7 @@ class ChatModel:
         return f"ChatModel({self.name!r}, base_url={self.endpoint!r})"
 
     def _answer(self, body: dict[str, Any]) -> Answer:
-        """One attempt: what came is read by us, for the SDK would pass on HTML and torn answers unchecked."""
+        """Send one request and parse the raw response, because the SDK does not detect HTML and truncated bodies."""
         import openai
 
         try:
@@ -89,22 +102,24 @@ class ChatModel:
         except openai.APIStatusError as error:
             content, status, headers = error.response.content, error.status_code, error.response.headers
         except openai.APIConnectionError as error:
-            raise self._not_reached(error) from None
+            raise self._connection_error(error) from None
         try:
             return read_body(content, model=self.name, status=status, wait=retry_after(headers), secret=self._secret)
         except CallError as error:
-            what = f"{error} ({self.endpoint})"
-            raise CallError(what, error.fault, retry_after=error.retry_after, spent=error.spent) from None
+            message = f"{error} ({self.endpoint})"
+            raise CallError(message, error.fault, retry_after=error.retry_after, spent=error.spent) from None
 
-    def _not_reached(self, error: openai.APIConnectionError) -> CallError:
-        """To be raised without its cause: the text of that may hold the key."""
+    def _connection_error(self, error: openai.APIConnectionError) -> CallError:
+        """Return the error to raise without a cause, because the text of the cause may contain the key."""
         import httpx2
 
         cause = error.__cause__
-        what = f"{self.name} at {self.endpoint} gave no answer: {type(cause).__name__}"
+        message = f"{self.name} at {self.endpoint} gave no answer: {type(cause).__name__}"
         if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.UnsupportedProtocol):
-            return CallError(f"{what}. Does it run, and is this its address?", Fault.ABSENT)
-        return CallError(what, Fault.BROKEN, spent=(0, 0))
+            return CallError(
+                f"{message}; check that the server is running and that the address is right", Fault.UNREACHABLE
+            )
+        return CallError(message, Fault.TRANSIENT, spent=(0, 0))
 
 
 def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
@@ -114,18 +129,20 @@ def _connect(base_url: str | None, key: str, timeout: float) -> openai.OpenAI:
 
         from cotpd.llm.models.http_client import BoundedClient
     except ImportError as error:
-        raise MissingExtraError("an endpoint needs the openai package; run: pip install 'cotpd[llm]'") from error
-    if not 0 < timeout <= _LONGEST_TIMEOUT:
-        raise UsageError(f"{timeout:g} s is no time for an answer; choose more than 0, at most {_LONGEST_TIMEOUT:,.0f}")
+        raise MissingExtraError("ChatModel needs the openai package; run: pip install 'cotpd[llm]'") from error
+    if not 0 < timeout <= _MAX_TIMEOUT:
+        raise UsageError(f"timeout must be above 0 and at most {_MAX_TIMEOUT:,.0f} seconds, got {timeout:g}")
     if not (key.isascii() and key.isprintable()):
-        raise UsageError("the API key holds what no key does, such as a line or a letter beyond ASCII; copy it again")
+        raise UsageError(
+            "the API key contains a line break, a control character or a non-ASCII character; copy it again"
+        )
     http = BoundedClient(timeout)
-    try:  # told the times as well: the SDK would take 5 s, which is the HTTP library's default, for none at all
+    try:  # timeout is passed twice: the SDK mistakes 5 s, the default of the HTTP library, for "not set"
         client = openai.OpenAI(
             base_url=base_url, api_key=key or "none", max_retries=0, http_client=http, timeout=http.timeout
         )
         client.base_url.host.encode("idna")
     except (httpx2.InvalidURL, UnicodeError):
-        advice = "write http://host:port/v1, and special characters of a password as %2F"
-        raise UsageError(f"the address of the endpoint cannot be read; {advice}") from None
+        advice = "write http://host:port/v1 and percent-encode special characters of a password, for example / as %2F"
+        raise UsageError(f"the endpoint address is not a valid URL; {advice}") from None
     return client

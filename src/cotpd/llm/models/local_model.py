@@ -14,14 +14,22 @@ from cotpd.llm.models.chat_request import to_chat
 from cotpd.llm.models.completion import read_completion
 
 _SILENT = -1
-_SAMPLED = 1 << 20
+_FINGERPRINTED_BYTES = 1 << 20
+"""At the beginning and at the end of the file."""
 
 
 class LocalModel:
-    """A GGUF file as a `LanguageModel`, named by the file; close it (or use ``with``) before the process ends.
+    """A language model in a GGUF file, loaded for the first question.
 
-    ``threads``: of the CPU, llama.cpp's own choice when 0. ``context``: tokens of question and answer together. The
-    file is loaded for the first question. Raises `MissingExtraError` without xllamacpp or the file.
+    Close it, or use it in a ``with`` statement, before the process ends.
+
+    Args:
+        path: The ``.gguf`` file.
+        threads: CPU threads; 0 leaves the number to llama.cpp.
+        context: Maximum number of tokens of a question and its answer together.
+
+    Raises:
+        MissingExtraError: If xllamacpp is not installed or the file does not exist.
     """
 
     most_at_once = 1
@@ -31,29 +39,30 @@ class LocalModel:
         self._parameters: Any = _parameters(self.path, threads, context)
         self._server: Any = None
         self._is_closed = False
-        self.endpoint = f"gguf:{_mark_of(self.path)}"
-        """A mark of the file's size, beginning and end: another file of this name is another model."""
+        self.endpoint = f"gguf:{_fingerprint(self.path)}"
+        """``gguf:`` and a fingerprint of the file, because another file of the same name is another model."""
 
     @property
     def name(self) -> str:
-        """The file's name without ``.gguf``."""
+        """The file name without ``.gguf``."""
         return self.path.stem
 
     def answer(self, request: Request) -> Answer:
-        """The answer; the part that a question shares with the last one is not read again. Images are not seen.
+        """Answer one request. A prefix shared with the previous question is not processed again.
 
-        Raises `LanguageModelError` for a file that does not load.
+        Raises:
+            LanguageModelError: If the request has images, the file cannot be loaded, or the model is closed.
         """
         if self._is_closed:
-            raise LanguageModelError(f"{self.name} is closed; open the model again")
+            raise LanguageModelError(f"{self.name} is closed; create a new LocalModel")
         if any(message.images for message in request.messages):
-            raise LanguageModelError(f"{self.name} reads text only; show pictures to a model behind an endpoint")
+            raise LanguageModelError(f"{self.name} accepts text only; send images to a vision model behind an endpoint")
         if self._server is None:
             self._server = _start_server(self._parameters, self.path)
         return read_completion(self._server.handle_chat_completions(to_chat(request, model=self.name)), model=self.name)
 
     def close(self) -> None:
-        """Stop the engine and free its memory; closing twice is fine."""
+        """Stop the engine and free its memory. A second call has no effect."""
         self._server, self._is_closed = None, True
 
     def __enter__(self) -> Self:
@@ -70,14 +79,14 @@ def _parameters(path: Path, threads: int, context: int) -> Any:
     try:
         import xllamacpp
     except ImportError as error:
-        raise MissingExtraError("a local model needs xllamacpp; run: pip install 'cotpd[llm]'") from error
+        raise MissingExtraError("LocalModel needs the xllamacpp package; run: pip install 'cotpd[llm]'") from error
     if not path.is_file():
         raise MissingExtraError(f"{path}: no such model file; give the path of a .gguf file")
     parameters = xllamacpp.CommonParams()
     parameters.model.path, parameters.model_alias = str(path), {path.stem}
     parameters.n_ctx, parameters.n_parallel, parameters.warmup = context, 1, False
     parameters.verbosity = _SILENT
-    parameters.api_keys = [secrets.token_hex(16)]  # the engine also listens on loopback: nobody else may ask it
+    parameters.api_keys = [secrets.token_hex(16)]  # the engine listens on loopback; this keeps other processes out
     if threads:
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     return parameters
@@ -89,14 +98,16 @@ def _start_server(parameters: Any, path: Path) -> Any:
     try:
         return xllamacpp.Server(parameters)
     except RuntimeError as error:
-        raise LanguageModelError(f"{path}: the model does not load; is it a whole GGUF file?") from error
+        raise LanguageModelError(
+            f"{path}: the model cannot be loaded; check that it is a complete GGUF file"
+        ) from error
 
 
-def _mark_of(path: Path) -> str:
-    """A mark of a large file's content that takes no time: a GGUF file begins with the description of its tensors."""
+def _fingerprint(path: Path) -> str:
+    """Hash the size, the beginning and the end of a file. The beginning of a GGUF file describes all its tensors."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        head = stream.read(_SAMPLED)
-        stream.seek(max(0, size - _SAMPLED))
+        head = stream.read(_FINGERPRINTED_BYTES)
+        stream.seek(max(0, size - _FINGERPRINTED_BYTES))
         tail = stream.read()
     return hash_text(str(size), head.hex(), tail.hex())[:16]

@@ -1,4 +1,4 @@
-"""The header by which an endpoint says how long to wait."""
+"""Parse the ``Retry-After`` header."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, 0 or more, from seconds or an HTTP date; None without the header or sense in it.
+    """Return the seconds to wait; None if the header is missing or invalid.
 
-    A date counts from the server's own clock where it tells it, for ours may be wrong.
+    The header holds seconds or an HTTP date. A date is compared with the ``Date`` header of the same response if
+    possible, because the clocks of client and server may differ.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:

@@ -1,1 +1,1 @@
-"""The request store: every answer that was paid for, on disk."""
+"""The request store: every answer of a language model, on disk."""

@@ -1,7 +1,7 @@
-"""Questions as a batch file in OpenAI's form, and its results: for hosted batch APIs and ``vllm run-batch``.
+"""Batch files in the format of OpenAI, for hosted batch APIs and ``vllm run-batch``: questions out, results in.
 
-A batch is handed in by its owner. What stands in one that is still out is noted in the store, so that no second
-batch asks it; whatever comes back, in any order and from any number of files, ends that.
+The user submits the file. The store records which questions are in a batch, so that no second batch asks them. Results
+may come back in any order and from any number of files.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from cotpd.core.files import atomic_writer, hash_text, json_line, read_jsonl
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.models.chat_request import Dialect, to_chat
-from cotpd.llm.models.completion import read_completion, told
-from cotpd.llm.store.request_store import Kept, Mishap, RequestStore
+from cotpd.llm.models.completion import clean_server_text, read_completion
+from cotpd.llm.store.request_store import FailedAttempt, RequestStore, StoredAnswer
 
-_TOGETHER = 1_000
+_GROUP_SIZE = 1_000
 _URL = "/v1/chat/completions"
-_RESULT = " (result "
-"""Stands before the digest of its row in the reason of a result without an answer."""
+_DIGEST_MARK = " (result "
+"""Precedes the digest of the row in the reason of a result without an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The model whose answers a batch brings, and the endpoint under which they are kept."""
+    """The model that answers a batch, and the endpoint under which its answers are stored."""
 
     model: str
     endpoint: str
@@ -36,10 +36,14 @@ class Source:
 
 @dataclass(slots=True)
 class BatchReport:
-    """What became of a batch's rows. ``missing``: questions that are still out; ``unknown``: answers to none of ours.
+    """What became of the rows of a batch.
 
-    ``failed`` rows (expired, refused, no completion) are asked again by the next run, ``reasons`` says why each failed;
-    ``repeated`` ones came before.
+    Attributes:
+        failed: Results without an answer (expired, refused, no completion). The next run asks these questions again.
+        repeated: Results that were read before.
+        unknown: Results of questions that are not among the requests.
+        missing: Questions that are still in a batch.
+        reasons: The error message of each failed result.
     """
 
     answered: int = 0
@@ -52,51 +56,58 @@ class BatchReport:
 
 
 def write_batch(requests: Iterable[Request], path: Path, *, source: Source, store: RequestStore) -> int:
-    """Write the questions that have no answer and are in no batch yet: their number.
+    """Write the questions that have no answer and are in no batch; return their number. None of them: no file.
 
-    Where there are none, no file is made. What an endpoint refused of such questions before, in a batch or not, is
-    written as it takes it (see `Dialect`). Raises `UsageError` when the file exists: it may have been handed in.
+    The format follows what the endpoint refused of these questions before (see `Dialect`).
+
+    Raises:
+        UsageError: If the file exists, because it may have been submitted.
     """
     if path.exists():
-        raise UsageError(f"{path} exists and may have been handed in; name another file")
-    asked = _by_key(requests, source)
-    left = [key for key in asked if not (store.find(key) or store.is_out(key))]
-    if not left:
+        raise UsageError(f"{path} exists and may have been submitted; choose another name")
+    by_key = _by_key(requests, source)
+    keys = [key for key in by_key if not (store.find(key) or store.is_in_batch(key))]
+    if not keys:
         return 0
-    dialect = _learnt(asked, source, store)
+    dialect = _learned_dialect(by_key, source, store)
     with atomic_writer(path) as stream:
-        for key in left:
-            body = to_chat(asked[key], model=source.model, dialect=dialect)
+        for key in keys:
+            body = to_chat(by_key[key], model=source.model, dialect=dialect)
             stream.write(json_line({"custom_id": key, "method": "POST", "url": _URL, "body": body}).encode())
-        store.send_out(left, str(path.absolute()))
-    return len(left)
+        store.add_to_batch(keys, str(path.absolute()))
+    return len(keys)
 
 
 def read_batch(
     requests: Iterable[Request], paths: Iterable[Path], *, source: Source, store: RequestStore
 ) -> BatchReport:
-    """Keep the answers in result and error files. Raises `DataError` with file:line for rows that are no results."""
-    asked, report = _by_key(requests, source), BatchReport()
-    intake = _Intake(source, store, report)
+    """Store the answers in result and error files.
+
+    Raises:
+        DataError: With file:line, for a row that is not a result.
+    """
+    by_key, report = _by_key(requests, source), BatchReport()
+    reader = _ResultReader(source, store, report)
     for path in paths:
         for where, row in read_jsonl(path):
             key = row.get("custom_id")
             if not isinstance(key, str):
                 raise DataError("a result needs a custom_id; is this the file that the batch gave back?", where=where)
-            if key in asked:
-                intake.take(asked[key], key, row)
+            if key in by_key:
+                reader.add(by_key[key], key, row)
             else:
                 report.unknown += 1
-    intake.flush()
-    report.missing = sum(store.is_out(key) for key in asked)
+    reader.flush()
+    report.missing = sum(store.is_in_batch(key) for key in by_key)
     return report
 
 
-def _learnt(asked: Mapping[str, Request], source: Source, store: RequestStore) -> Dialect:
-    """What the complaints about these questions teach of their endpoint."""
+def _learned_dialect(by_key: Mapping[str, Request], source: Source, store: RequestStore) -> Dialect:
+    """Return the dialect that avoids what the endpoint refused of these questions."""
     dialect = Dialect()
-    for complaint, key in {each.reason: each.key for each in store.mishaps() if each.key in asked}.items():
-        dialect = dialect.after(complaint, to_chat(asked[key], model=source.model, dialect=dialect))
+    complaints = {each.reason: each.key for each in store.failed_attempts() if each.key in by_key}
+    for complaint, key in complaints.items():
+        dialect = dialect.adapted_to(complaint, to_chat(by_key[key], model=source.model, dialect=dialect))
     return dialect
 
 
@@ -104,64 +115,64 @@ def _by_key(requests: Iterable[Request], source: Source) -> dict[str, Request]:
     return {request.key(source.endpoint, source.model): request for request in requests}
 
 
-class _Intake:
-    """Results on their way into the store, many at a time.
+class _ResultReader:
+    """Writes results into the store in groups.
 
-    A result without an answer is kept with a digest of its row: an old error file that is read again must not free a
-    question that by now is out in another batch.
+    A result without an answer is recorded with a digest of its row. So an old error file that is read again does not
+    reopen a question that is in another batch by now.
     """
 
     def __init__(self, source: Source, store: RequestStore, report: BatchReport) -> None:
         self._source, self._store, self._report = source, store, report
-        self._kept: dict[str, Kept] = {}
-        self._mishaps: list[Mishap] = []
-        self._seen = {(each.key, each.reason) for each in store.mishaps() if _RESULT in each.reason}
+        self._answers: dict[str, StoredAnswer] = {}
+        self._failed: list[FailedAttempt] = []
+        self._seen = {(each.key, each.reason) for each in store.failed_attempts() if _DIGEST_MARK in each.reason}
 
-    def take(self, request: Request, key: str, row: dict[str, Any]) -> None:
-        """One result. The first answer to a question counts, whatever failed before or comes after."""
-        if key in self._kept or self._store.find(key):
+    def add(self, request: Request, key: str, row: dict[str, Any]) -> None:
+        """Add one result. Only the first answer to a question counts."""
+        if key in self._answers or self._store.find(key):
             self._report.repeated += 1
             return
         try:
-            answer = _answer(row, self._source.model)
+            answer = _read_result(row, self._source.model)
         except CallError as error:
-            self._fail(Mishap(key, f"{error}{_RESULT}{_digest(row)})"), str(error))
+            self._add_failure(FailedAttempt(key, f"{error}{_DIGEST_MARK}{_digest(row)})"), str(error))
         else:
-            self._judge(request, key, answer)
-        if len(self._kept) + len(self._mishaps) >= _TOGETHER:
+            self._add_answer(request, key, answer)
+        if len(self._answers) + len(self._failed) >= _GROUP_SIZE:
             self.flush()
 
     def flush(self) -> None:
-        """Put everything on the disk."""
-        self._store.add(self._kept.values(), self._mishaps, returned=[each.key for each in self._mishaps])
-        self._kept, self._mishaps = {}, []
+        """Write the results that are still in memory."""
+        self._store.add(self._answers.values(), self._failed, returned=[each.key for each in self._failed])
+        self._answers, self._failed = {}, []
 
-    def _fail(self, mishap: Mishap, reason: str) -> None:
-        if (mishap.key, mishap.reason) in self._seen:
+    def _add_failure(self, attempt: FailedAttempt, reason: str) -> None:
+        if (attempt.key, attempt.reason) in self._seen:
             self._report.repeated += 1
             return
-        self._seen.add((mishap.key, mishap.reason))
+        self._seen.add((attempt.key, attempt.reason))
         self._report.failed += 1
         self._report.reasons.append(reason)
-        self._mishaps.append(mishap)
+        self._failed.append(attempt)
 
-    def _judge(self, request: Request, key: str, answer: Answer) -> None:
+    def _add_answer(self, request: Request, key: str, answer: Answer) -> None:
         reason = request.validate(answer)
-        self._kept[key] = Kept(key, self._source.endpoint, self._source.model, answer, reason)
+        self._answers[key] = StoredAnswer(key, self._source.endpoint, self._source.model, answer, reason)
         if reason is None:
             self._report.answered += 1
         else:
             self._report.rejected += 1
-            self._mishaps.append(Mishap(key, reason, answer))
+            self._failed.append(FailedAttempt(key, reason, answer))
 
 
 def _digest(row: dict[str, Any]) -> str:
     return hash_text(json.dumps(row, sort_keys=True))[:12]
 
 
-def _answer(row: dict[str, Any], model: str) -> Answer:
-    """The answer in a row. Raises `CallError` for one that expired, failed or holds no completion."""
+def _read_result(row: dict[str, Any], model: str) -> Answer:
+    """Return the answer in a row. Raises `CallError` if it expired, failed or has no completion."""
     response = row.get("response")
     if not isinstance(response, dict) or row.get("error"):
-        raise CallError(f"the batch gave no answer: {told(str(row.get('error')))}", Fault.BROKEN)
+        raise CallError(f"the batch gave no answer: {clean_server_text(str(row.get('error')))}", Fault.TRANSIENT)
     return read_completion(response.get("body"), model=model)

@@ -1,4 +1,4 @@
-"""The answers of a request store as JSON lines, to publish a run or to replay one."""
+"""Export and import of the answers in a request store as JSON lines, to publish or to replay a run."""
 
 from __future__ import annotations
 
@@ -11,44 +11,48 @@ from pydantic import TypeAdapter, ValidationError
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import atomic_writer, json_line, read_jsonl
-from cotpd.llm.store.request_store import Kept, RequestStore
+from cotpd.llm.store.request_store import RequestStore, StoredAnswer
 
-_KEPT = TypeAdapter(Kept)
-_TOGETHER = 1_000
+_STORED_ANSWER = TypeAdapter(StoredAnswer)
+_GROUP_SIZE = 1_000
 
 
 def export_answers(store: RequestStore, path: Path) -> int:
-    """Write every answer as ``{key, endpoint, model, answer, rejected}``, by key: their number."""
+    """Write every answer as ``{key, endpoint, model, answer, rejected}``, sorted by key; return their number."""
     count = 0
     with atomic_writer(path) as stream:
-        for kept in store:
-            stream.write(json_line(asdict(kept)).encode())
+        for stored in store:
+            stream.write(json_line(asdict(stored)).encode())
             count += 1
     return count
 
 
 def import_answers(store: RequestStore, path: Path) -> int:
-    """Take over the answers that the store lacks: their number. Raises `DataError` with file:line for other rows."""
-    rows, added = _read(path), 0
-    while group := list(islice(rows, _TOGETHER)):
-        new = [kept for kept in group if store.find(kept.key) is None]
+    """Add the answers that the store lacks; return their number.
+
+    Raises:
+        DataError: With file:line, for a row that `export_answers` cannot have written.
+    """
+    rows, num_added = _read(path), 0
+    while group := list(islice(rows, _GROUP_SIZE)):
+        new = [stored for stored in group if store.find(stored.key) is None]
         store.add(new)
-        added += len(new)
-    return added
+        num_added += len(new)
+    return num_added
 
 
-def _read(path: Path) -> Iterator[Kept]:
+def _read(path: Path) -> Iterator[StoredAnswer]:
     for where, row in read_jsonl(path):
         try:
-            kept = _KEPT.validate_python(row)
-            "".join((kept.key, kept.endpoint, kept.model, kept.rejected or "")).encode()
+            stored = _STORED_ANSWER.validate_python(row)
+            "".join((stored.key, stored.endpoint, stored.model, stored.rejected or "")).encode()
         except ValueError as error:
-            raise DataError(f"not an answer that cotpd store exported ({_first(error)})", where=where) from error
-        yield kept
+            raise DataError(f"not an answer from `cotpd store --export` ({_explain(error)})", where=where) from error
+        yield stored
 
 
-def _first(error: ValueError) -> str:
-    """The first defect of a row, whose names may also hold halves of characters."""
+def _explain(error: ValueError) -> str:
+    """Return the first problem of a row; its strings may hold lone surrogates."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]

@@ -1,4 +1,4 @@
-"""A language model that says again what a store has kept, and nothing else."""
+"""A language model that repeats the answers in a request store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cotpd.llm.store.request_store import RequestStore
 
 
 class ReplayingModel:
-    """Stands for the model of this name at ``endpoint``, as a store has it: for runs that must cost nothing."""
+    """Stands for the model ``name`` at ``endpoint`` and gives the answers that the store has: a run without cost."""
 
     most_at_once = 1
 
@@ -18,8 +18,12 @@ class ReplayingModel:
         self.endpoint = endpoint
 
     def answer(self, request: Request) -> Answer:
-        """What was answered. Raises `CallError` where nothing was."""
-        kept = self._store.find(request.key(self.endpoint, self.name))
-        if kept is None:
-            raise CallError(f"{self.name} was never asked this", Fault.UNKNOWN)
-        return kept.answer
+        """Return the stored answer.
+
+        Raises:
+            CallError: If the store has no answer.
+        """
+        stored = self._store.find(request.key(self.endpoint, self.name))
+        if stored is None:
+            raise CallError(f"the store has no answer of {self.name} to this question", Fault.NOT_RECORDED)
+        return stored.answer

@@ -1,7 +1,7 @@
-"""The request store: every answer that was paid for, found again by all that decided it.
+"""The request store: every answer that a model gave, found again by the key of its request.
 
-One SQLite file, one writing process. A row is served only while its digest fits, so that a flipped bit is never taken
-for an answer; what was rejected or failed is kept for audit and never served as an answer.
+A store is one SQLite file with one writing process. A row is only served if its digest matches, so a flipped bit is
+never taken for an answer. Rejected answers and failed attempts are recorded for audit.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _COLUMNS = "key, endpoint, model, answer, rejected, digest"
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One answer in the store. ``rejected``: why it could not be used, None where it could."""
+class StoredAnswer:
+    """One answer in the store. ``rejected`` is the reason why it could not be used, None if it could."""
 
     key: str
     endpoint: str
@@ -39,8 +39,8 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Mishap:
-    """One attempt that gave nothing usable: ``answer`` is what was said, None where nothing was."""
+class FailedAttempt:
+    """One attempt without a usable answer. ``answer`` is the rejected answer, None if the request failed."""
 
     key: str
     reason: str
@@ -49,7 +49,7 @@ class Mishap:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatistics:
-    """What a store holds for one model at one endpoint."""
+    """The contents of a store for one model at one endpoint."""
 
     endpoint: str
     model: str
@@ -60,18 +60,23 @@ class StoreStatistics:
 
 
 class RequestStore:
-    """The store in ``path``, made where there is none; in memory without a path.
+    """A request store.
 
-    ``wait``: where another process writes the store, wait for it instead of raising. ``read_only``: also chosen where
-    the file cannot be written. A damaged file is set aside and what can be read of it is kept; ``salvaged`` then
-    counts its answers, and is None otherwise.
+    Args:
+        path: The file, created if it does not exist. Without a path the store is in memory.
+        read_only: Open the file for reading. A file that cannot be written is always opened for reading.
 
-    Raises `StoreError` for a store that another process writes, a newer one, a file that is none, and one that cannot
-    be opened: the disk is full, or somebody reads it.
+    Attributes:
+        salvaged: The number of answers recovered from a damaged file, which is set aside; None if it was intact.
+        num_damaged: The number of damaged rows met so far.
+
+    Raises:
+        StoreError: If another process writes to the store, a newer version wrote it, the file is not a store, or it
+            cannot be opened, for example because the disk is full.
     """
 
-    def __init__(self, path: Path | None = None, *, wait: bool = False, read_only: bool = False) -> None:
-        self._file = open_store(path, wait=wait, read_only=read_only)
+    def __init__(self, path: Path | None = None, *, read_only: bool = False) -> None:
+        self._file = open_store(path, read_only=read_only)
         self.path, self.read_only, self.salvaged = path, self._file.read_only, self._file.salvaged
         self.num_damaged = 0
         self._connection = self._file.connection
@@ -79,66 +84,69 @@ class RequestStore:
         self._lock = threading.Lock()
         self._synced = -math.inf
 
-    def find(self, key: str) -> Kept | None:
-        """What is kept under a key, if it is whole; a damaged row counts in ``num_damaged``."""
+    def find(self, key: str) -> StoredAnswer | None:
+        """Return the answer with this key; None if there is none or its row is damaged."""
         row = self._select(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", key)
         return self._read(row) if row else None
 
-    def add(self, kept: Iterable[Kept], mishaps: Iterable[Mishap] = (), *, returned: Iterable[str] = ()) -> None:
-        """Keep answers and mishaps, all or none; an answer takes the place of an older one.
+    def add(
+        self, answers: Iterable[StoredAnswer], failed: Iterable[FailedAttempt] = (), *, returned: Iterable[str] = ()
+    ) -> None:
+        """Store answers and failed attempts in one transaction. An answer replaces an older one with its key.
 
-        Questions that are answered are out in no batch any more, nor are those of these keys that it ``returned``
-        without an answer; a mishap alone may be another attempt's, and says nothing of the batch.
+        Answered questions leave their batch, and so do the keys in ``returned``, which a batch returned without an
+        answer. A failed attempt alone does not end the batch of its question, because it may come from another run.
 
-        On return they outlive this process however it ends, and within a second of further writing, or when the store
-        is closed, also a loss of power.
+        After the return, the answers survive the end of this process in any way. They survive a loss of power after at
+        most one more second of writing, or after the store is closed.
 
-        Raises `StoreError` when the disk is full or the store is read-only.
+        Raises:
+            StoreError: If the disk is full or the store is read-only.
         """
-        rows = [(*_row(each), time.time()) for each in kept]
-        events = [(each.key, each.reason, _json(each.answer), time.time()) for each in mishaps]
-        with self._writing() as connection:
+        rows = [(*_row(each), time.time()) for each in answers]
+        events = [(each.key, each.reason, _to_json(each.answer), time.time()) for each in failed]
+        with self._transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT INTO mishaps VALUES (?, ?, ?, ?)", events)
-            back = [*(row[:1] for row in rows), *((key,) for key in returned)]
-            connection.executemany("DELETE FROM batches WHERE key = ?", back)
+            finished = [*(row[:1] for row in rows), *((key,) for key in returned)]
+            connection.executemany("DELETE FROM batches WHERE key = ?", finished)
 
-    def send_out(self, keys: Iterable[str], batch: str) -> None:
-        """Note that questions stand in a batch, until they are answered, returned without an answer or called back."""
+    def add_to_batch(self, keys: Iterable[str], batch: str) -> None:
+        """Record that questions are in a batch, until they are answered, returned without an answer or forgotten."""
         rows = [(key, batch, time.time()) for key in keys]
-        with self._writing() as connection:
+        with self._transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO batches VALUES (?, ?, ?)", rows)
 
-    def is_out(self, key: str) -> bool:
-        """Whether a question stands in a batch."""
+    def is_in_batch(self, key: str) -> bool:
+        """Return True if a question is in a batch whose result has not been read."""
         return self._select("SELECT 1 FROM batches WHERE key = ?", key) is not None
 
-    def call_back(self, batch: str) -> int:
-        """Forget a batch that was never handed in, or is lost: the number of questions that may be asked again."""
-        with self._writing() as connection:
+    def forget_batch(self, batch: str) -> int:
+        """Forget a batch that was never submitted or is lost; return the number of its open questions."""
+        with self._transaction() as connection:
             return connection.execute("DELETE FROM batches WHERE batch = ?", (batch,)).rowcount
 
     def batches(self) -> dict[str, int]:
-        """The batches that are out and how many of their questions are open."""
+        """Return the number of open questions of each batch."""
         return dict(self._rows("SELECT batch, COUNT(*) FROM batches GROUP BY batch ORDER BY batch"))
 
-    def __iter__(self) -> Iterator[Kept]:
-        """Every whole answer, by key."""
+    def __iter__(self) -> Iterator[StoredAnswer]:
+        """Yield every intact answer, sorted by key."""
         for row in self._rows(f"SELECT {_COLUMNS} FROM answers ORDER BY key"):
-            if kept := self._read(row):
-                yield kept
+            if stored := self._read(row):
+                yield stored
 
-    def mishaps(self) -> Iterator[Mishap]:
-        """What was rejected and what failed, in its order; a damaged answer is left out and counts."""
+    def failed_attempts(self) -> Iterator[FailedAttempt]:
+        """Yield the rejected answers and failed requests in their order; damaged answers are counted and omitted."""
         for key, reason, text in self._rows("SELECT key, reason, answer FROM mishaps ORDER BY rowid"):
             try:
-                answer = _answer(text) if text else None
+                answer = _from_json(text) if text else None
             except (ValueError, TypeError):
                 answer, self.num_damaged = None, self.num_damaged + 1
-            yield Mishap(key, reason, answer)
+            yield FailedAttempt(key, reason, answer)
 
     def statistics(self) -> list[StoreStatistics]:
-        """One row for each model and endpoint; the tokens of damaged answers do not count."""
+        """Return the contents of the store by endpoint and model, without the tokens of damaged answers."""
         valid = "FILTER (WHERE json_valid(answer))"
         tokens = (f"IFNULL(SUM(answer ->> '{name}_tokens') {valid}, 0)" for name in ("prompt", "completion"))
         counts = f"""SELECT endpoint, model, COUNT(*), COUNT(rejected), {", ".join(tokens)}
@@ -146,7 +154,7 @@ class RequestStore:
         return [StoreStatistics(*row) for row in self._rows(counts)]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file and release its lock."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -172,8 +180,8 @@ class RequestStore:
             raise StoreError(f"{self.path}: cannot be read ({error}); run `cotpd store --repair`") from error
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction."""
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Commit on exit. Only the first transaction of each second waits for the disk."""
         is_due = time.monotonic() >= self._synced + _SYNC_EVERY
         try:
             with self._lock:
@@ -181,27 +189,27 @@ class RequestStore:
                 with self._connection:
                     yield self._connection
         except sqlite3.Error as error:
-            what = "it is read-only" if self.read_only else f"{error}; free the disk and run again"
-            raise StoreError(f"{self.path}: nothing can be kept: {what}") from error
+            reason = "the store is read-only" if self.read_only else f"{error}; free disk space and run again"
+            raise StoreError(f"{self.path}: answers cannot be stored: {reason}") from error
         self._synced = time.monotonic() if is_due else self._synced
 
-    def _read(self, row: tuple[Any, ...]) -> Kept | None:
+    def _read(self, row: tuple[Any, ...]) -> StoredAnswer | None:
         *values, digest = row
         if digest == digest_of(values):
             key, endpoint, model, answer, rejected = values
-            return Kept(key, endpoint, model, _answer(answer), rejected)
+            return StoredAnswer(key, endpoint, model, _from_json(answer), rejected)
         self.num_damaged += 1
         return None
 
 
-def _row(kept: Kept) -> tuple[str | None, ...]:
-    values = (kept.key, kept.endpoint, kept.model, _json(kept.answer), kept.rejected)
+def _row(stored: StoredAnswer) -> tuple[str | None, ...]:
+    values = (stored.key, stored.endpoint, stored.model, _to_json(stored.answer), stored.rejected)
     return (*values, digest_of(values))
 
 
-def _answer(text: str) -> Answer:
+def _from_json(text: str) -> Answer:
     return Answer(**json.loads(text))
 
 
-def _json(answer: Answer | None) -> str | None:
+def _to_json(answer: Answer | None) -> str | None:
     return json.dumps(asdict(answer)) if answer else None

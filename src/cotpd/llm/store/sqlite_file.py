@@ -1,4 +1,4 @@
-"""The file of a request store: locked by the one process that writes it, checked when opened, salvaged when damaged."""
+"""The SQLite file of a request store: locked by its writer, checked when opened, salvaged when damaged."""
 
 from __future__ import annotations
 
@@ -31,39 +31,39 @@ _SCHEMA = f"""
     PRAGMA user_version = {_VERSION};
     COMMIT;
 """
-_TELLS_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-"""What SQLite says of damage, the last of a missing table; a full disk or a busy file is none."""
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+"""Error codes that mean damage, the last for a missing table. A full disk or a busy file has other codes."""
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class StoreFile:
-    """An open store: closing it lets other processes in. ``salvaged``: see `RequestStore`."""
+    """An open store. ``resources`` closes the connection and releases the lock; ``salvaged``: see `RequestStore`."""
 
     connection: sqlite3.Connection
     read_only: bool
     salvaged: int | None
-    held: ExitStack
+    resources: ExitStack
 
     def close(self) -> None:
-        """Make it one file again, which also a read-only disk can hold; close the connection, release the lock."""
+        """Close the connection and release the lock. The write-ahead log is merged first, so that one file remains."""
         if not self.read_only:
-            with suppress(sqlite3.OperationalError):  # a reader is at it, or the disk is full: the log stays
+            with suppress(sqlite3.OperationalError):  # another process reads it, or the disk is full: keep the log
                 self.connection.execute("PRAGMA journal_mode = DELETE")
-        self.held.close()
+        self.resources.close()
 
 
-def open_store(path: Path | None, *, wait: bool, read_only: bool) -> StoreFile:
-    """The store in ``path``, or a new one in memory. Raises `StoreError`, see `RequestStore`."""
+def open_store(path: Path | None, *, read_only: bool) -> StoreFile:
+    """Open the store in ``path``, or a new one in memory. Raises `StoreError`, see `RequestStore`."""
     path = path and path.resolve()
     with ExitStack() as stack:
         if path and not read_only:
-            read_only = not (_is_writable(path) and _lock(path, stack, wait=wait))
+            read_only = not (_is_writable(path) and _lock(path, stack))
         try:
             connection, salvaged = _connect(path, read_only=read_only)
         except (sqlite3.Error, OSError) as error:
-            advice = "free the disk, or wait for who uses it, and run again"
+            advice = "free disk space, or wait for the process that uses it, and run again"
             raise StoreError(f"{path}: cannot be opened ({error}); {advice}") from error
         stack.enter_context(closing(connection))
         return StoreFile(connection, read_only, salvaged, stack.pop_all())
@@ -78,9 +78,9 @@ def _connect(path: Path | None, *, read_only: bool) -> tuple[sqlite3.Connection,
         _swap(path)
     if not path.exists() or not path.stat().st_size:
         return _begin(path), None
-    _refuse_strangers(path)
-    if whole := _open_whole(path):
-        return whole, None
+    _refuse_other_files(path)
+    if intact := _open_intact(path):
+        return intact, None
     num_saved = _rebuild(path)
     return _open(path), num_saved
 
@@ -89,24 +89,25 @@ def _is_writable(path: Path) -> bool:
     return not path.exists() or os.access(path, os.W_OK)
 
 
-def _lock(path: Path, stack: ExitStack, *, wait: bool) -> bool:
-    """Become the one who writes; False where nobody can. The kernel lets go when the process ends, however it ends."""
+def _lock(path: Path, stack: ExitStack) -> bool:
+    """Lock the store for writing; return False if the file system is read-only.
+
+    The kernel releases the lock when the process ends in any way.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         if error.errno in _UNWRITABLE:
             return False
-        raise StoreError(f"{path}: cannot be locked ({error.strerror}); choose another place") from error
+        raise StoreError(f"{path}: cannot be locked ({error.strerror}); choose another directory") from error
     stack.callback(os.close, handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-        if not wait:
-            raise StoreError(f"{path}: {holder} is writing to it; wait for it, or name another store") from error
-        _log.info("%s: waiting for %s", path, holder)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        advice = "wait until it ends, or choose another store with --store"
+        raise StoreError(f"{path}: {holder} is writing to this store; {advice}") from error
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
     return True
@@ -127,9 +128,9 @@ def _create(path: Path | str) -> sqlite3.Connection:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """With a write-ahead log: a killed process loses nothing of it. Who writes says when it is synced.
+    """Open with a write-ahead log, which survives a killed process. The writer decides when it is synced.
 
-    SQLite before 3.51.3 may corrupt one that several connections write; here the lock lets in one.
+    SQLite before 3.51.3 may corrupt a log that several connections write; the lock admits only one.
     """
     with ExitStack() as stack:
         connection = stack.enter_context(closing(sqlite3.connect(path, check_same_thread=False)))
@@ -140,8 +141,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _open_read_only(path: Path) -> sqlite3.Connection:
     if not path.is_file():
-        raise StoreError(f"{path}: there is no store, and none can be made here; choose another place")
-    _refuse_strangers(path)
+        raise StoreError(f"{path}: there is no request store, and this directory is read-only; choose another path")
+    _refuse_other_files(path)
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
     try:
         _check_version(connection, path)
@@ -149,17 +150,17 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
         connection.close()
         if not _is_damage(error):
             raise
-        raise StoreError(f"{path}: damaged ({error}); open it where it can be written, to salvage it") from error
+        raise StoreError(f"{path}: damaged ({error}); open a writable copy to salvage it") from error
     return connection
 
 
-def _refuse_strangers(path: Path) -> None:
-    """A file without our marks is not ours to move away. One of the two may be damaged."""
+def _refuse_other_files(path: Path) -> None:
+    """Raise `StoreError` for a file of another kind, which must not be moved. One of our two marks may be damaged."""
     with path.open("rb") as stream:
         header = stream.read(100)
     ours = header[_APPLICATION_BYTES] == _APPLICATION.to_bytes(4, "big")
     if not ours and (not header.startswith(MAGIC) or _is_readable(path)):
-        raise StoreError(f"{path}: not a request store; name another file")
+        raise StoreError(f"{path}: not a request store; choose another file")
 
 
 def _is_readable(path: Path) -> bool:
@@ -172,16 +173,16 @@ def _is_readable(path: Path) -> bool:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return error.sqlite_errorcode & 0xFF in _TELLS_DAMAGE
+    return error.sqlite_errorcode & 0xFF in _DAMAGE_CODES
 
 
-def _open_whole(path: Path) -> sqlite3.Connection | None:
-    """A connection to a store without damage, None for one with. Raises `StoreError` for a newer one."""
+def _open_intact(path: Path) -> sqlite3.Connection | None:
+    """Return a connection to an intact store, None for a damaged one. Raises `StoreError` for a newer version."""
     try:
         with closing(sqlite3.connect(path)) as connection:
             _check_version(connection, path)
-            whole = connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
-        return _open(path) if whole else None
+            is_intact = connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+        return _open(path) if is_intact else None
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise
@@ -197,24 +198,24 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _rebuild(path: Path) -> int:
-    """Take over all that can be read of a damaged store, then set it aside: the number of answers saved."""
+    """Copy the readable rows of a damaged store to a new one and set the old one aside; return the answers saved."""
     with TemporaryDirectory(dir=path.parent) as directory:
         fresh = Path(directory) / path.name
         with closing(_create(fresh)) as connection:
             num_saved = salvage(path, connection)
         fresh.rename(_saved(path))
     aside = _swap(path)
-    _log.warning("%s was damaged: it is now %s, and %d of its answers were saved", path, aside, num_saved)
+    _log.warning("%s was damaged; it was moved to %s, and %d of its answers were saved", path, aside, num_saved)
     return num_saved
 
 
 def _saved(path: Path) -> Path:
-    """Where all that was saved of a damaged store waits to take its place."""
+    """Return the path of the rebuilt store until it takes the place of the damaged one."""
     return path.with_name(f"{path.name}.saved")
 
 
 def _swap(path: Path) -> Path:
-    """Put what was saved in the place of the damaged store; interrupted, the next opening goes on with it."""
+    """Move the damaged store aside and the rebuilt one into its place; if interrupted, the next opening continues."""
     aside = next(name for name in _names_aside(path) if not name.exists())
     for ending in ("-journal", "-wal", "-shm", ""):
         part = path.with_name(path.name + ending)

@@ -1,4 +1,4 @@
-"""The conditional random field over the tags of a post's words: likelihood, marginals, divergence, best paths."""
+"""Linear-chain conditional random field: likelihood, marginals, divergence and decoding."""
 
 from __future__ import annotations
 
@@ -8,26 +8,34 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cotpd.student.crf import log_space as chains
-from cotpd.student.crf import scaled_space as scaled
+from cotpd.student.crf import log_space, scaled_space
 from cotpd.student.crf.log_space import IMPOSSIBLE, Chain
 
-_SPREAD = 0.1
-"""Initial weights are drawn between minus and plus this."""
+_INITIAL_RANGE = 0.1
+"""Weights are initialised uniformly between minus and plus this value."""
 
 
 class LinearChainCRF(nn.Module):
-    """A linear-chain CRF (Lafferty et al. 2001) whose scheme's forbidden transitions cannot happen.
+    """Linear-chain conditional random field (Lafferty et al. 2001) with hard transition constraints.
 
         p(y | x) = exp(s(y)) / Z,   s(y) = start[y₁] + Σ emissions[t, yₜ] + Σ transitions[yₜ₋₁, yₜ] + end[yₙ]
 
-    ``allowed [tags + 2, tags + 2]`` bool: may column follow row, the last two standing for start and end
-    (`LabelSet.allowed_transitions`). Every method takes ``emissions [batch, words, tags]`` of any floating type and
-    ``mask [batch, words]`` bool, true on words; what stands on padding is not read. All sums run in float64 (float32
-    where a device has no float64) whatever autocast says; results are float32, or float64 for float64 emissions.
+    All methods take
 
-    Raises ValueError for shapes that do not fit and for a mask with a row without words or with holes; while
-    compiling or exporting the mask is not looked at.
+    - ``emissions [batch, words, tags]``: any floating-point type;
+    - ``mask [batch, words]``: bool, True on words. Padding follows the words, and its values are ignored.
+
+    Sums are computed in float64 (float32 on devices without float64) even under autocast. Results are float64 if the
+    emissions are, and float32 otherwise.
+
+    Args:
+        allowed: ``[tags + 2, tags + 2]`` bool, True if the column's tag may follow the row's. The last two rows and
+            columns stand for the start and the end of a sequence (see `LabelSet.allowed_transitions`). Forbidden
+            transitions have probability 0.
+
+    Raises:
+        ValueError: From every method, if the shapes do not match or if a row of the mask has no words or has gaps.
+            The values of the mask are not checked while the model is compiled or exported.
     """
 
     allowed: Tensor
@@ -39,90 +47,121 @@ class LinearChainCRF(nn.Module):
         self.start = nn.Parameter(torch.empty(num_tags))
         self.end = nn.Parameter(torch.empty(num_tags))
         self.register_buffer("allowed", torch.from_numpy(allowed.astype(bool)), persistent=False)
-        self._reach = _reach(allowed[:num_tags, :num_tags].astype(bool))
+        self._mixing_length = _mixing_length(allowed[:num_tags, :num_tags].astype(bool))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw small weights, uniform."""
+        """Initialise all weights uniformly in [-0.1, 0.1]."""
         for parameter in self.parameters():
-            nn.init.uniform_(parameter, -_SPREAD, _SPREAD)
+            nn.init.uniform_(parameter, -_INITIAL_RANGE, _INITIAL_RANGE)
 
     def log_partition(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """log Z, ``[batch]``."""
-        return _like(emissions, _log_partition(self._chain(emissions, mask)))
+        """Compute the log partition function log Z, ``[batch]``."""
+        return _match_dtype(_log_partition(self._chain(emissions, mask)), emissions)
 
     def constrained_log_partition(self, emissions: Tensor, mask: Tensor, allowed_tags: Tensor) -> Tensor:
-        """log Z over the paths that keep to ``allowed_tags [batch, words, tags]`` bool, ``[batch]``.
+        """Compute log Z over the paths that use only ``allowed_tags [batch, words, tags]`` (bool), ``[batch]``.
 
-        Minus `log_partition` it is the log-probability that the constraint holds; for many spans `segments` is faster.
+        Subtract `log_partition` to get the log-probability of the constraint. `segment_log_probabilities` is faster
+        for many spans of one sequence.
         """
         return self.log_partition(constrain(emissions, allowed_tags), mask)
 
     def score(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        """s(y) of the paths ``tags [batch, words]``, ``[batch]``; a forbidden transition costs 10,000."""
-        return _like(emissions, chains.score(self._chain(emissions, mask), tags))
+        """Compute the unnormalised score s(y) of the paths ``tags [batch, words]``, ``[batch]``.
+
+        Each forbidden transition contributes -10,000.
+        """
+        return _match_dtype(log_space.score(self._chain(emissions, mask), tags), emissions)
 
     def nll(self, emissions: Tensor, tags: Tensor, mask: Tensor) -> Tensor:
-        """−log p(tags | x), ``[batch]``; a forbidden transition costs 10,000."""
+        """Compute the negative log-likelihood -log p(tags | x), ``[batch]``.
+
+        Each forbidden transition adds 10,000, so the loss stays finite.
+        """
         chain = self._chain(emissions, mask)
-        return _like(emissions, _log_partition(chain) - chains.score(chain, tags))
+        return _match_dtype(_log_partition(chain) - log_space.score(chain, tags), emissions)
 
     def log_marginals(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """log p(yₜ | x) of every word and tag, ``[batch, words, tags]``, differentiable.
+        """Compute the log-marginals log p(yₜ | x), ``[batch, words, tags]``; differentiable.
 
-        At least −10,000, where it is constant; on padding that of a uniform distribution, so that exp() of any row
-        sums to 1 and the divergence between two paddings is 0.
+        Values are clamped to at least -10,000. Padding gets the uniform distribution, so that every row of
+        probabilities sums to 1 and the divergence between two paddings is 0.
         """
-        return _like(emissions, _log_marginals(self._chain(emissions, mask)))
+        return _match_dtype(_log_marginals(self._chain(emissions, mask)), emissions)
 
     def kl(self, p_emissions: Tensor, q_emissions: Tensor, mask: Tensor, p_crf: LinearChainCRF | None = None) -> Tensor:
-        """KL(p ‖ q) between two distributions over whole paths, ``[batch]``, differentiable in both.
+        """Compute KL(p ‖ q) between two distributions over whole paths, ``[batch]``; differentiable in both.
 
-        q has this CRF's weights, p those of ``p_crf`` or the same. About 1e30 where q cannot do what p may.
+        The result is about 1e30 if q gives probability 0 to a path that p allows.
+
+        Args:
+            p_emissions: Emissions of p.
+            q_emissions: Emissions of q.
+            mask: Mask of both.
+            p_crf: CRF with the transition weights of p. By default p and q share the weights of this CRF.
         """
         p, q = (p_crf or self)._chain(p_emissions, mask), self._chain(q_emissions, mask)
-        shared = p_crf in (None, self) and scaled.fits(p) and scaled.fits(q)
-        return _like(q_emissions, scaled.divergence(p, q) if shared else chains.divergence(p, q))
+        is_scalable = p_crf in (None, self) and scaled_space.can_represent(p) and scaled_space.can_represent(q)
+        return _match_dtype(scaled_space.kl(p, q) if is_scalable else log_space.kl(p, q), q_emissions)
 
-    def kl_of_held(self, p_emissions: Tensor, q_emissions: Tensor, mask: Tensor) -> Tensor:
-        """`kl` of two distributions with this CRF's weights, ``[batch]``, whose gradient is that of q alone."""
+    def kl_detached(self, p_emissions: Tensor, q_emissions: Tensor, mask: Tensor) -> Tensor:
+        """Compute `kl` with a stop-gradient on p, ``[batch]``; p and q share the weights of this CRF."""
         p, q = self._chain(p_emissions.detach(), mask), self._chain(q_emissions, mask)
-        if scaled.fits(p) and scaled.fits(q):
-            return _like(q_emissions, scaled.divergence_of_held(p, q))
-        held = p._replace(transitions=p.transitions.detach(), start=p.start.detach(), end=p.end.detach())
-        return _like(q_emissions, chains.divergence(held, q))
+        if scaled_space.can_represent(p) and scaled_space.can_represent(q):
+            return _match_dtype(scaled_space.kl_detached(p, q), q_emissions)
+        detached = p._replace(transitions=p.transitions.detach(), start=p.start.detach(), end=p.end.detach())
+        return _match_dtype(log_space.kl(detached, q), q_emissions)
 
     @torch.no_grad()
     def viterbi(self, emissions: Tensor, mask: Tensor) -> Tensor:
-        """The likeliest path, ``[batch, words]`` int64; 0 on padding. Ties go to the lower tag, last word first."""
-        return chains.best_path(self._chain(emissions, mask))
+        """Find the most probable path, ``[batch, words]`` int64, with 0 on padding.
+
+        Ties are resolved from the last word backwards in favour of the lower tag.
+        """
+        return log_space.viterbi(self._chain(emissions, mask))
 
     @torch.no_grad()
-    def segments(self, emissions: Tensor, mask: Tensor, path: Tensor, places: Tensor, behind: Tensor) -> Tensor:
-        """log p that the words of each segment have its tags and the word behind, if any, one of some, ``[segments]``.
+    def segment_log_probabilities(
+        self, emissions: Tensor, mask: Tensor, path: Tensor, segments: Tensor, may_follow: Tensor
+    ) -> Tensor:
+        """Compute the log-probability of each segment of a path, ``[segments]``.
 
-        ``path [batch, words]`` int64 has the tags; ``places [3, segments]`` int64 tells row, first word and end
-        (exclusive); ``behind [tags]`` bool, which tags may follow.
+        This is the probability that the words of the segment have the tags of the path and that the word after the
+        segment, if there is one, has one of the tags in ``may_follow``.
+
+        Args:
+            emissions: Emissions of the batch.
+            mask: Mask of the batch.
+            path: ``[batch, words]`` int64, the tag of each word.
+            segments: ``[3, segments]`` int64: row, first word and end (exclusive) of each segment.
+            may_follow: ``[tags]`` bool.
         """
-        return _like(emissions, chains.segments(self._chain(emissions, mask), path, places, behind))
+        chain = self._chain(emissions, mask)
+        return _match_dtype(log_space.segment_log_probabilities(chain, path, segments, may_follow), emissions)
 
     @torch.no_grad()
     def k_best(self, emissions: Tensor, mask: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """The ``k`` likeliest paths, best first: ``[batch, k, words]`` int64, 0 on padding, and scores ``[batch, k]``.
+        """Find the ``k`` most probable paths, best first.
 
-        Where fewer than ``k`` paths are possible the rest have score −inf. Raises ValueError for ``k`` below 1.
+        Returns:
+            The paths ``[batch, k, words]`` int64, with 0 on padding, and their scores ``[batch, k]``. If fewer than
+            ``k`` paths are possible, the remaining scores are -inf.
+
+        Raises:
+            ValueError: If ``k`` is less than 1.
         """
         if k < 1:
-            raise ValueError(f"k must be at least 1, not {k}")
-        paths, scores = chains.best_paths(self._chain(emissions, mask), k)
-        return paths, _like(emissions, scores)
+            raise ValueError(f"k must be at least 1, got {k}")
+        paths, scores = log_space.k_best(self._chain(emissions, mask), k)
+        return paths, _match_dtype(scores, emissions)
 
     def extra_repr(self) -> str:
-        """The number of tags."""
+        """Return the number of tags for ``repr``."""
         return f"tags={len(self.start)}"
 
     def _chain(self, emissions: Tensor, mask: Tensor) -> Chain:
-        """The log-weights as the recursions take them. Raises ValueError where emissions and mask do not fit."""
+        """Build the log-potentials of a batch. Raises ValueError if emissions and mask do not match."""
         _check(emissions, mask, num_tags=len(self.start))
         dtype = torch.float32 if emissions.device.type == "mps" else torch.float64
         exact = emissions.to(dtype).masked_fill(~mask.unsqueeze(-1), 0.0).clamp(min=IMPOSSIBLE)
@@ -132,56 +171,67 @@ class LinearChainCRF(nn.Module):
             self.start.to(dtype).masked_fill(~self.allowed[-2, :-2], IMPOSSIBLE),
             self.end.to(dtype).masked_fill(~self.allowed[:-2, -1], IMPOSSIBLE),
             mask,
-            self._reach,
-            math.inf if torch.compiler.is_compiling() else self._step(exact.detach(), mask),
+            self._mixing_length,
+            math.inf if torch.compiler.is_compiling() else self._score_range(exact.detach(), mask),
         )
 
-    def _step(self, emissions: Tensor, mask: Tensor) -> float:
-        """The `Chain`'s step; ValueError for a mask that cannot be. The one place where a value is waited for."""
-        wrong = ~mask[:, 0].all() | (mask[:, 1:] & ~mask[:, :-1]).any()
+    def _score_range(self, emissions: Tensor, mask: Tensor) -> float:
+        """Compute ``Chain.score_range`` and check the mask.
+
+        Both are read in one transfer because this is the only place that waits for the device.
+        """
+        invalid = ~mask[:, 0].all() | (mask[:, 1:] & ~mask[:, :-1]).any()
         lowest, highest = emissions.aminmax(dim=-1)
         spread = (highest - lowest).amax()
         largest = torch.cat([weights.detach().flatten() for weights in self.parameters()]).abs().amax()
-        is_wrong, step = torch.stack([wrong.to(spread), spread + 2 * largest]).tolist()
-        if is_wrong:
-            raise ValueError("the mask must be true on each row's first words and false behind them, without holes")
-        return float(step)
+        is_invalid, score_range = torch.stack([invalid.to(spread), spread + 2 * largest]).tolist()
+        if is_invalid:
+            raise ValueError("each row of the mask must be True on at least one word, with all padding at the end")
+        return float(score_range)
 
 
 def constrain(emissions: Tensor, allowed_tags: Tensor) -> Tensor:
-    """Emissions under which only ``allowed_tags [batch, words, tags]`` can happen, for any method of a CRF.
+    """Mask emissions so that only ``allowed_tags [batch, words, tags]`` (bool) are possible.
 
-    float32 at least; a word without an allowed tag makes every path of its row impossible.
+    The result, float32 or float64, can be passed to any method of `LinearChainCRF`. If a word has no allowed tag,
+    every path of its row is impossible.
     """
     exact = emissions if emissions.dtype == torch.float64 else emissions.float()
     return exact.masked_fill(~allowed_tags, IMPOSSIBLE)
 
 
-def _reach(allowed: np.ndarray) -> float:
-    """In how many steps, at least one, any tag can follow any other; infinite if there is no such number."""
-    steps = np.eye(len(allowed), dtype=bool)
+def _mixing_length(allowed: np.ndarray) -> float:
+    """Return the index of primitivity of ``allowed [tags, tags]`` (bool).
+
+    This is the smallest number of transitions, at least one, that can lead from any tag to any other; infinity if
+    there is none.
+    """
+    reachable = np.eye(len(allowed), dtype=bool)
     for length in range(1, len(allowed) ** 2 + 1):
-        steps = steps @ allowed
-        if steps.all():
+        reachable = reachable @ allowed
+        if reachable.all():
             return length
     return math.inf
 
 
 def _log_partition(chain: Chain) -> Tensor:
-    return scaled.log_partition(chain) if scaled.fits(chain) else chains.log_partition(chain)
+    return scaled_space.log_partition(chain) if scaled_space.can_represent(chain) else log_space.log_partition(chain)
 
 
 def _log_marginals(chain: Chain) -> Tensor:
-    return scaled.log_marginals(chain) if scaled.fits(chain) else chains.log_marginals(chain)
+    return scaled_space.log_marginals(chain) if scaled_space.can_represent(chain) else log_space.log_marginals(chain)
 
 
 def _check(emissions: Tensor, mask: Tensor, *, num_tags: int) -> None:
-    """Raise ValueError where shapes or types do not fit."""
+    """Raise ValueError if the shapes or types of emissions and mask are wrong."""
     if emissions.dim() != 3 or emissions.shape[-1] != num_tags or mask.shape != emissions.shape[:2]:
-        raise ValueError(f"emissions {list(emissions.shape)} and mask {list(mask.shape)} do not fit {num_tags} tags")
+        raise ValueError(
+            f"expected emissions [batch, words, {num_tags}] and a mask [batch, words], "
+            f"got {list(emissions.shape)} and {list(mask.shape)}"
+        )
     if mask.dtype != torch.bool or not mask.numel():
-        raise ValueError("the mask must be bool and hold at least one word")
+        raise ValueError(f"expected a bool mask with at least one word, got {mask.dtype} {list(mask.shape)}")
 
 
-def _like(emissions: Tensor, result: Tensor) -> Tensor:
+def _match_dtype(result: Tensor, emissions: Tensor) -> Tensor:
     return result if emissions.dtype == torch.float64 else result.float()

@@ -1,1 +1,1 @@
-"""Running a plan: training, scoring, time left."""
+"""Execution of a study: training, scoring, and the estimate of the time left."""

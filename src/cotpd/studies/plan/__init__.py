@@ -1,1 +1,1 @@
-"""What a study asks: its plan, the runs it expands to, its checks."""
+"""Plan files and the study designs that they describe."""

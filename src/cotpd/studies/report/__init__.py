@@ -1,1 +1,1 @@
-"""What a study found, as tables, figures and files."""
+"""The results of a study as tables, plots and files."""

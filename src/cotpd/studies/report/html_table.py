@@ -1,4 +1,4 @@
-"""Tables of the HTML report, and the commands below them; all text is escaped."""
+"""HTML tables and command listings of the report, with all text escaped."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import NamedTuple
 _NUMBER = re.compile(r"[+−-]?\d[\d,.]*( ± [\d.]+| \([\d,]+\))?|\[.*\]|–|\d+ / \d+")
 
 
-class Cell(NamedTuple):
-    """Text with the class of its cell, and a badge behind it."""
+class TableCell(NamedTuple):
+    """The text of a cell, its CSS class, and a badge after the text."""
 
     text: str
     kind: str = ""
     badge: str = ""
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], *, name: str) -> str:
-    """A table whose first column names the rows; numbers stand at the right. It scrolls where it is too wide."""
+def table(header: Sequence[str], rows: Sequence[Sequence[TableCell]], *, name: str) -> str:
+    """Format a table. Its first column names the rows, and columns of numbers are aligned to the right."""
     is_number = [all(_NUMBER.fullmatch(row[n].text) for row in rows) for n in range(len(header))]
     head = "".join(
         f'<th scope="col"{_class("number" if is_number[n] else "")}>{escape(text)}</th>'
@@ -34,12 +34,12 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], *, name: str) -
 
 
 def commands(lines: Sequence[str]) -> str:
-    """What remakes the figures above, folded."""
+    """Format a collapsed listing of the commands that reproduce the figures above it."""
     shown = "\n".join(escape(line) for line in dict.fromkeys(lines))
-    return f'<details><summary>remade by</summary><pre tabindex="0">{shown}</pre></details>'
+    return f'<details><summary>reproduce with</summary><pre tabindex="0">{shown}</pre></details>'
 
 
-def _row(row: Sequence[Cell], is_number: Sequence[bool]) -> str:
+def _row(row: Sequence[TableCell], is_number: Sequence[bool]) -> str:
     first, *others = row
     badge = f' <span class="control">{escape(first.badge)}</span>' if first.badge else ""
     cells = [f'<th scope="row">{escape(first.text)}{badge}</th>']

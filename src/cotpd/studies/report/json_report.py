@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from cotpd.studies.report.results import Results
+from cotpd.evaluation.matching import DEFAULT_MODE
+from cotpd.studies.report.results import RESAMPLES, Results
 from cotpd.studies.report.verdict import remarks, verdict_of
 
 
 def json_report(results: Results) -> dict[str, Any]:
-    """All that the other reports say, as JSON has it; F1 from 0 to 1, intervals from low to high."""
+    """Return the results as JSON values. F1 is from 0 to 1, and intervals are pairs of low and high."""
     compared = [{**asdict(one), "verdict": verdict_of(one).value, "remarks": remarks(one)} for one in results.compared]
-    return {**asdict(results), "compared": compared}
+    return {**asdict(results), "compared": compared, "mode": DEFAULT_MODE, "resamples": RESAMPLES}

@@ -1,4 +1,4 @@
-"""Plots as inline SVG: means with intervals, and learning curves. Text is escaped; nothing is fetched."""
+"""Plots as inline SVG: means with intervals, and learning curves. All text is escaped."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ from cotpd.studies.report.curves import Curve
 
 _WIDTH, _ROW, _MARGIN = 720, 44, 24
 _PANEL = (280, 170)
-_LONGEST = 84
-"""Characters of a label that fit the width of a plot; the whole one is in the title of its mark."""
+_MAX_LABEL = 84
+"""The characters of a label that fit the width of a plot. The title of the mark has the whole label."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """One line of a dot plot: a mean with its interval, and the single values, all in the same unit.
+    """One row of a dot plot. All values have the same unit.
 
-    ``figure``: what stands at the right of the label. ``is_hollow``: drawn hollow and dashed, as controls are.
+    Attributes:
+        label: The text at the left.
+        mean: The position of the dot.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+        values: Single values, drawn as ticks.
+        figure: The text at the right.
+        is_hollow: Whether to draw the row hollow and dashed, as for controls.
     """
 
     label: str
@@ -32,9 +39,16 @@ class Dot:
 
 
 def dot_plot(dots: Sequence[Dot], *, title: str, axis: str, zero: bool = False) -> str:
-    """Means as dots, intervals as bars, single values as ticks; with ``zero``, a line where nothing differs.
+    """Draw means as dots, intervals as bars and single values as ticks.
 
-    The axis spans means and single values, and intervals as far as four times that; what is longer ends in an arrow.
+    The axis spans all means and single values, and intervals up to four times that range. A longer interval ends in an
+    arrow.
+
+    Args:
+        dots: The rows, from top to bottom.
+        title: The title, for screen readers.
+        axis: The label of the axis.
+        zero: Whether to draw a line at 0.
     """
     scale = _scale_of(dots, zero=zero)
     height = _ROW * len(dots) + 62
@@ -42,12 +56,15 @@ def dot_plot(dots: Sequence[Dot], *, title: str, axis: str, zero: bool = False) 
     for number, dot in enumerate(dots):
         body += _dot(dot, scale, 4 + _ROW * number)
     body.append(_text(_WIDTH / 2, height - 8, axis, anchor="middle", kind="axis"))
-    told = "; ".join(f"{dot.label}: {dot.mean:.2f}, interval {dot.low:.2f} to {dot.high:.2f}" for dot in dots)
-    return _svg(body, (_WIDTH, height), title, told)
+    description = "; ".join(f"{dot.label}: {dot.mean:.2f}, interval {dot.low:.2f} to {dot.high:.2f}" for dot in dots)
+    return _svg(body, (_WIDTH, height), title, description)
 
 
 def learning_curves(curves: Sequence[Curve]) -> Iterator[tuple[str, str]]:
-    """For each run its name and a plot of dev F1 in percent by update: a line for each seed, other runs in grey."""
+    """Yield for each run its name and a plot of dev F1 in percent by update.
+
+    A plot has one line for each seed of the run, and the lines of all other runs in grey.
+    """
     points = [point for curve in curves for point in curve.points]
     width, height = _PANEL
     across = _Scale(0, max(step for step, _ in points), 38, width - 20, num_steps=3)
@@ -60,12 +77,12 @@ def learning_curves(curves: Sequence[Curve]) -> Iterator[tuple[str, str]]:
         for curve in own:
             body += [_line(curve, across, up, "curve"), *_points(curve, across, up)]
         body.append(_text(width / 2, height - 4, "updates", anchor="middle", kind="axis"))
-        told = "; ".join(f"seed {c.seed}: best {100 * max(value for _, value in c.points):.2f}" for c in own)
-        yield name, _svg(body, _PANEL, f"dev F1 of {name} by update", told)
+        description = "; ".join(f"seed {c.seed}: best {100 * max(value for _, value in c.points):.2f}" for c in own)
+        yield name, _svg(body, _PANEL, f"dev F1 of {name} by update", description)
 
 
 class _Scale:
-    """From values to pixels, the ends widened to round values."""
+    """Maps values to pixels, between ends that are round values."""
 
     def __init__(self, low: float, high: float, start: float, end: float, *, num_steps: int = 5) -> None:
         self.step = _round_step((high - low) / num_steps)
@@ -95,7 +112,7 @@ def _scale_of(dots: Sequence[Dot], *, zero: bool) -> _Scale:
 
 
 def _round_step(step: float) -> float:
-    """1, 2 or 5 times a power of ten, at least ``step``."""
+    """Return the smallest of 1, 2 and 5 times a power of ten that is at least ``step``."""
     if step <= 0:
         return 1.0
     power = 10.0 ** floor(_log10(step))
@@ -109,9 +126,9 @@ def _log10(value: float) -> float:
 def _dot(dot: Dot, scale: _Scale, top: float) -> Iterator[str]:
     y = top + 30
     low, high, mean = scale.at(dot.low), scale.at(dot.high), scale.at(dot.mean)
-    said = escape(f"{dot.label}: {dot.mean:.2f} [{dot.low:.2f}, {dot.high:.2f}]")
+    tooltip = escape(f"{dot.label}: {dot.mean:.2f} [{dot.low:.2f}, {dot.high:.2f}]")
     kind = "hollow" if dot.is_hollow else "filled"
-    yield f'<g class="{kind}"><title>{said}</title>'
+    yield f'<g class="{kind}"><title>{tooltip}</title>'
     yield _text(_MARGIN, top + 16, dot.label)
     yield _text(_WIDTH - _MARGIN, top + 16, dot.figure, anchor="end", kind="axis")
     yield f'<line class="bar" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>'
@@ -133,9 +150,9 @@ def _line(curve: Curve, across: _Scale, up: _Scale, kind: str) -> str:
 
 def _points(curve: Curve, across: _Scale, up: _Scale) -> Iterator[str]:
     for step, value in curve.points:
-        said = f"seed {curve.seed}, update {step}: {100 * value:.2f}"
+        tooltip = f"seed {curve.seed}, update {step}: {100 * value:.2f}"
         x, y = across.at(step), up.at(100 * value)
-        yield f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{said}</title></circle>'
+        yield f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{tooltip}</title></circle>'
 
 
 def _zero(scale: _Scale, bottom: float) -> Iterator[str]:
@@ -157,13 +174,13 @@ def _ticks_left(scale: _Scale, left: float, right: float) -> Iterator[str]:
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start", kind: str = "label") -> str:
-    shown = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    shown = text if len(text) <= _MAX_LABEL else text[: _MAX_LABEL - 1] + "…"
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(shown)}</text>'
 
 
-def _svg(body: Sequence[str], size: tuple[float, float], title: str, told: str) -> str:
-    """``told``: what the plot shows, for those who do not see it."""
+def _svg(body: Sequence[str], size: tuple[float, float], title: str, description: str) -> str:
+    """Assemble a plot; ``description`` is its content for screen readers."""
     width, height = size
-    head = f"<title>{escape(title)}</title><desc>{escape(told)}</desc>"
-    name = escape(f"{title}. {told}", quote=True)
+    head = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    name = escape(f"{title}. {description}", quote=True)
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{name}">{head}{"".join(body)}</svg>'

@@ -1,16 +1,16 @@
-"""What a comparison says, in a word and in a sentence."""
+"""The verdict of a comparison, in a word and in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
 
-from cotpd.evaluation.statistics.resampling import LEVEL
-from cotpd.studies.report.results import Compared
+from cotpd.evaluation.statistics.resampling import CONFIDENCE_LEVEL
+from cotpd.studies.report.results import ComparisonResult
 
 
-class Verdict(StrEnum):
-    """Whether one side leads."""
+class ComparisonVerdict(StrEnum):
+    """Whether one side of a comparison leads."""
 
     AHEAD = "ahead"
     BEHIND = "behind"
@@ -18,62 +18,83 @@ class Verdict(StrEnum):
     DESCRIBED = "described"
 
 
-def verdict_of(one: Compared) -> Verdict:
-    """AHEAD or BEHIND where both sides have two seeds or more, the interval lies on one side of 0 and p holds after
-    Holm's correction; else UNDECIDED. DESCRIBED where the plan asks for no verdict.
+def verdict_of(one: ComparisonResult) -> ComparisonVerdict:
+    """Return the verdict of a comparison.
+
+    AHEAD and BEHIND need at least two seeds, an interval on one side of 0 and a corrected p-value of at most 0.05.
+    DESCRIBED is a comparison for which the plan asks for no verdict.
     """
     if one.p_holm is None:
-        return Verdict.DESCRIBED
-    if min(one.num_seeds) < 2 or one.p_holm > 1 - LEVEL or one.interval.low <= 0 <= one.interval.high:
-        return Verdict.UNDECIDED
-    return Verdict.AHEAD if one.lead > 0 else Verdict.BEHIND
+        return ComparisonVerdict.DESCRIBED
+    if one.num_seeds < 2 or one.p_holm > 1 - CONFIDENCE_LEVEL or _spans_zero(one):
+        return ComparisonVerdict.UNDECIDED
+    return ComparisonVerdict.AHEAD if one.lead > 0 else ComparisonVerdict.BEHIND
 
 
-def is_alarm(one: Compared) -> bool:
-    """Whether a control leads by its own interval: a correction, which asks for more, must not silence the alarm."""
-    return one.run_is_control and one.interval.low > 0 and min(one.num_seeds) >= 2
+def is_alarm(one: ComparisonResult) -> bool:
+    """Return whether a control leads by its own interval, even if Holm's correction makes it undecided."""
+    return one.run_is_control and one.interval.low > 0 and one.num_seeds >= 2
 
 
-_BESIDE_CONTROL = {
-    Verdict.AHEAD: "the lead is what the control lacks",
-    Verdict.BEHIND: "what it lacks does harm",
-    Verdict.UNDECIDED: "no lead over it is shown, so none is shown to come from what it lacks",
-    Verdict.DESCRIBED: "a lead would be what the control lacks",
+def remarks(one: ComparisonResult) -> list[str]:
+    """Return what a reader must know besides the figures, the most serious first."""
+    return [*_control_remarks(one), *_size_remarks(one), *_seed_remarks(one), *_gap_remarks(one)]
+
+
+_BASELINE_IS_CONTROL = {
+    ComparisonVerdict.AHEAD: "the lead comes from what the control lacks",
+    ComparisonVerdict.BEHIND: "what the control lacks is harmful",
+    ComparisonVerdict.UNDECIDED: "there is no significant lead over it, so no gain is shown to come from what it lacks",
+    ComparisonVerdict.DESCRIBED: "a lead would come from what the control lacks",
 }
 
 
-def remarks(one: Compared) -> list[str]:
-    """What a reader must know beside the figures, the worst first."""
-    found, verdict = [], verdict_of(one)
+def _control_remarks(one: ComparisonResult) -> list[str]:
+    notes = []
     if is_alarm(one):
-        found.append("a control leads: what it lacks is not what makes the gain")
-    if one.run_is_control and one.interval.low <= 0 <= one.interval.high and min(one.num_seeds) >= 2:
-        found.append(f"a control: no gain is shown, and one above {100 * one.interval.high:+.2f} is ruled out")
+        notes.append("a control leads: the gain does not come from what it lacks")
+    if one.run_is_control and _spans_zero(one) and one.num_seeds >= 2:
+        notes.append(f"a control: no significant gain, and a gain above {100 * one.interval.high:+.2f} is ruled out")
     if one.baseline_is_control:
-        found.append(f"the baseline is a control: {_BESIDE_CONTROL[verdict]}")
-    if verdict is Verdict.AHEAD and one.at_least > 0:
+        notes.append(f"the baseline is a control: {_BASELINE_IS_CONTROL[verdict_of(one)]}")
+    return notes
+
+
+def _size_remarks(one: ComparisonResult) -> list[str]:
+    notes = []
+    if verdict_of(one) is ComparisonVerdict.AHEAD and one.at_least > 0:
         size = "less than" if one.lead < one.at_least else "at least"
-        found.append(f"{size} the {100 * one.at_least:g} points that were asked for")
-    if one.p_holm is not None and one.p_holm > 1 - LEVEL and not one.interval.low <= 0 <= one.interval.high:
-        found.append("its own interval excludes 0, but not after Holm's correction for all that decide")
-    if min(one.num_seeds) == 1:
-        found.append("a single seed: the interval knows nothing of other seeds")
-    elif min(one.num_seeds) == 2:
-        found.append("two seeds settle nothing: the interval is as wide as that")
-    if one.left_out:
-        seeds = f"seed {one.left_out[0]} is" if len(one.left_out) == 1 else f"seeds {_listed(one.left_out)} are"
-        found.append(f"{seeds} left out, for one side lacks a finished run of it")
-    counts = set(one.share_seeds)
-    if len(counts) > 1:
-        found.append(f"the share of the way rests on {_listed(one.share_seeds)} seeds of its sides, not paired")
-    elif counts - {min(one.num_seeds)}:
-        found.append(f"the share of the way rests on {max(counts)} of these seeds, for its three sides lack others")
-    if one.ceiling and not one.share:
-        found.append(f"no share of the way is known, for {one.ceiling} has no scores of these posts")
-    if not one.is_paired:
-        found.append("the sides have different seeds, so they are not paired")
-    return found
+        notes.append(f"{size} the lead of {100 * one.at_least:g} F1 that the plan asks for")
+    if one.p_holm is not None and one.p_holm > 1 - CONFIDENCE_LEVEL and not _spans_zero(one):
+        notes.append("its interval excludes 0, but it is not significant after Holm's correction")
+    return notes
 
 
-def _listed(seeds: Sequence[int]) -> str:
+def _seed_remarks(one: ComparisonResult) -> list[str]:
+    notes = []
+    if one.num_seeds == 1:
+        notes.append("a single seed: the interval does not include the variation between seeds")
+    elif one.num_seeds == 2:
+        notes.append("two seeds are too few to decide, and make the interval very wide")
+    if one.missing_seeds:
+        seeds = f"seed {one.missing_seeds[0]}" if len(one.missing_seeds) == 1 else f"seeds {_list(one.missing_seeds)}"
+        notes.append(f"without {seeds}, because one side has no finished run")
+    return notes
+
+
+def _gap_remarks(one: ComparisonResult) -> list[str]:
+    if one.ceiling and not one.gap_closed:
+        return [f"the gap closed is unknown, because {one.ceiling} has no scores of these examples"]
+    if one.gap_closed and one.gap_num_seeds != one.num_seeds:
+        return [
+            f"the gap closed uses {one.gap_num_seeds} of {one.num_seeds} seeds, because {one.ceiling} lacks the others"
+        ]
+    return []
+
+
+def _spans_zero(one: ComparisonResult) -> bool:
+    return one.interval.low <= 0 <= one.interval.high
+
+
+def _list(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))

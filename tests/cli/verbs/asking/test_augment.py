@@ -1,4 +1,4 @@
-"""`cotpd augment`: training posts to variants beside the corpus, each answer paid once."""
+"""`cotpd augment`: variants of training posts beside the corpus, each question asked once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 from cotpd.core.files import json_line
 from cotpd.corpus.corpus import Corpus
-from cotpd.llm.store.request_store import RequestStore
 
 Cotpd = Callable[..., Any]
 
@@ -42,15 +41,15 @@ def reply(number: int, question: dict[str, Any]) -> str:
     return "Zidane" if text.endswith("Another name:") else f"well {post} again"
 
 
-def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+def test_variants_are_beside_the_corpus_and_asked_for_once(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
     chat_server.script = reply
     arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--names-from", "model")
     ended = cotpd(*arguments)
     assert (ended.code, ended.err) == (0, "")
-    assert "8 variants kept, 1 rejected (1 entity: not possible); 12 asked now" in ended.out
+    assert "8 variants, 1 rejected (1 entity: not possible); 12 asked, 0 reused" in ended.out
     first = (data / "augmented.jsonl").read_bytes()
     again = json.loads(cotpd(*arguments, "--json").out)
-    assert (again["num_asked"], again["kept"], len(chat_server.questions)) == (0, 8, 12)
+    assert (again["num_asked"], again["num_reused"], again["kept"], len(chat_server.questions)) == (0, 12, 8, 12)
     assert (data / "augmented.jsonl").read_bytes() == first
     corpus = Corpus.from_path(data)
     assert len(corpus.augmented) == 8
@@ -65,8 +64,8 @@ def test_variants_lie_beside_the_corpus_and_are_paid_once(data: Path, chat_serve
     }
 
 
-def test_what_a_run_did_not_make_stays(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    """A short trial would throw away what took days. Of a post and kind the last run counts, whatever its model."""
+def test_variants_of_other_runs_stay(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    """A short trial must not remove the work of days. A new run replaces variants of the same post and kind."""
     chat_server.script = reply
     arguments = ("augment", data, "--base-url", chat_server.url, "--names-from", "model")
     assert cotpd(*arguments, "--model", "small").code == 0
@@ -81,10 +80,10 @@ def test_what_a_run_did_not_make_stays(data: Path, chat_server: Any, cotpd: Cotp
 
 
 @pytest.mark.parametrize("text", [None, '[{"id": 1}]', "by hand\n"])
-def test_a_file_of_anything_but_variants_is_not_written_over(
+def test_a_file_with_other_rows_is_never_overwritten(
     text: str | None, data: Path, chat_server: Any, cotpd: Cotpd
 ) -> None:
-    """The posts themselves for one: they would be lost to as many variants, or to none."""
+    """For example the posts themselves."""
     out = data / "train.jsonl" if text is None else data / "mine.jsonl"
     out.write_text(out.read_text("utf-8") if text is None else text, encoding="utf-8")
     before = out.read_bytes()
@@ -93,7 +92,7 @@ def test_a_file_of_anything_but_variants_is_not_written_over(
     assert str(out) in ended.err
 
 
-def test_dev_and_test_posts_reach_no_question(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+def test_no_question_contains_dev_or_test_posts(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
     chat_server.script = reply
     assert cotpd("augment", data, "--model", "small", "--base-url", chat_server.url).code == 0
     asked = "".join(question["messages"][-1]["content"] for question in chat_server.questions)
@@ -102,80 +101,65 @@ def test_dev_and_test_posts_reach_no_question(data: Path, chat_server: Any, cotp
     assert "Pele" not in asked
 
 
-def test_captions_made_while_it_waits_are_carried_on(
-    data: Path, chat_server: Any, cotpd: Cotpd, when_waiting: Callable[[Callable[[], None]], None]
-) -> None:
-    chat_server.script = reply
-    holder = RequestStore(data / "requests.sqlite")
-    captions = [{"example_id": f"train{n}", "captioner": "we", "text": "a stage"} for n in range(3)]
-
-    def finish() -> None:
-        (data / "captions.jsonl").write_text("".join(map(json_line, captions)), encoding="utf-8")
-        holder.close()
-
-    when_waiting(finish)
-    ended = cotpd("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "style", "--wait")
-    assert ended.code == 0
-    assert [post.caption.text for post in Corpus.from_path(data).augmented if post.caption] == ["a stage"] * 3
-
-
-def test_a_rehearsal_asks_nothing(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+def test_a_dry_run_asks_nothing(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
     arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--names-from", "model")
-    ended = cotpd(*arguments, "--per-post", 2, "--dry-run", "--price-in", 1, "--price-out", 1)
+    ended = cotpd(*arguments, "--per-post", 2, "--dry-run", "--price", "1,1")
     assert (ended.code, chat_server.questions) == (0, [])
     assert "18 variants of 3 posts" in ended.out
     assert "calls: 18" in ended.out
     assert "price, at most: 0.01" in ended.out
-    assert "then at most 6 more calls" in ended.out
+    assert "the price includes up to 6 more calls" in ended.out
     for kind in ("style", "entity", "image"):
         assert f"── {kind}\n" in ended.out
     assert not list(data.glob("augmented*")) + list(data.glob("requests*"))
 
 
-def test_the_price_told_is_that_of_both_rounds_of_questions(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    """With names of the corpus nothing is asked first; what is asked then costs all there is to pay."""
+def test_the_price_includes_both_rounds_of_questions(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    """With names from the corpus, only the second round asks questions."""
     chat_server.script = reply
     arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "entity")
-    arguments += ("--names-from", "corpus", "--price-in", 1000, "--price-out", 1000)
-    told = cotpd(*arguments, "--dry-run").out
-    assert "calls: 0\n" in told
-    assert "and 24 to write" in told
-    assert "then at most 3 more calls" in told
-    most = float(told.partition("price, at most: ")[2].split()[0].replace(",", ""))
+    arguments += ("--names-from", "corpus", "--price", "1000,1000")
+    plan = cotpd(*arguments, "--dry-run").out
+    assert "calls: 0\n" in plan
+    assert ", 24 completion" in plan
+    assert "up to 3 more calls" in plan
+    most = float(plan.partition("price, at most: ")[2].split()[0].replace(",", ""))
     assert 0 < json.loads(cotpd(*arguments, "--json").out)["cost"] <= most
 
 
-def test_a_rehearsal_after_a_stopped_run_counts_what_is_left(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    """What is paid for is in the store: told again, its price would keep people from going on."""
+def test_a_dry_run_after_an_interruption_counts_open_questions(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
     chat_server.script = reply
     arguments = ("augment", data, "--model", "small", "--base-url", chat_server.url, "--names-from", "model")
     assert cotpd(*arguments, "--max-requests", 4, "--concurrency", 1).code == 4
     assert "calls: 5\n" in cotpd(*arguments, "--dry-run").out
 
 
-def test_too_many_lost_variants_end_with_3(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
+def test_too_many_rejected_variants_end_with_exit_code_3(data: Path, chat_server: Any, cotpd: Cotpd) -> None:
     chat_server.script = lambda number, question: "I'm sorry."
     ended = cotpd("augment", data, "--model", "small", "--base-url", chat_server.url, "--kind", "style")
     assert ended.code == 3
-    assert "100.0% of the variants were lost, more than 75.0%" in ended.err
+    assert "100.0% of the variants were rejected or have no answer, more than 75.0%" in ended.err
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--model", "small"], 2, "name the endpoint that has it with --base-url"),
+        (["--model", "small"], 2, "needs an endpoint; give --base-url URL"),
         (["--model", "nowhere/small.gguf"], 6, "no such model file"),
         (["--model", "small", "--kind", "colour"], 2, "colour"),
-        (["--model", "small", "--price-in", "1"], 2, "both --price-in and --price-out"),
+        (["--model", "small", "--price", "1"], 2, "--price must be two numbers such as 0.15,0.60, got '1'"),
+        (["--model", "small", "--price", "1,-1"], 2, "--price must not be negative"),
     ],
 )
-def test_what_is_wrong_is_one_line(arguments: list[str], code: int, message: str, data: Path, cotpd: Cotpd) -> None:
+def test_a_wrong_option_is_one_line_on_stderr(
+    arguments: list[str], code: int, message: str, data: Path, cotpd: Cotpd
+) -> None:
     ended = cotpd("augment", data, *arguments)
     assert (ended.code, ended.err.count("\n")) == (code, 1)
     assert message in ended.err
 
 
-def test_a_corpus_without_training_posts_has_nothing_to_vary(data: Path, cotpd: Cotpd) -> None:
+def test_a_corpus_without_training_posts_is_an_error(data: Path, cotpd: Cotpd) -> None:
     ended = cotpd("augment", data / "dev.jsonl", "--model", "small")
     assert ended.code == 5
-    assert "only training posts are varied" in ended.err
+    assert "the corpus has no training posts" in ended.err

@@ -1,4 +1,4 @@
-"""`cotpd caption`: images of a corpus to captions beside it, whatever lies in the folder."""
+"""`cotpd caption`: captions of the images of a corpus, by a vision model or BLIP-2."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Cotpd = Callable[..., Any]
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Posts with the images a, b and c, where c is missing; b is shared by two."""
+    """Posts with the images a, b and c. Two posts share b, and c is missing."""
     path = tmp_path / "data"
     path.mkdir()
     for split, names in (("train", ("a", "b", "b")), ("dev", ("c",)), ("test", (None,))):
@@ -42,12 +42,12 @@ def test_a_vision_model_captions_a_corpus(data: Path, images: Path, chat_server:
     arguments = ("caption", data, "--images", images, "--model", "eye", "--base-url", chat_server.url)
     ended = cotpd(*arguments)
     assert ended.code == 3
-    assert "2 images described, 1 rejected (1 missing); 2 looked at now" in ended.out
-    assert "error: 33.3% of the images have no caption, more than 5.0%" in ended.err
+    assert "2 captions, 1 rejected (1 missing); 2 asked, 0 reused" in ended.out
+    assert "error: 33.3% of the images were rejected or have no answer, more than 5.0%" in ended.err
     again = cotpd(*arguments, "--max-rejected", 1, "--json")
-    told = json.loads(again.out)
-    assert (again.code, told["num_computed"], len(chat_server.questions)) == (0, 0, 2)
-    assert (told["kept"], told["rejected"], told["reasons"], told["cost"]) == (2, 1, {"missing": 1}, None)
+    values = json.loads(again.out)
+    assert (again.code, values["num_asked"], values["num_reused"], len(chat_server.questions)) == (0, 0, 2, 2)
+    assert (values["kept"], values["rejected"], values["reasons"], values["cost"]) == (2, 1, {"missing": 1}, None)
     assert [post.caption.text for post in Corpus.from_path(data).train if post.caption] == ["A dark field."] * 3
     rejected = (data / "captions.rejections.jsonl").read_text("utf-8")
     assert json.loads(rejected) | {"key": ""} == {
@@ -59,53 +59,53 @@ def test_a_vision_model_captions_a_corpus(data: Path, images: Path, chat_server:
     }
 
 
-def test_an_image_without_an_answer_is_asked_about_by_the_next_run(
+def test_the_next_run_asks_again_about_images_without_an_answer(
     data: Path, images: Path, chat_server: Any, cotpd: Cotpd
 ) -> None:
-    """A refused request is no answer: kept as one, the image would never have a caption."""
     chat_server.script = lambda number, question: FakeReply(status=400, body=b'{"error": {"message": "no"}}')
     arguments = ("caption", data, "--images", images, "--model", "eye", "--base-url", chat_server.url)
     ended = cotpd(*arguments, "--split", "train")
-    assert (ended.code, "2 without an answer, asked by the next run" in ended.out) == (3, True)
+    assert (ended.code, "2 without an answer; the next run asks again" in ended.out) == (3, True)
     chat_server.script = lambda number, question: "A field."
-    assert "2 images described, 0 rejected" in cotpd(*arguments, "--split", "train").out
+    assert "2 captions, 0 rejected" in cotpd(*arguments, "--split", "train").out
 
 
-def test_a_rehearsal_describes_nothing(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
+def test_a_dry_run_describes_nothing(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
     arguments = ("caption", data, "--images", images, "--model", "eye", "--base-url", chat_server.url, "--dry-run")
     ended = cotpd(*arguments)
     assert (ended.code, chat_server.questions) == (0, [])
-    assert "2 of 3 images to describe by eye; 0 are described, 1 unusable (1 missing)" in ended.out
+    assert "2 of 3 images to describe with eye; 0 have a caption, 1 are unusable" in ended.out
     assert "Describe this picture in one sentence" in ended.out
     assert not (data / "captions.jsonl").exists()
 
 
-def test_a_rehearsal_tells_what_is_left_to_pay(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    """The same picture under two names is one call; what the store has is none."""
+def test_a_dry_run_prints_the_price_of_open_questions(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    """Equal contents are one call, stored answers are none."""
     (images / "c.jpg").write_bytes((images / "a.jpg").read_bytes())
     arguments = ("caption", data, "--images", images, "--model", "eye", "--base-url", chat_server.url)
-    prices = ("--price-in", "1", "--price-out", "1", "--dry-run")
+    prices = ("--price", "1,1", "--dry-run")
     assert "calls: 2\n" in cotpd(*arguments, *prices).out
-    assert "price, with 1,500 tokens a picture: 0.00" in cotpd(*arguments, *prices).out
+    assert "price, at 1,500 tokens per image: 0.00" in cotpd(*arguments, *prices).out
     cotpd(*arguments, "--split", "train", "--limit", "1", "--out", data / "elsewhere.jsonl")
     assert "calls: 1\n" in cotpd(*arguments, *prices).out
-    assert "price, with 1,500 tokens a picture: unknown" in cotpd(*arguments, "--dry-run").out
+    assert "price, at 1,500 tokens per image: unknown" in cotpd(*arguments, "--dry-run").out
 
 
-def test_a_spent_budget_ends_with_4_and_goes_on_later(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
-    """Fault 12."""
+def test_a_reached_budget_ends_with_exit_code_4_and_the_next_run_continues(
+    data: Path, images: Path, chat_server: Any, cotpd: Cotpd
+) -> None:
     chat_server.script = lambda number, question: "A field."
     arguments = ("caption", data, "--images", images, "--model", "eye", "--base-url", chat_server.url)
     ended = cotpd(*arguments, "--split", "train", "--max-requests", "1")
     assert (ended.code, len(chat_server.questions)) == (4, 1)
-    assert "error: the budget is spent" in ended.err
-    ended = cotpd(*arguments, "--split", "train", "--price-in", "1000000", "--price-out", "0", "--json")
-    told = json.loads(ended.out)
-    assert (ended.code, told["kept"], len(chat_server.questions)) == (0, 2, 2)
-    assert told["cost"] == told["prompt_tokens"] > 0
+    assert "error: the budget is" in ended.err
+    ended = cotpd(*arguments, "--split", "train", "--price", "1000000,0", "--json")
+    values = json.loads(ended.out)
+    assert (ended.code, values["kept"], len(chat_server.questions)) == (0, 2, 2)
+    assert values["cost"] == values["prompt_tokens"] > 0
 
 
-def test_a_rejected_caption_is_asked_for_again_on_request(
+def test_ask_again_repeats_questions_with_rejected_answers(
     data: Path, images: Path, chat_server: Any, cotpd: Cotpd
 ) -> None:
     chat_server.script = lambda number, question: "I'm sorry." if number == 1 else "A field."
@@ -122,36 +122,39 @@ def test_a_rejected_caption_is_asked_for_again_on_request(
         "train",
     )
     assert "1 rejected (1 refusal)" in cotpd(*arguments).out
-    assert "0 looked at now" in cotpd(*arguments).out
+    assert "0 asked, 2 reused" in cotpd(*arguments).out
     assert "calls: 1\n" in cotpd(*arguments, "--ask-again", "--dry-run").out
-    assert "2 images described, 0 rejected; 1 looked at now" in cotpd(*arguments, "--ask-again").out
+    assert "2 captions, 0 rejected; 1 asked, 1 reused" in cotpd(*arguments, "--ask-again").out
     assert len(chat_server.questions) == 3
 
 
-def test_a_rehearsal_of_blip2_loads_nothing(data: Path, images: Path, cotpd: Cotpd) -> None:
-    ended = cotpd("caption", data, "--images", images, "--model", "nobody/nothing", "--dry-run", "--split", "train")
-    assert ended.out == "2 of 2 images to describe by nothing; 0 are described, 0 unusable\n"
+def test_a_dry_run_with_blip2_loads_no_model(data: Path, images: Path, cotpd: Cotpd) -> None:
+    ended = cotpd("caption", data, "--images", images, "--model", "nobody/nothing@abc", "--dry-run", "--split", "train")
+    assert ended.out == "2 of 2 images to describe with nothing; 0 have a caption, 0 are unusable\n"
 
 
-def test_blip2_captions_a_corpus(data: Path, images: Path, tiny_blip2: Path, cotpd: Cotpd) -> None:
+def test_blip2_captions_a_corpus_once(data: Path, images: Path, tiny_blip2: Path, cotpd: Cotpd) -> None:
     ended = cotpd("caption", data, "--images", images, "--model", tiny_blip2, "--limit", 2, "--name", "tiny")
     assert (ended.code, ended.err) == (0, "")
     assert all(post.caption for post in Corpus.from_path(data, captioner="tiny").train)
+    arguments = ("--model", tiny_blip2, "--limit", 2, "--name", "tiny", "--json")
+    again = json.loads(cotpd("caption", data, "--images", images, *arguments).out)
+    assert (again["num_asked"], again["num_reused"]) == (0, 2)
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--images", "nowhere"], 5, "no such folder of images"),
+        (["--images", "nowhere"], 5, "the folder of images does not exist"),
         (["--split", "unsplit"], 2, "--split"),
-        (["--split", "test"], 5, "no post names an image"),
-        (["--model", "."], 2, "no BLIP-2 here"),
-        (["--max-requests", "5"], 2, "--max-requests is for an endpoint: name one with --base-url"),
-        (["--base-url", "http://127.0.0.1:9/v1", "--beams", "3"], 2, "--beams is for a BLIP-2: leave out --base-url"),
+        (["--split", "test"], 5, "no example has an image id"),
+        (["--model", "."], 2, "not a BLIP-2"),
+        (["--max-requests", "5"], 2, "--max-requests only applies to an endpoint; add --base-url"),
+        (["--base-url", "http://127.0.0.1:9/v1", "--device", "cpu"], 2, "--device only applies to BLIP-2; remove it"),
         (["--base-url", "http://127.0.0.1:9/v1", "--max-cost", "3"], 2, "needs the price"),
     ],
 )
-def test_what_is_wrong_is_one_line(
+def test_a_wrong_option_is_one_line_on_stderr(
     arguments: list[str], code: int, message: str, data: Path, images: Path, cotpd: Cotpd
 ) -> None:
     ended = cotpd("caption", data, "--images", images, *arguments)

@@ -1,4 +1,4 @@
-"""`cotpd elicit`: answers survive whatever stops it, and its exit code tells how it ended."""
+"""`cotpd elicit`: answers survive any interruption, and the exit code says how a run ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NUM_QUESTIONS = 3 * len(IDS)
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Four posts with pictures, two of them for training."""
+    """Four posts with images and captions, two of them in train."""
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     for split, ids in (("train", "ab"), ("dev", "c"), ("test", "d")):
         rows = [{"id": id, "words": ["Jordan", id, "wins"], "image": f"{id}.jpg"} for id in ids]
@@ -45,7 +45,7 @@ def rows(data: Path) -> list[dict[str, str]]:
 
 
 def run_until(number: int, kind: signal.Signals, data: Path, server: FakeServer, *options: str) -> tuple[int, str]:
-    """Run the command in a process that gets a signal when question ``number`` arrives: its end and stderr."""
+    """Run the command in a process that receives a signal at question ``number``; return exit code and stderr."""
     started: Queue[subprocess.Popen[str]] = Queue()
 
     def answer_or_signal(count: int, question: dict[str, Any]) -> str:
@@ -66,56 +66,61 @@ def answer_all(server: FakeServer) -> None:
     server.script = lambda number, question: reply(question)
 
 
-def num_kept(data: Path) -> int:
+def num_stored(data: Path) -> int:
     with RequestStore(data / "requests.sqlite") as store:
         return len(list(store))
 
 
-def test_answers_lie_beside_the_corpus(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+def test_answers_are_beside_the_corpus(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     answer_all(chat_server)
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
     assert (ended.code, ended.err) == (0, "")
-    assert f"{NUM_QUESTIONS} answers kept, 0 rejected; {NUM_QUESTIONS} asked now" in ended.out
+    assert f"{NUM_QUESTIONS} answers, 0 rejected; {NUM_QUESTIONS} asked, 0 reused" in ended.out
     assert "noun                4 answers of  6.0 words; grounded" in ended.out
     assert [(row["grain"], row["example_id"]) for row in rows(data)] == [(grain, id) for grain in Grain for id in IDS]
 
 
-def test_killed_at_random_and_run_again_it_pays_once(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
-    """Fault 1: only what was on its way is asked twice, and the files are those of a run that nobody stopped."""
-    at_once = 2
-    kills = (NUM_QUESTIONS // 2, NUM_QUESTIONS // 2 + 3, NUM_QUESTIONS)
+@pytest.mark.slow
+def test_a_killed_run_continues_and_loses_only_requests_in_flight(
+    data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    """The files are those of an uninterrupted run."""
+    concurrency = 2
+    kills = (NUM_QUESTIONS // 2, NUM_QUESTIONS)
     for number in kills:
-        ended = run_until(number, signal.SIGKILL, data, chat_server, "--concurrency", str(at_once))
+        ended = run_until(number, signal.SIGKILL, data, chat_server, "--concurrency", str(concurrency))
         assert ended[0] == -signal.SIGKILL
-        assert num_kept(data) >= number - at_once * (kills.index(number) + 1)
+        assert num_stored(data) >= number - concurrency * (kills.index(number) + 1)
     answer_all(chat_server)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     assert cotpd(*arguments).code == 0
-    assert NUM_QUESTIONS <= chat_server.num_questions <= NUM_QUESTIONS + at_once * len(kills)
-    killed = (data / "knowledge.jsonl").read_bytes()
+    assert NUM_QUESTIONS <= chat_server.num_questions <= NUM_QUESTIONS + concurrency * len(kills)
+    continued = (data / "knowledge.jsonl").read_bytes()
     whole = data / "whole" / "knowledge.jsonl"
     assert cotpd(*arguments, "--out", whole).code == 0
-    assert whole.read_bytes() == killed
+    assert whole.read_bytes() == continued
     before = chat_server.num_questions
     assert cotpd(*arguments).code == 0
     assert chat_server.num_questions == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_it_keeps_what_was_answered(
+def test_an_interrupted_run_keeps_its_answers(
     kind: signal.Signals, code: int, data: Path, chat_server: FakeServer, cotpd: Cotpd
 ) -> None:
-    """Fault 2. On a machine too busy to read an answer within five seconds, the one on its way is asked again."""
+    """On a machine too busy to read an answer within five seconds, the request in flight is repeated."""
     assert run_until(3, kind, data, chat_server, "--concurrency", "1") == (code, "")
-    kept = num_kept(data)
-    assert kept in (2, 3)
+    stored = num_stored(data)
+    assert stored in (2, 3)
     answer_all(chat_server)
     assert cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url).code == 0
-    assert chat_server.num_questions == NUM_QUESTIONS + 3 - kept
+    assert chat_server.num_questions == NUM_QUESTIONS + 3 - stored
 
 
-def test_interrupted_it_waits_for_nobody_who_is_silent(data: Path, chat_server: FakeServer) -> None:
-    """Fault 2: an endpoint that never answers holds it up for five seconds, not for two minutes."""
+@pytest.mark.slow
+def test_an_interrupted_run_does_not_wait_for_a_silent_endpoint(data: Path, chat_server: FakeServer) -> None:
+    """It ends after five seconds, although the time-out is two minutes."""
     hang = Reply(ending="hang")
     started: Queue[subprocess.Popen[bytes]] = Queue()
 
@@ -131,102 +136,80 @@ def test_interrupted_it_waits_for_nobody_who_is_silent(data: Path, chat_server: 
         assert process.wait(timeout=100) == 130
 
 
-def test_a_second_run_is_told_who_holds_the_store(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
-    """Fault 3."""
+def test_a_second_run_is_an_error_that_names_the_first(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     with RequestStore(data / "requests.sqlite"):
         ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
     assert (ended.code, chat_server.num_questions) == (1, 0)
     assert f"process {os.getpid()}" in ended.err
 
 
-def test_captions_made_while_it_waits_are_shown(
-    data: Path, chat_server: FakeServer, cotpd: Cotpd, when_waiting: Callable[[Callable[[], None]], None]
-) -> None:
-    """It waits for `cotpd caption`, and without them the model would be asked about posts without a picture."""
-    answer_all(chat_server)
-    captions, holder = data / "captions.jsonl", RequestStore(data / "requests.sqlite")
-    made = captions.read_bytes()
-    captions.unlink()
-
-    def finish() -> None:
-        captions.write_bytes(made)
-        holder.close()
-
-    when_waiting(finish)
-    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--wait")
-    assert (ended.code, len(rows(data))) == (0, NUM_QUESTIONS)
-    assert not [each for each in chat_server.questions if "(no picture)" in each["messages"][-1]["content"]]
-
-
-def test_without_a_home_it_works(
+def test_no_home_directory_is_needed(
     data: Path, chat_server: FakeServer, cotpd: Cotpd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fault 19."""
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
     answer_all(chat_server)
     assert cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url).code == 0
 
 
-def test_a_spent_budget_ends_with_4_and_goes_on_later(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
-    """Fault 12."""
+def test_a_reached_budget_ends_with_exit_code_4_and_the_next_run_continues(
+    data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
     answer_all(chat_server)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     ended = cotpd(*arguments, "--max-requests", "5")
     assert (ended.code, chat_server.num_questions, len(rows(data))) == (4, 5, 5)
-    assert "error: the budget is spent" in ended.err
-    ended = cotpd(*arguments, "--price-in", "1000000", "--price-out", "0", "--json")
-    told = json.loads(ended.out)
+    assert "error: the budget is" in ended.err
+    ended = cotpd(*arguments, "--price", "1000000,0", "--json")
+    values = json.loads(ended.out)
     assert (ended.code, chat_server.num_questions) == (0, NUM_QUESTIONS)
-    assert told["cost"] == told["prompt_tokens"] > 0
+    assert values["cost"] == values["prompt_tokens"] > 0
     assert json.loads(cotpd(*arguments, "--json").out)["cost"] is None
 
 
-def test_only_what_is_changed_is_asked(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
-    """Fault 16: another wording has a file of its own."""
+def test_each_wording_has_its_own_file(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     answer_all(chat_server)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     cotpd(*arguments)
     for wording in ("v2", "direct-v1"):
         assert cotpd(*arguments, "--wording", wording).code == 0
-        kept = [json.loads(line) for line in (data / f"knowledge-{wording}.jsonl").read_text("utf-8").splitlines()]
-        assert {row["template"] for row in kept} == {f"{grain}.{wording}" for grain in Grain}
+        wording_rows = [
+            json.loads(line) for line in (data / f"knowledge-{wording}.jsonl").read_text("utf-8").splitlines()
+        ]
+        assert {row["template"] for row in wording_rows} == {f"{grain}.{wording}" for grain in Grain}
     assert chat_server.num_questions == 3 * NUM_QUESTIONS
     assert len(rows(data)) == NUM_QUESTIONS
     assert cotpd("check", data).code == 0
 
 
-def test_another_model_that_answers_is_told(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
-    """Fault 11."""
+def test_an_answer_of_another_model_is_reported(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     body = {
         "model": "chea\x1b[2Jper",
         "choices": [{"message": {"content": "It tells of the wins."}, "finish_reason": "stop"}],
     }
     chat_server.script = lambda number, question: Reply(body=json.dumps(body).encode())
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)
-    assert "answered by chea\ufffd[2Jper, where small was asked" in ended.out
+    assert "warning: chea\ufffd[2Jper answered instead of small" in ended.out
 
 
-def test_questions_without_an_answer_are_asked_by_the_next_run(
-    data: Path, chat_server: FakeServer, cotpd: Cotpd
-) -> None:
+def test_the_next_run_asks_questions_without_an_answer(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     refused = Reply(body=b'{"error": {"message": "not this one"}}', status=400)
     chat_server.script = lambda number, question: refused if number == 2 else reply(question)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     ended = cotpd(*arguments)
     assert (ended.code, len(rows(data))) == (3, NUM_QUESTIONS - 1)
-    assert "1 without an answer, asked by the next run: small answered with an error: not this one" in ended.out
+    assert "1 without an answer; the next run asks again. First error: " in ended.out
+    assert "not this one" in ended.out
     assert cotpd(*arguments).code == 0
     assert len(rows(data)) == NUM_QUESTIONS
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_what_an_endpoint_says_steers_no_terminal(
+def test_text_from_an_endpoint_cannot_control_the_terminal(
     status: int, data: Path, chat_server: FakeServer, cotpd: Cotpd
 ) -> None:
-    """Escape sequences in an error or in the name of a model would write the title, the screen, or a command line."""
-    said = "\x1b]0;pwned\x07 \x1b[2J \u202e no\n\nway"
-    refusal = Reply(body=json.dumps({"error": {"message": said}}).encode(), status=status)
+    message = "\x1b]0;pwned\x07 \x1b[2J \u202e no\n\nway"
+    refusal = Reply(body=json.dumps({"error": {"message": message}}).encode(), status=status)
     chat_server.script = lambda number, question: refusal if number == 2 else reply(question)
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--concurrency", "1")
     shown = ended.out + ended.err
@@ -235,15 +218,14 @@ def test_what_an_endpoint_says_steers_no_terminal(
     assert not {"\x1b", "\x07", "\u202e"} & set(shown)
 
 
-def test_a_post_id_steers_no_terminal(data: Path, cotpd: Cotpd) -> None:
+def test_a_post_id_cannot_control_the_terminal(data: Path, cotpd: Cotpd) -> None:
     (data / "train.jsonl").write_text(json_line({"id": "p\x1b]0;pwned\x07", "words": ["Jordan"]}), encoding="utf-8")
     arguments = ("elicit", data, "--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--split", "train")
     ended = cotpd(*arguments, "--dry-run")
     assert "── noun.v1, p\ufffd]0;pwned\ufffd\n" in ended.out
 
 
-def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
-    """Fault 21."""
+def test_a_batch_is_written_and_its_results_are_read(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     out, back = data / "batch" / "out.jsonl", data / "batch" / "back.jsonl"
     ended = cotpd(*arguments, "--to-batch", out)
@@ -251,7 +233,7 @@ def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotp
     asked = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
     assert cotpd(*arguments, "--to-batch", out).code == 2
     again = cotpd(*arguments, "--to-batch", data / "batch" / "again.jsonl")
-    assert f"no question is left to ask, {NUM_QUESTIONS} are out in a batch; `cotpd store" in again.out
+    assert f"no question is left to ask, {NUM_QUESTIONS} are in a batch; `cotpd store" in again.out
     assert (again.code, (data / "batch" / "again.jsonl").exists()) == (0, False)
     answers = [{"choices": [{"message": {"content": reply(each["body"])}, "finish_reason": "stop"}]} for each in asked]
     results = [
@@ -261,20 +243,20 @@ def test_a_batch_goes_out_and_comes_in(data: Path, chat_server: FakeServer, cotp
     back.write_text("".join(map(json_line, reversed(results[1:]))), encoding="utf-8")
     ended = cotpd(*arguments, "--from-batch", back)
     assert (ended.code, chat_server.num_questions, len(rows(data))) == (0, 0, NUM_QUESTIONS - 1)
-    assert "of the batch: 11 answered, 1 missing" in ended.err
+    assert "batch: 11 answered, 1 missing" in ended.err
     assert next((row["grain"], row["example_id"]) for row in rows(data)) == ("noun", "b")
-    assert f"{NUM_QUESTIONS - 1} answers kept, 0 rejected; 0 asked now" in ended.out
+    assert f"{NUM_QUESTIONS - 1} answers, 0 rejected; 0 asked, {NUM_QUESTIONS - 1} reused" in ended.out
     chat_server.script = lambda number, question: reply(question)
-    assert "1 questions are out in a batch and are asked and paid again" in cotpd(*arguments).err
+    assert "1 questions are in a batch; they are asked and paid for again" in cotpd(*arguments).err
     assert chat_server.num_questions == 1
     assert "all are answered" in cotpd(*arguments, "--to-batch", data / "batch" / "again.jsonl").out
 
 
-@pytest.mark.parametrize("options", [("--max-requests", "2"), ("--max-tokens", "1"), ("--rpm", "1"), ("--ask-again",)])
-def test_reading_a_batch_spends_nothing_and_waits_for_nothing(
+@pytest.mark.parametrize("options", [("--max-requests", "2"), ("--rpm", "1"), ("--ask-again",)])
+def test_reading_a_batch_ignores_budgets_and_rates(
     options: tuple[str, ...], data: Path, chat_server: FakeServer, cotpd: Cotpd
 ) -> None:
-    """Nobody is asked: what the batch lacks is no failure, and what it failed at is one, with its reason."""
+    """Questions without a result are no failures; results with an error are."""
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     out, back = data / "batch" / "out.jsonl", data / "batch" / "back.jsonl"
     cotpd(*arguments, "--to-batch", out)
@@ -284,40 +266,39 @@ def test_reading_a_batch_spends_nothing_and_waits_for_nothing(
     empty = {"custom_id": keys[2], "response": {"status_code": 200, "body": body}, "error": None}
     back.write_text("".join(map(json_line, [*failed, empty])), encoding="utf-8")
     ended = cotpd(*arguments, "--from-batch", back, "--json", *options)
-    told = json.loads(ended.out)
+    values = json.loads(ended.out)
     assert (ended.code, chat_server.num_questions) == (3, 0)
-    assert [told[name] for name in ("kept", "rejected", "failed", "num_asked")] == [0, 1, 2, 0]
-    told = json.loads(cotpd(*arguments, "--from-batch", back, "--json", "--max-rejected", "1", *options).out)
-    assert [told[name] for name in ("kept", "rejected", "failed", "num_asked")] == [0, 1, 0, 0]
+    assert [values[name] for name in ("kept", "rejected", "failed", "num_asked")] == [0, 1, 2, 0]
+    values = json.loads(cotpd(*arguments, "--from-batch", back, "--json", "--max-rejected", "1", *options).out)
+    assert [values[name] for name in ("kept", "rejected", "failed", "num_asked")] == [0, 1, 0, 0]
 
 
-def test_more_rejections_than_allowed_end_with_3(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+def test_too_many_rejections_end_with_exit_code_3(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     chat_server.script = lambda number, question: (
         "" if "Jordan a" in question["messages"][-1]["content"] else reply(question)
     )
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     ended = cotpd(*arguments)
     assert ended.code == 3
-    assert "9 answers kept, 3 rejected (3 empty)" in ended.out
-    assert "error: 25.0% of the answers were rejected, more than 5.0%" in ended.err
+    assert "9 answers, 3 rejected (3 empty)" in ended.out
+    assert "error: 25.0% of the answers were rejected or have no answer, more than 5.0%" in ended.err
     assert cotpd(*arguments, "--max-rejected", "0.25").code == 0
 
 
-def test_a_rejected_answer_is_asked_for_again_on_request(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
-    """Neither rejections.jsonl nor the store may answer then, and what is kept is rejected no more."""
+def test_ask_again_repeats_questions_with_rejected_answers(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     chat_server.script = lambda number, question: "" if number == 1 else reply(question)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url, "--max-rejected", "1")
     cotpd(*arguments)
     answer_all(chat_server)
-    assert "0 asked now" in cotpd(*arguments).out
+    assert "0 asked, 12 reused" in cotpd(*arguments).out
     assert "calls: 0" in cotpd(*arguments, "--dry-run").out
     assert "calls: 1\n" in cotpd(*arguments, "--ask-again", "--dry-run").out
-    assert f"{NUM_QUESTIONS} answers kept, 0 rejected; 1 asked now" in cotpd(*arguments, "--ask-again").out
+    assert f"{NUM_QUESTIONS} answers, 0 rejected; 1 asked, 11 reused" in cotpd(*arguments, "--ask-again").out
     assert chat_server.num_questions == NUM_QUESTIONS + 1
     assert (data / "rejections.jsonl").read_text("utf-8") == ""
 
 
-def test_a_rehearsal_asks_nothing(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+def test_a_dry_run_asks_nothing(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     answer_all(chat_server)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     assert cotpd(*arguments, "--grain", "noun", "--split", "train").code == 0
@@ -325,42 +306,48 @@ def test_a_rehearsal_asks_nothing(data: Path, chat_server: FakeServer, cotpd: Co
     assert ended.code == 0
     assert f"10 of {NUM_QUESTIONS} questions to ask about 4 posts\ncalls: 10\ntokens, at most: " in ended.out
     assert "price, at most: unknown" in ended.out
-    assert "price, at most: 0.00" in cotpd(*arguments, "--dry-run", "--price-in", "0.1", "--price-out", "0.2").out
+    assert "price, at most: 0.00" in cotpd(*arguments, "--dry-run", "--price", "0.1,0.2").out
     for grain in Grain:
         assert f"── {grain}.v1, a\n[system]\n" in ended.out
     assert ended.out.count("<post>\nJordan a wins\n</post>") == 3
     assert len(chat_server.questions) == 2
 
 
-def test_grains_splits_and_limit_are_choices(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+def test_grain_split_and_limit_select_questions(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     answer_all(chat_server)
     arguments = ["--grain", "sentence", "--grain", "sentence", "--split", "train", "--limit", 1]
     out = data / "elsewhere" / "mine.jsonl"
-    ended = cotpd("elicit", data, "--model", "small", "--endpoint", chat_server.url, *arguments, "--out", out)
+    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, *arguments, "--out", out)
     assert ended.code == 0
-    kept = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
-    assert [(row["example_id"], row["grain"]) for row in kept] == [("a", "sentence")]
+    selected = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [(row["example_id"], row["grain"]) for row in selected] == [("a", "sentence")]
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--model", "small"], 2, "name the endpoint that has it with --base-url"),
+        (["--model", "small"], 2, "needs an endpoint; give --base-url URL"),
         (["--model", "nowhere/small.gguf"], 6, "no such model file"),
         (["--model", "small", "--base-url", "http://127.0.0.1:9/v1"], 1, "gave no answer"),
         (["--model", "small", "--grain", "word"], 2, "word"),
         (["--model", "small", "--limit", "0"], 2, "--limit"),
         (["--model", "small", "--wording", "v9"], 2, "--wording"),
         (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--max-cost", "1"], 2, "needs the price"),
-        (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--price-in", "1"], 2, "--price-out"),
+        (["--model", "small", "--base-url", "http://127.0.0.1:9/v1", "--price", "1"], 2, "--price must be two numbers"),
         (["--model", "small", "--max-rejected", "5"], 2, "--max-rejected"),
-        (["--model", "small", "--ask-again", "--to-batch", "b.jsonl"], 2, "leave out --ask-again or --to-batch"),
-        (["--model", "small", "--from-batch", "a", "--to-batch", "b"], 2, "leave out --from-batch or --to-batch"),
-        (["--model", "small", "--max-requests", "0", "--to-batch", "b"], 2, "leave out --max-requests, --max-tokens"),
-        (["--model", "small", "--max-cost", "1", "--to-batch", "b"], 2, "a batch file knows no budget"),
+        (["--model", "small", "--ask-again", "--to-batch", "b.jsonl"], 2, "remove --ask-again or --to-batch"),
+        (["--model", "small", "--from-batch", "a", "--to-batch", "b"], 2, "remove --from-batch or --to-batch"),
+        (
+            ["--model", "small", "--max-requests", "0", "--to-batch", "b"],
+            2,
+            "remove --max-requests and --max-cost",
+        ),
+        (["--model", "small", "--max-cost", "1", "--to-batch", "b"], 2, "a batch file has no budget"),
     ],
 )
-def test_what_is_wrong_is_one_line(arguments: list[str], code: int, message: str, data: Path, cotpd: Cotpd) -> None:
+def test_a_wrong_option_is_one_line_on_stderr(
+    arguments: list[str], code: int, message: str, data: Path, cotpd: Cotpd
+) -> None:
     ended = cotpd("elicit", data, *arguments)
     assert ended.code == code
     assert message in ended.err
@@ -368,25 +355,23 @@ def test_what_is_wrong_is_one_line(arguments: list[str], code: int, message: str
 
 
 @pytest.mark.parametrize("choice", [("--split", "train"), ("--split", "dev"), ("--limit", 1)])
-def test_an_id_of_two_splits_is_refused_before_anything_is_asked(
+def test_an_id_with_two_texts_is_an_error_before_anything_is_asked(
     choice: tuple[object, ...], data: Path, chat_server: FakeServer, cotpd: Cotpd
 ) -> None:
-    """Answers are kept by id: those of dev would be read as those of train."""
+    """Answers belong to ids, so the post of dev would get the answer of train."""
     (data / "dev.jsonl").write_text(json_line({"id": "a", "words": ["Obama", "sings"]}), encoding="utf-8")
     ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, *choice)
     assert (ended.code, ended.err) == (5, "error: a: 2 examples have this id; make the ids unique\n")
     assert chat_server.questions == []
 
 
-def test_a_post_that_stands_in_two_splits_is_asked_about_in_one(
-    data: Path, chat_server: FakeServer, cotpd: Cotpd
-) -> None:
+def test_a_post_in_two_splits_is_no_error(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     answer_all(chat_server)
     (data / "dev.jsonl").write_bytes((data / "train.jsonl").read_bytes())
     assert cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--split", "train").code == 0
 
 
-def test_a_split_that_is_not_there_is_named(data: Path, cotpd: Cotpd) -> None:
+def test_a_missing_split_is_an_error(data: Path, cotpd: Cotpd) -> None:
     (data / "dev.jsonl").unlink()
     ended = cotpd("elicit", data, "--model", "small", "--split", "dev")
     assert ended.code == 5

@@ -1,1 +1,1 @@
-"""Verbs that ask language models and captioners, and manage what they answered."""
+"""Verbs that ask language models and captioners, and the verb for their request store."""

@@ -1,60 +1,62 @@
-"""`cotpd augment`: training posts and a language model become more training posts."""
+"""`cotpd augment`: make variants of the training posts of a corpus."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cotpd.cli.display.asking_report import numbers, outcome, refuse_too_many, summary
+from cotpd.cli.display.asking_report import check_rejected_share, report_values, summary_lines
 from cotpd.cli.options.model_options import AskingOptions, ModelOptions
 from cotpd.cli.options.option_group import with_groups
-from cotpd.core.errors import DataError, UsageError
+from cotpd.core.errors import DataError
 from cotpd.core.records import VariantKind
 
 if TYPE_CHECKING:
     from cotpd.core.records import Example
-    from cotpd.knowledge.augmentation.augment import AugmentationReport
     from cotpd.knowledge.augmentation.drafts import AugmentationSettings
-    from cotpd.knowledge.elicitation import Asking
+    from cotpd.llm.asking.session import Asking
     from cotpd.llm.language_model import LanguageModel
 
 
 @with_groups
 def augment(
-    data: Annotated[Path, typer.Argument(help="A corpus directory; its training posts are varied.")],
+    data: Annotated[Path, typer.Argument(help="Corpus directory, whose training posts are varied.")],
     llm: ModelOptions,
     *,
-    kind: Annotated[list[VariantKind] | None, typer.Option(help="Vary in this way only; may be repeated.")] = None,
-    share: Annotated[float, typer.Option(min=0, max=1, help="The share of the posts that is varied.")] = 1.0,
-    per_post: Annotated[int, typer.Option(min=1, help="Variants of each kind for each post.")] = 1,
-    cap: Annotated[int | None, typer.Option(min=1, help="At most so many variants of each kind.")] = None,
+    kind: Annotated[
+        list[VariantKind] | None, typer.Option(help="Kind of variants, repeatable. Default: all three.")
+    ] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Share of the posts that is varied.")] = 1.0,
+    per_post: Annotated[int, typer.Option(min=1, help="Number of variants of each kind per post.")] = 1,
     names_from: Annotated[
-        Literal["corpus", "model", "both"], typer.Option(help="Where the names come from that replace others.")
+        Literal["corpus", "model", "both"], typer.Option(help="Source of the names that replace others.")
     ] = "both",
     images: Annotated[
-        Literal["missing", "all"], typer.Option(help="Imagine pictures for posts without a caption, or for all.")
+        Literal["missing", "all"], typer.Option(help="Invent images for posts without a caption, or for all posts.")
     ] = "missing",
-    seed: Annotated[int, typer.Option(min=0, help="Chooses posts, names and voices.")] = 1,
-    captioner: Annotated[str | None, typer.Option(help="Carry on the captions of this captioner.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Vary the first so many posts only.")] = None,
-    out: Annotated[Path | None, typer.Option(help="By default augmented.jsonl beside the corpus.")] = None,
+    captioner: Annotated[
+        str | None, typer.Option(help="Captioner whose captions are used. Default: the first in the file.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Number of posts, counted from the first.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file. Default: augmented.jsonl beside the corpus.")] = None,
     asking: AskingOptions,
-    max_rejected: Annotated[float, typer.Option(min=0, max=1, help="The share of lost variants allowed.")] = 0.75,
+    max_rejected: Annotated[
+        float, typer.Option(min=0, max=1, help="Largest share of rejected variants before exit code 3.")
+    ] = 0.75,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show calls, tokens, price and one question each.")
+        bool, typer.Option("--dry-run", help="Print calls, tokens, price and one question per kind; ask nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Vary training posts: in another voice, with another name, with an imagined picture.
+    """Make variants of training posts: in another voice, with another name, or with an invented image.
 
-    Answers are in the request store as they come; stopped in any way, the same command goes on where it was and pays
-    for nothing twice. Variants that are not kept are in augmented.rejections.jsonl, each with its reason. Many are
-    rejected by design; when their share is above --max-rejected the exit code is 3, when a budget is spent 4.
+    Answers are stored as they arrive. After an interruption, the same command continues and pays for nothing twice.
+    Rejected variants are listed in augmented.rejections.jsonl; the checks are strict, so there are many. The exit code
+    is 3 if their share is above --max-rejected, and 4 if a budget is reached.
 
     Examples:
 
@@ -67,88 +69,37 @@ def augment(
     from cotpd.corpus.splits import AUGMENTED, sidecar_path
     from cotpd.knowledge.augmentation.augment import augment as vary
     from cotpd.knowledge.augmentation.drafts import AugmentationSettings
-    from cotpd.knowledge.elicitation import Asking
+    from cotpd.llm.asking.session import Asking
 
-    def posts() -> tuple[Sequence[Example], Sequence[Example]]:
-        corpus = Corpus.from_path(data, captioner=captioner)
-        if not corpus.train:
-            raise DataError("no post of train; only training posts are varied", where=str(data))
-        return corpus.train[:limit], (*corpus.dev, *corpus.test)
-
-    train, held_out = posts()
+    corpus = Corpus.from_path(data, captioner=captioner)
+    if not corpus.train:
+        raise DataError("the corpus has no training posts; only these are varied", where=str(data))
+    train, held_out = corpus.train[:limit], (*corpus.dev, *corpus.test)
     kinds = tuple(dict.fromkeys(kind or VariantKind))
-    settings = AugmentationSettings(kinds, share, per_post, cap, names_from, images, seed)
-    policy, target = asking.policy(is_patient=llm.is_file), out or sidecar_path(data, AUGMENTED)
-    _refuse_others(target)
-    with llm.open(asking.timeout) as model, asking.open_store(target, only_look=dry_run) as store:
-        if asking.wait:
-            train, held_out = posts()  # who was waited for may have captioned them
+    settings = AugmentationSettings(kinds, share, per_post, names_from, images)
+    policy, target = asking.policy(is_local=llm.is_local), out or sidecar_path(data, AUGMENTED)
+    with llm.open() as model, asking.open_store(target, read_only=dry_run) as store:
         if dry_run:
-            return _rehearse(train, settings, model, Asking(store, policy))
-        with LiveDisplay("varying") as display:
+            return _print_plan(train, settings, model, Asking(store, policy))
+        with LiveDisplay("augment") as display:
             how = Asking(store, policy, display.show)
-            report = vary(train, model, held_out=held_out, settings=settings, asking=how)
-    _write(report, target)
-    lines = summary(report, target, f"{len(report.variants):,} variants")
-    typer.echo(json.dumps(_to_dict(report)) if as_json else "\n".join(lines))
-    advice = f"see {_rejections(target)}, and ask a stronger model"
-    refuse_too_many(report.rejected_share, max_rejected, "variants were lost", advice)
+            report = vary(train, model, held_out=held_out, settings=settings, out=target, asking=how)
+    lines = summary_lines(report, target, noun="variants")
+    typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))
+    advice = f"see {target.with_suffix('.rejections.jsonl')}, use a stronger model"
+    check_rejected_share(report, max_rejected, noun="variants", advice=advice)
 
 
-def _refuse_others(target: Path) -> None:
-    """Raise `UsageError` or `DataError` for a file that holds anything but variants: nobody could make it again."""
-    if not all(row.get("origin") and _about(row) for row in _rows(target)):
-        raise UsageError(f"{target} holds rows that are no variants and would be lost; name another file with --out")
-
-
-def _rehearse(train: Sequence[Example], settings: AugmentationSettings, model: LanguageModel, asking: Asking) -> None:
-    from cotpd.cli.display.dry_run import show_questions, tell_price
+def _print_plan(train: Sequence[Example], settings: AugmentationSettings, model: LanguageModel, asking: Asking) -> None:
+    from cotpd.cli.display.dry_run import print_plan, print_questions
     from cotpd.knowledge.augmentation.augment import check_requests, first_requests
     from cotpd.knowledge.augmentation.drafts import drafts
+    from cotpd.llm.asking.plan import plan_requests
 
     assert asking.store
-    asked = list(first_requests(train, settings))
-    show_questions({request.about.kind: request for request in reversed(asked)})
-    planned = list(drafts(train, settings))
-    later = list(check_requests(train, settings))
-    typer.echo(f"{len(planned):,} variants of {len(train):,} posts")
-    tell_price(asked, model, asking.store, asking.policy, later=later)
-    typer.echo(
-        f"then at most {len(later):,} more calls, in this price: is a post with another name possible, yes or no?"
-    )
-
-
-def _write(report: AugmentationReport, target: Path) -> None:
-    """Write variants and rejections, each file whole or not at all.
-
-    They take the place of older ones of the same post and kind, whatever model made these; all others stay.
-    """
-    from cotpd.core.files import write_jsonl
-    from cotpd.corpus.formats.parsing.example_row import to_row
-
-    variants, rejections = [to_row(each) for each in report.variants], [asdict(each) for each in report.rejections]
-    done = {_about(row) for row in (*variants, *rejections)}
-    for path, rows in ((target, variants), (_rejections(target), rejections)):
-        write_jsonl(path, [*(row for row in _rows(path) if _about(row) not in done), *rows])
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    from cotpd.core.files import read_jsonl
-
-    return (row for _, row in (read_jsonl(path) if path.exists() else ()))
-
-
-def _about(row: dict[str, Any]) -> tuple[str, str] | None:
-    """The post that a variant or a rejection comes from, and the kind; None of a row that is neither."""
-    match row.get("origin", row):
-        case {"parent": str(parent), "kind": str(kind)}:
-            return parent, kind
-    return None
-
-
-def _rejections(target: Path) -> Path:
-    return target.with_suffix(".rejections.jsonl")
-
-
-def _to_dict(report: AugmentationReport) -> dict[str, object]:
-    return numbers(report) | outcome(report, kept=len(report.variants))
+    requests, checks = list(first_requests(train, settings)), list(check_requests(train, settings))
+    print_questions({request.about.subject.kind: request for request in reversed(requests)})
+    num_planned = sum(1 for _ in drafts(train, settings))
+    typer.echo(f"{num_planned:,} variants of {len(train):,} posts")
+    print_plan(plan_requests(requests, model, asking.store, asking.policy, follow_ups=checks))
+    typer.echo(f"the price includes up to {len(checks):,} more calls that check whether a new name is possible")

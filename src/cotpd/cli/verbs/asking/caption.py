@@ -1,74 +1,73 @@
-"""`cotpd caption`: images become captions, one line of JSON an image."""
+"""`cotpd caption`: describe the images of a corpus."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cotpd.cli.display.asking_report import numbers, reasons, refuse_too_many, spent
-from cotpd.cli.display.counting_bar import CountingBar
-from cotpd.cli.display.live_display import LiveDisplay
+from cotpd.cli.display.asking_report import check_rejected_share, report_values, summary_lines
 from cotpd.cli.options.model_options import AskingOptions
 from cotpd.cli.options.option_group import with_groups
 from cotpd.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from cotpd.captions.blip2 import Blip2Options
-    from cotpd.captions.captioner import Captioner, CaptionerId
-    from cotpd.captions.captioning import CaptioningReport
+    from cotpd.captions.captioner import Captioner
     from cotpd.captions.image_folder import ImageFolder
-    from cotpd.llm.asking.progress import Progress
-    from cotpd.llm.language_model import Request
-    from cotpd.llm.models.chat_model import ChatModel
+    from cotpd.llm.asking.session import Asking
+    from cotpd.llm.language_model import LanguageModel
 
 Split = Literal["train", "dev", "test"]
+_ENDPOINT_OPTIONS = ("concurrency", "rpm", "max_requests", "max_cost", "price")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Blip2Choice:
-    """How a BLIP-2 is run."""
+class Blip2RunOptions:
+    """How a BLIP-2 runs."""
 
-    revision: Annotated[str | None, typer.Option(help="The revision of a Hugging Face name.")] = None
-    prompt: Annotated[str, typer.Option(help="A beginning that BLIP-2 continues, such as 'a photo of'.")] = ""
-    beams: Annotated[int, typer.Option(min=1, help="Beams of BLIP-2's search; 1 is greedy.")] = 1
-    device: Annotated[str, typer.Option(help="Where BLIP-2 runs: auto, cpu, cuda, cuda:1, mps.")] = "auto"
-    batch_size: Annotated[int, typer.Option(min=1, help="Images that BLIP-2 reads at once.")] = 8
+    device: Annotated[str, typer.Option(help="Device of BLIP-2: auto, cpu, cuda, cuda:1 or mps.")] = "auto"
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of images that BLIP-2 describes at once.")] = 8
 
 
 @with_groups
 def caption(
-    data: Annotated[Path, typer.Argument(help="A corpus directory, or one corpus file.")],
-    images: Annotated[Path, typer.Option(help="The folder of its images, named by image id with or without ending.")],
+    data: Annotated[Path, typer.Argument(help="Corpus directory, or one corpus file.")],
+    images: Annotated[Path, typer.Option(help="Directory of the images; file names are image ids, with any suffix.")],
     *,
     model: Annotated[
-        str, typer.Option(help="A BLIP-2: a Hugging Face name or a directory; with --base-url a vision model there.")
+        str,
+        typer.Option(
+            help="BLIP-2: a directory, or a Hugging Face name as NAME or NAME@REVISION. With --base-url: the name of a "
+            "vision model."
+        ),
     ] = "Salesforce/blip2-opt-2.7b",
     base_url: Annotated[
-        str | None, typer.Option("--base-url", "--endpoint", help="An OpenAI-compatible endpoint with a vision model.")
+        str | None, typer.Option("--base-url", help="OpenAI-compatible endpoint of a vision model.")
     ] = None,
-    name: Annotated[str, typer.Option(help="The captioner's name; by default the last part of --model.")] = "",
-    split: Annotated[Split | None, typer.Option(help="Images of this split only.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="The first so many images only.")] = None,
-    out: Annotated[Path | None, typer.Option(help="By default captions.jsonl beside the corpus.")] = None,
-    blip2: Blip2Choice,
+    name: Annotated[str, typer.Option(help="Name of the captioner. Default: the last part of --model.")] = "",
+    split: Annotated[Split | None, typer.Option(help="Split whose images are described. Default: all splits.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Number of images, counted from the first.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file. Default: captions.jsonl beside the corpus.")] = None,
+    blip2: Blip2RunOptions,
     asking: AskingOptions,
-    max_rejected: Annotated[float, typer.Option(min=0, max=1, help="The share of unusable images allowed.")] = 0.05,
+    max_rejected: Annotated[
+        float, typer.Option(min=0, max=1, help="Largest share of images without a caption before exit code 3.")
+    ] = 0.05,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count; of a vision model show calls, tokens, price and the question.")
+        bool, typer.Option("--dry-run", help="Print the number of images; of a vision model also tokens and price.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Describe the images of a corpus by BLIP-2 or a vision model.
+    """Describe the images of a corpus with BLIP-2 or a vision model.
 
-    Captions are on the disk as they come; stopped, the same command goes on where it was, and nothing is described
-    twice. Several captioners lie side by side in one file; data.captioner chooses one. Images that cannot be used are
-    listed in captions.rejections.jsonl; when their share is above --max-rejected the exit code is 3, when a budget is
-    spent 4.
+    Captions are stored as they arrive. After an interruption, the same command continues and describes nothing twice.
+    A file may hold the captions of several captioners; a configuration chooses one. Unusable images are listed in
+    captions.rejections.jsonl. The exit code is 3 if their share is above --max-rejected, and 4 if a budget is reached.
 
     Examples:
 
@@ -76,150 +75,93 @@ def caption(
 
         cotpd caption posts.jsonl --images pictures --model qwen2.5-vl-7b --base-url http://localhost:8000/v1 --dry-run
     """
-    from cotpd.captions.blip2 import Blip2Options
+    from cotpd.captions.captioning import caption as describe
     from cotpd.captions.image_folder import ImageFolder
+    from cotpd.cli.display.live_display import LiveDisplay
     from cotpd.corpus.splits import CAPTIONS, sidecar_path
-    from cotpd.llm.models.chat_model import ChatModel
+    from cotpd.llm.asking.session import Asking
 
-    target = out or sidecar_path(data, CAPTIONS)
-    job = _Job(_image_ids(data, split)[:limit], ImageFolder(images), target, dry_run, asking.ask_again)
-    if base_url is None:
-        _refuse_unused(asking, AskingOptions(), "is for an endpoint: name one with --base-url")
-        options = Blip2Options(model, blip2.revision, name, blip2.prompt, blip2.beams)
-        ended = _by_blip2(job, options, blip2)
-    else:
-        _refuse_unused(blip2, Blip2Choice(), "is for a BLIP-2: leave out --base-url")
-        with ChatModel(model, base_url=base_url, timeout=asking.timeout) as endpoint:
-            ended = _by_endpoint(job, endpoint, name, asking)
-    if ended is None:
-        return
-    typer.echo(json.dumps(ended.to_dict()) if as_json else "\n".join(ended.summary(target)))
-    advice = f"see {target.with_suffix('.rejections.jsonl')}, and mend them"
-    refuse_too_many(ended.report.rejected_share, max_rejected, "images have no caption", advice)
+    target, folder = out or sidecar_path(data, CAPTIONS), ImageFolder(images)
+    image_ids = _image_ids(data, split)[:limit]
+    _check_options(base_url, blip2, asking)
+    policy = asking.policy()
+    with (
+        _captioner(model, base_url, name, blip2) as (captioner, endpoint),
+        asking.open_store(target, read_only=dry_run) as store,
+    ):
+        if dry_run:
+            return _print_plan(image_ids, folder, captioner, endpoint, target, Asking(store, policy))
+        with LiveDisplay("caption") as display:
+            how = Asking(store, policy, display.show)
+            report = describe(image_ids, folder, captioner, out=target, asking=how)
+    lines = summary_lines(report, target, noun="captions")
+    typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))
+    advice = f"see {target.with_suffix('.rejections.jsonl')}, correct the images"
+    check_rejected_share(report, max_rejected, noun="images", advice=advice)
 
 
 def _image_ids(data: Path, split: Split | None) -> list[str]:
     from cotpd.corpus.corpus import Corpus
 
-    posts = Corpus.from_path(data).posts(split)
-    found = list(dict.fromkeys(post.image_id for post in posts if post.image_id is not None))
-    if not found:
-        raise DataError("no post names an image; see docs/captions.md", where=str(data))
-    return found
+    examples = Corpus.from_path(data).posts(split)
+    image_ids = list(dict.fromkeys(example.image_id for example in examples if example.image_id is not None))
+    if not image_ids:
+        raise DataError("no example has an image id; see docs/captions.md", where=str(data))
+    return image_ids
 
 
-def _refuse_unused(given: AskingOptions | Blip2Choice, unset: AskingOptions | Blip2Choice, why: str) -> None:
-    """Raise `UsageError` for an option that nobody would read."""
-    for name, value in vars(given).items():
-        if value != getattr(unset, name):
-            raise UsageError(f"--{name.replace('_', '-')} {why}, or leave the option out")
+def _check_options(base_url: str | None, blip2: Blip2RunOptions, asking: AskingOptions) -> None:
+    """Raise `UsageError` for an option without effect."""
+    if base_url is None:
+        for name in _ENDPOINT_OPTIONS:
+            if getattr(asking, name) != getattr(AskingOptions(), name):
+                raise UsageError(f"--{name.replace('_', '-')} only applies to an endpoint; add --base-url or remove it")
+        return
+    for name, value in vars(blip2).items():
+        if value != getattr(Blip2RunOptions(), name):
+            raise UsageError(f"--{name.replace('_', '-')} only applies to BLIP-2; remove it or --base-url")
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """The images that are meant and the file of their captions; a rehearsal only tells what there is to do."""
-
-    image_ids: Sequence[str]
-    folder: ImageFolder
-    target: Path
-    is_rehearsal: bool
-    ask_again: bool
-
-    def describe(self, captioner: Captioner, on_progress: Callable[[CaptioningReport], None]) -> CaptioningReport:
-        """Caption the images that have no caption."""
-        from cotpd.captions.captioning import caption as describe
-
-        return describe(
-            self.image_ids,
-            self.folder,
-            captioner,
-            out=self.target,
-            on_progress=on_progress,
-            ask_again=self.ask_again,
-        )
-
-    def plan(self, who: CaptionerId) -> list[str]:
-        """Print how many images have no caption: the SHA-256 of each content among them."""
-        from cotpd.captions.captioning import planned
-
-        report, left = planned(self.image_ids, self.folder, who, self.target, ask_again=self.ask_again)
-        typer.echo(
-            f"{report.num_images - report.num_done:,} of {report.num_images:,} images to describe by {who.name}; "
-            f"{len(report.captions):,} are described, {len(report.rejections):,} unusable{reasons(report.reasons)}"
-        )
-        return left
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """What became of the images, and what an endpoint was paid."""
-
-    report: CaptioningReport
-    paid: Progress
-
-    def to_dict(self) -> dict[str, Any]:
-        report, paid = self.report, self.paid
-        counts = {"kept": len(report.captions), "rejected": len(report.rejections), "reasons": report.reasons}
-        money = {"prompt_tokens": paid.prompt_tokens, "completion_tokens": paid.completion_tokens, "cost": paid.cost}
-        return numbers(report) | counts | money
-
-    def summary(self, target: Path) -> Iterator[str]:
-        report = self.report
-        yield (
-            f"{target}: {len(report.captions):,} images described, {len(report.rejections):,} rejected"
-            f"{reasons(report.reasons)}; {report.num_computed:,} looked at now"
-            f"{f', {spent(self.paid)}' if self.paid.attempts else ''}"
-        )
-        if failed := report.num_images - report.num_done:
-            yield f"{failed:,} without an answer, asked by the next run"
-
-
-def _by_blip2(job: _Job, options: Blip2Options, choice: Blip2Choice) -> _Ended | None:
-    from cotpd.captions.blip2 import Blip2Captioner
-    from cotpd.llm.asking.progress import Progress
-
-    if job.is_rehearsal:
-        job.plan(options.id)
-        return None
-    captioner = Blip2Captioner(options, device=choice.device, batch_size=choice.batch_size)
-    with CountingBar("captions") as bar:
-
-        def show(report: CaptioningReport) -> None:
-            bar.show(report.num_done, report.num_images, f"rejected {len(report.rejections):,}")
-
-        return _Ended(job.describe(captioner, show), Progress())
-
-
-def _by_endpoint(job: _Job, model: ChatModel, name: str, asking: AskingOptions) -> _Ended | None:
-    """By a vision model, whose answers are kept in the store beside the captions."""
+@contextmanager
+def _captioner(
+    model: str, base_url: str | None, name: str, blip2: Blip2RunOptions
+) -> Iterator[tuple[Captioner, LanguageModel | None]]:
+    """Open a captioner, and its vision model if it has one."""
+    from cotpd.captions.blip2 import Blip2Captioner, Blip2Options
     from cotpd.captions.vision_captioner import VisionCaptioner
-    from cotpd.cli.display.dry_run import show_questions, tell_price
-    from cotpd.llm.asking.progress import Progress
+    from cotpd.llm.models.chat_model import ChatModel
 
-    policy, paid = asking.policy(), Progress()
-    with asking.open_store(job.target, only_look=job.is_rehearsal) as store:
-
-        def listen(progress: Progress) -> None:
-            nonlocal paid
-            paid = progress
-
-        captioner = VisionCaptioner(model, name=name, store=store, policy=policy, listener=listen)
-        if job.is_rehearsal:
-            show_questions({captioner.id.name: _question("")})
-            contents = job.plan(captioner.id)
-            tell_price(map(_question, contents), model, store, policy)
-            return None
-        with LiveDisplay("asking") as display:
-
-            def show(report: CaptioningReport) -> None:
-                display.show(paid, paid.done + report.num_images - report.num_done)
-
-            return _Ended(job.describe(captioner, show), paid)
+    if base_url is None:
+        repository, _, revision = (model, "", "") if Path(model).exists() else model.partition("@")
+        options = Blip2Options(repository, revision or None, name)
+        yield Blip2Captioner(options, device=blip2.device, batch_size=blip2.batch_size), None
+        return
+    with ChatModel(model, base_url=base_url) as endpoint:
+        yield VisionCaptioner(endpoint, name=name), endpoint
 
 
-def _question(content: str) -> Request:
-    """The question about an image that is not opened."""
-    from cotpd.captions.vision_captioner import question
-    from cotpd.llm.language_model import Image
+def _print_plan(
+    image_ids: list[str],
+    folder: ImageFolder,
+    captioner: Captioner,
+    endpoint: LanguageModel | None,
+    target: Path,
+    asking: Asking,
+) -> None:
+    """Print how many images have no caption, and what a vision model would be asked."""
+    from cotpd.captions.captioning import plan_captions
+    from cotpd.captions.vision_captioner import request_for_content
+    from cotpd.cli.display.dry_run import print_plan, print_questions
+    from cotpd.llm.asking.plan import plan_requests
 
-    return question(Image(content, "image/jpeg", bytes))
+    report, contents = plan_captions(image_ids, folder, captioner, out=target, asking=asking)
+    if endpoint:
+        print_questions({captioner.id.name: request_for_content("")})
+    num_open = report.num_total - report.num_answered
+    typer.echo(
+        f"{num_open:,} of {report.num_total:,} images to describe with {captioner.id.name}; "
+        f"{len(report.results):,} have a caption, {len(report.rejections):,} are unusable"
+    )
+    if endpoint:
+        assert asking.store
+        print_plan(plan_requests(map(request_for_content, contents), endpoint, asking.store, asking.policy))

@@ -1,4 +1,4 @@
-"""`cotpd store`: what a request store holds; its answers out, in and mended."""
+"""`cotpd store`: inspect, export, import and repair a request store."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 
 def store(
-    path: Annotated[Path, typer.Argument(help="A request store, for instance DATA/requests.sqlite.")],
-    export: Annotated[Path | None, typer.Option("--export", help="Write its answers to a new JSONL file.")] = None,
-    import_: Annotated[Path | None, typer.Option("--import", help="Take over the answers of this file.")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Set a damaged store aside, save what can be read.")] = False,
-    call_back: Annotated[
-        str | None, typer.Option("--call-back", help="Forget a batch file that was never handed in, or is lost.")
+    path: Annotated[Path, typer.Argument(help="Request store, for example DATA/requests.sqlite.")],
+    export: Annotated[Path | None, typer.Option("--export", help="New JSONL file for all answers.")] = None,
+    import_: Annotated[Path | None, typer.Option("--import", help="JSONL file whose answers are added.")] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Set a damaged store aside and recover its readable answers.")
+    ] = False,
+    forget_batch: Annotated[
+        str | None, typer.Option("--forget-batch", help="Batch file that was never submitted, or is lost.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the statistics as JSON.")] = False,
 ) -> None:
-    """Show, publish, replay or mend the answers that were paid for.
+    """Print what a request store holds; export, import or repair its answers.
 
-    An imported answer serves the same question to the same model at the same endpoint, and costs nothing.
+    An imported answer serves the same question to the same model at the same endpoint without a call.
 
     Examples:
 
@@ -40,17 +42,17 @@ def store(
     from cotpd.llm.store.request_store import RequestStore
 
     if not path.exists() and not import_:
-        raise UsageError(f"{path}: there is no such store; check the path")
+        raise UsageError(f"{path}: no such request store; check the path")
     if export and (export.is_file() or export.resolve() == path.resolve()):
         raise UsageError(f"{export} exists and is never overwritten; choose another name or remove it")
-    with RequestStore(path, read_only=not (repair or import_ or call_back)) as opened:
+    with RequestStore(path, read_only=not (repair or import_ or forget_batch)) as opened:
         if opened.salvaged is not None:
-            typer.echo(f"{path} was damaged; {opened.salvaged:,} of its answers were saved", err=True)
+            typer.echo(f"{path} was damaged; {opened.salvaged:,} of its answers were recovered", err=True)
         if import_:
-            typer.echo(f"{import_answers(opened, import_):,} answers taken over", err=True)
-        if call_back:
-            count = opened.call_back(call_back) or opened.call_back(str(Path(call_back).absolute()))
-            typer.echo(f"{count:,} questions of {call_back} may be asked again", err=True)
+            typer.echo(f"{import_answers(opened, import_):,} answers imported", err=True)
+        if forget_batch:
+            count = opened.forget_batch(forget_batch) or opened.forget_batch(str(Path(forget_batch).absolute()))
+            typer.echo(f"{count:,} questions of {forget_batch} are open again", err=True)
         if export:
             typer.echo(f"{export}: {export_answers(opened, export):,} answers", err=True)
         _print(opened, as_json=as_json)
@@ -64,22 +66,22 @@ def _print(opened: RequestStore, *, as_json: bool) -> None:
     for row in rows:
         typer.echo(
             f"{printable(row['model'])} at {printable(row['endpoint'])}: {row['answers']:,} answers, "
-            f"{row['rejected']:,} of them rejected; {row['prompt_tokens']:,} tokens read, "
-            f"{row['completion_tokens']:,} written"
+            f"{row['rejected']:,} of them rejected; {row['prompt_tokens']:,} prompt tokens, "
+            f"{row['completion_tokens']:,} completion tokens"
         )
-    for batch, questions in counts["batches"].items():
-        typer.echo(f"{printable(batch)}: {questions:,} questions are out in this batch")
-    typer.echo(f"{counts['mishaps']:,} attempts were rejected or failed; {counts['damaged']:,} rows are damaged")
+    for batch, num_questions in counts["batches"].items():
+        typer.echo(f"{printable(batch)}: {num_questions:,} open questions in this batch")
+    typer.echo(f"{counts['failed_attempts']:,} rejected or failed attempts; {counts['damaged']:,} damaged rows")
 
 
 def _statistics(opened: RequestStore) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     damaged_before = opened.num_damaged
     for _ in opened:
         pass
-    mishaps = sum(1 for _ in opened.mishaps())
+    num_failed = sum(1 for _ in opened.failed_attempts())
     damaged = opened.num_damaged - damaged_before
     return [asdict(row) for row in opened.statistics()], {
-        "mishaps": mishaps,
+        "failed_attempts": num_failed,
         "damaged": damaged,
         "batches": opened.batches(),
     }

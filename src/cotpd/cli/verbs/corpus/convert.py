@@ -78,7 +78,7 @@ def convert(
         files = write(paths.source, paths.target, reading, to=to, subsample=Subsample(_sizes(posts or []), seed))
     text = json.dumps(_to_dict(files, handler.warnings), ensure_ascii=False, indent=2)
     text = text if as_json else "\n".join(_lines(files, handler.warnings))
-    typer.echo(paths.shown(text), err=paths.to_stdout)
+    typer.echo(paths.name_pipes(text), err=paths.to_stdout)
 
 
 def _sizes(texts: list[str]) -> dict[str, int]:

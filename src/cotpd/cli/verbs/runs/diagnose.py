@@ -1,4 +1,4 @@
-"""`cotpd diagnose`: what went wrong in a run, with figures, and what to change."""
+"""`cotpd diagnose`: find known failures in a run, with figures and advice."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from cotpd.cli.display.terminal import printable
 
 def diagnose(
     run: Annotated[Path, typer.Argument(help="A finished run directory.")],
-    data: Annotated[Path | None, typer.Argument(help="A corpus; by default the one the run was trained on.")] = None,
-    split: Annotated[Literal["dev", "test"], typer.Option(help="The posts to look at.")] = "dev",
+    data: Annotated[Path | None, typer.Argument(help="A corpus; by default the training corpus of the run.")] = None,
+    split: Annotated[Literal["dev", "test"], typer.Option(help="The split to examine the run on.")] = "dev",
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="A run of the knowledge-enhanced view alone, or without variants; repeatable."),
+        typer.Option(
+            help="A run to compare with: of the knowledge-enhanced view only, or without variants; repeatable."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Look for the known failures of distillation in a run: which show, by which figures, and what to change.
+    """Find known failures of distillation in a run, and print the figures and what to change.
 
-    A student that has not learnt, knowledge that is worth nothing to its reader, the alignment that did not take
-    (distance of the views by type, of entities seen and unseen in training), a target that memorised its labels,
-    prompts that collapsed, augmentation that hurts (label noise, drift), and with --against multimodal inputs that got
-    worse. The exit code is 0 whatever is found; programs read --json.
+    The failures: the student has not learned its task; the knowledge is not used; the alignment failed; the target has
+    memorised its labels; the prompts collapsed; the augmentation hurts; and, with --against, the knowledge view got
+    worse. The exit code is 0 whether or not a failure is found; use --json in programs.
 
     Examples:
 
@@ -34,11 +35,11 @@ def diagnose(
 
         cotpd diagnose runs/twitter2017-seed1 data/twitter2017 --against runs/twitter2017-knowledge-seed1
     """
-    from cotpd.diagnosis.diagnosis import diagnose as examine
-    from cotpd.diagnosis.finding import summary
+    from cotpd.diagnosis.diagnosis import diagnose as measure
+    from cotpd.diagnosis.finding import summarise
 
-    findings = examine(run, data, split=split, against=against or ())
+    findings = measure(run, data, split=split, against=against or ())
     if as_json:
         typer.echo(json.dumps([finding.to_dict() for finding in findings], indent=2))
     else:
-        typer.echo(printable("\n\n".join([summary(findings), *map(str, findings)])))
+        typer.echo(printable("\n\n".join([summarise(findings), *map(str, findings)])))

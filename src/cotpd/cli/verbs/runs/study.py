@@ -1,4 +1,4 @@
-"""`cotpd study`: a plan becomes runs, a table and a report."""
+"""`cotpd study`: train, score, compare and report the runs of a plan."""
 
 from __future__ import annotations
 
@@ -18,57 +18,61 @@ from cotpd.cli.display.terminal import printable
 from cotpd.core.errors import CotpdError
 
 if TYPE_CHECKING:
-    from cotpd.studies.execution.eta import StudyProgress
+    from cotpd.studies.execution.progress import StudyProgress
     from cotpd.studies.plan.plan import Plan
     from cotpd.studies.report.results import Results
 
 
 def study(
-    plan: Annotated[Path, typer.Argument(help="A TOML file, see configs/studies/ and docs/studies.md.")],
-    change: Annotated[list[str] | None, typer.Option("--set", help="Change a key of every run.")] = None,
+    plan: Annotated[Path, typer.Argument(help="A plan, as in configs/studies/.")],
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting to change in every run, as KEY=VALUE; repeatable.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The directory of the runs and reports; by default runs/PLAN.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is finished and what is left.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the state of every run, and train nothing.")
+    ] = False,
     only_report: Annotated[
-        bool, typer.Option("--only-report", help="Report the runs that are finished; make none.")
+        bool, typer.Option("--only-report", help="Report the finished runs, and train nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Make the runs of a plan, score and compare them, and write report.html, report.md and report.json.
+    """Train, score and compare the runs of a plan, and write report.html, report.md and report.json.
 
-    Start it again after any stop: finished runs are never repeated. Start it in several shells, each with a device of
-    its own (CUDA_VISIBLE_DEVICES), to share the runs out; or under `accelerate launch`, to share every run. Exit code 1
-    if a run failed; the others are made and reported.
+    After an interruption, start the same command again: finished runs are not trained twice. To share the runs among
+    several GPUs, start the command once for each, with CUDA_VISIBLE_DEVICES. To train every run on all GPUs together,
+    use `accelerate launch`. The exit code is 1 if a run failed; the other runs are trained and reported.
 
     Examples:
 
-        cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --dry-run
+        cotpd study configs/studies/views.toml --set corpus.path=data/twitter2017 --dry-run
 
-        cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --out runs/views
+        cotpd study configs/studies/views.toml --set corpus.path=data/twitter2017 --out runs/views
 
-        cotpd study configs/studies/views.toml --set data.path=data/twitter2017 --out runs/views --only-report
+        cotpd study configs/studies/views.toml --set corpus.path=data/twitter2017 --out runs/views --only-report
     """
     from cotpd.studies.plan.plan import Plan
 
     changes, directory = change or [], out or Path("runs") / plan.stem
-    planned = Plan.read(plan, changes)
+    parsed = Plan.read(plan, changes)
     if dry_run:
-        _tell_state(planned, directory, as_json=as_json)
+        _print_states(parsed, directory, as_json=as_json)
         return
     options = [word for text in changes for word in ("--set", text)]
     command = shlex.join(["cotpd", "study", str(plan), *options, "--out", str(directory)])
-    _report(_make(planned, directory, command, only_report=only_report), directory, as_json=as_json)
+    _print_report(_run(parsed, directory, command, only_report=only_report), directory, as_json=as_json)
 
 
-def _make(plan: Plan, out: Path, command: str, *, only_report: bool) -> Results:
-    from cotpd.studies.study import study as make
+def _run(plan: Plan, out: Path, command: str, *, only_report: bool) -> Results:
+    from cotpd.studies.study import study as run_study
 
     with StudyBar() as bar:
-        return make(plan, out=out, command=command, listener=bar.show, only_report=only_report)
+        return run_study(plan, out=out, command=command, listener=bar.show, only_report=only_report)
 
 
-def _report(results: Results, out: Path, *, as_json: bool) -> None:
+def _print_report(results: Results, out: Path, *, as_json: bool) -> None:
     from cotpd.distillation.distributed import processes
     from cotpd.studies.report.json_report import json_report
     from cotpd.studies.report.markdown_report import markdown_report
@@ -77,39 +81,42 @@ def _report(results: Results, out: Path, *, as_json: bool) -> None:
         text = json.dumps(json_report(results), indent=2) if as_json else markdown_report(results)
         typer.echo(printable(text.rstrip()))
         if "report.html" not in results.failures:
-            told = f"{out / 'report.html'} shows it with plots"
-            Console(stderr=True).print(told, markup=False, emoji=False, highlight=False, soft_wrap=True)
+            hint = f"report with plots: {out / 'report.html'}"
+            Console(stderr=True).print(hint, markup=False, emoji=False, highlight=False, soft_wrap=True)
     if results.failures:
         name, reason = next(iter(results.failures.items()))
-        raise CotpdError(f"{len(results.failures)} failed; first {name}: {reason}")
+        raise CotpdError(f"{len(results.failures)} failed; the first is {name}: {reason}")
 
 
-def _tell_state(plan: Plan, out: Path, *, as_json: bool) -> None:
-    from cotpd.studies.execution.runner import state_of
-    from cotpd.studies.plan.expansion import planned_runs
+def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
+    from cotpd.distillation.corpora import corpus_config
+    from cotpd.studies.execution.run_state import state_of
+    from cotpd.studies.plan.resolution import resolve_plan
 
-    runs = planned_runs(plan, out)
+    runs = resolve_plan(plan, out).runs
     states = {run.id: (state_of(run).value, run.needs) for run in runs}
     if as_json:
         typer.echo(json.dumps({name: {"state": state, "needs": needs} for name, (state, needs) in states.items()}))
         return
-    width = max(map(len, states))
+    width, state_width = max(map(len, states)), max(len(state) for state, _ in states.values())
     for name, (state, needs) in states.items():
-        typer.echo(f"{name.ljust(width)}  {state.ljust(13)}  {'needs ' + ', '.join(needs) if needs else ''}".rstrip())
+        needed = f"needs {', '.join(needs)}" if needs else ""
+        typer.echo(f"{name.ljust(width)}  {state.ljust(state_width)}  {needed}".rstrip())
     counts = Counter(state for state, _ in states.values())
     typer.echo(f"\n{len(states)} runs: " + ", ".join(f"{number} {state}" for state, number in counts.items()))
-    trained_on = (path for run in runs for path in (run.config.data.path, *run.config.data.unlabelled))
-    read = [*trained_on, *(score.data for score in plan.scores.values() if score.data)]
-    for path in sorted({path for path in read if not path.exists()}):
-        typer.echo(f"not found: {path}; change it in the plan or its base, or --set data.path=WHERE_IT_IS")
+    corpora = {corpus_config(run.config).path for run in runs}
+    corpora |= {path for run in runs for path in run.config.training_set.unlabelled_paths}
+    corpora |= {score.corpus for run in runs for score in run.scores if score.corpus}
+    for path in sorted(path for path in corpora if not path.exists()):
+        typer.echo(f"not found: {path}; change the plan or its base, or use --set corpus.path=PATH")
 
 
 class StudyBar:
-    """A live bar on stderr: the runs, the present one, and when all will be done; plain lines where nobody watches."""
+    """A progress bar on stderr with the current run and the time left; log lines if stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, emoji=False)
-        self._said: tuple[str, int | None] | None = None
+        self._printed: tuple[str, int | None] | None = None
         self._bar = Bar(
             TextColumn("runs"),
             BarColumn(),
@@ -129,24 +136,24 @@ class StudyBar:
         self._bar.stop()
 
     def show(self, progress: StudyProgress) -> None:
-        """Show where the study stands."""
-        training, left = progress.training, until(progress.seconds_left)
+        """Update the bar, or print a line when a run starts and after each epoch."""
+        training, left = progress.training, format_time_left(progress.seconds_left)
         done = progress.num_done + progress.num_failed
         share = training.step / training.num_steps if training else 0.0
         run = progress.run + (f", update {training.step} of {training.num_steps}" if training else "")
         self._bar.update(self._task, completed=round(done + share, 2), total=progress.num_runs, run=run, left=left)
         moment = (progress.run, training.epoch if training and training.dev_f1 is not None else None)
-        if self._console.is_terminal or moment == self._said or (training and training.dev_f1 is None):
+        if self._console.is_terminal or moment == self._printed or (training and training.dev_f1 is None):
             return
-        self._said = moment
+        self._printed = moment
         f1 = f"  epoch {training.epoch + 1}, dev F1 {100 * (training.dev_f1 or 0):.2f}" if training else ""
         failed = f", {progress.num_failed} failed" if progress.num_failed else ""
         line = f"run {done + 1} of {progress.num_runs}{failed}  {progress.run}{f1}  {left}"
         self._console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
 
 
-def until(seconds: float | None) -> str:
-    """How much time is left and when it ends, by this machine's clock; nothing where it is not known."""
+def format_time_left(seconds: float | None) -> str:
+    """Format the time left and the local time at the end, or an empty string if unknown."""
     if seconds is None:
         return ""
     minutes = round(seconds / 60)

@@ -17,7 +17,7 @@ def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "id": example.id,
         "words": list(example.words),
-        "entities": [_to_entity(entity) for entity in example.entities],
+        "entities": [_entity_row(entity) for entity in example.entities],
         "relations": [
             {"head": [r.head.start, r.head.end], "tail": [r.tail.start, r.tail.end], "label": r.label}
             for r in example.relations
@@ -36,6 +36,6 @@ def to_row(example: Example, split: str | None = None) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value is not None}
 
 
-def _to_entity(entity: Entity) -> dict[str, Any]:
+def _entity_row(entity: Entity) -> dict[str, Any]:
     row: dict[str, Any] = {"start": entity.span.start, "end": entity.span.end, "label": entity.label}
     return {**row, "orphan": True} if entity.orphan else row
