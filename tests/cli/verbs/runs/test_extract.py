@@ -135,7 +135,7 @@ def test_every_wrong_call_ends_with_the_exit_code_of_its_kind(
         (2, "texts and --file exclude each other", (finished_run, "text", "--file", tmp_path / "posts.txt")),
         (2, "batch-size", (finished_run, "--batch-size", "0", "text")),
         (1, "no model here", (tmp_path, "text")),
-        (5, "cannot be read", (finished_run, "--file", tmp_path / "none.txt")),
+        (5, "cannot read the file", (finished_run, "--file", tmp_path / "none.txt")),
         (2, "add --entities-from RUN", (relation_run, "text")),
         (2, "add --entities-from RUN", (relation_run, "--file", tmp_path / "posts.txt")),
         (2, "was trained on entities", (finished_run, "--entities-from", finished_run, "text")),

@@ -19,7 +19,6 @@ class SentimentDisplay:
     """Sentiments are printed below their text, one target a line."""
 
     demo_title: ClassVar[str] = "Texts without labels, with marked targets, read as text only:"
-    metric: ClassVar[str] = "accuracy"
 
     def marked_text(self, answer: dict[str, Any]) -> Text:
         """Return the text with the entities that another run found, and a line for each target."""
