@@ -126,9 +126,7 @@ def _count_split(posts: Sequence[Example]) -> SplitStatistics:
     )
 
 
-def _count_sidecar(
-    sidecar: Sidecar[Caption] | Sidecar[Knowledge], examples: Sequence[Example]
-) -> SidecarStatistics:
+def _count_sidecar(sidecar: Sidecar[Caption] | Sidecar[Knowledge], examples: Sequence[Example]) -> SidecarStatistics:
     unmatched = sidecar.num_unmatched(examples)
     return SidecarStatistics(dict(sidecar.rows), sidecar.chosen, sidecar.blank, sidecar.repeated, unmatched)
 
