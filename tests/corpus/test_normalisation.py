@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cotpd.core.records import Entity, Example, Relation, Span
+from cotpd.core.records import Entity, Example, Relation, Span, TargetSentiment
 from cotpd.corpus.normalisation import normalise
 
 
@@ -57,3 +57,10 @@ def test_two_entities_are_never_joined() -> None:
 def test_the_arguments_of_a_relation_are_never_joined() -> None:
     post = Example("1", ("#", "Ajax"), relations=(Relation(Span(0, 1), Span(1, 2), "r"),))
     assert normalise(post) == post
+
+
+def test_targets_of_sentiments_move_with_their_words() -> None:
+    post = Example("1", ("#", "go", "@", "ann"), sentiments=(TargetSentiment(Span(3, 4), "positive"),))
+    found = normalise(post)
+    assert found.words == ("#go", "@ann")
+    assert found.sentiments == (TargetSentiment(Span(1, 2), "positive"),)

@@ -13,7 +13,8 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.records import Example
 from cotpd.core.splitting import split_words
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.recipe import distill
+from cotpd.distillation.recipe import build_student, distill
+from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.inference.extractor import Extractor
 from cotpd.views.pieces import Pieces
 from cotpd.views.view import ViewKind
@@ -113,17 +114,11 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return path
 
 
+@pytest.mark.slow
 def test_each_kind_of_encoder_is_trained_saved_and_extracts_exact_offsets(encoder: Path, tmp_path: Path) -> None:
     sample = Corpus.sample()
     corpus = Corpus(train=sample.train[:16], dev=sample.dev[:6])
-    values = {
-        "data": {"path": "sample"},
-        "student": {"encoder": str(encoder)},
-        "prompt": {"heads": 2},
-        "views": {"knowledge_pieces": 40},
-        "optimisation": {"epochs": 1, "batch_size": 8, "precision": "float32"},
-    }
-    finished = distill(corpus, config=ExperimentConfig.of(values), out=tmp_path / "run")
+    finished = distill(corpus, config=ExperimentConfig.of(_values(encoder)), out=tmp_path / "run")
     loaded = Extractor.from_pretrained(tmp_path / "run")
     for kind in ViewKind:
         assert list(loaded.predict(corpus.dev, kind=kind)) == list(finished.predict(corpus.dev, kind=kind))
@@ -159,20 +154,22 @@ def test_running_text_has_the_same_pieces_as_its_words(encoder: Path) -> None:
     assert pieces.of_text(text) == [piece for word in pieces.of(text.split()) for piece in word]
 
 
-def test_long_texts_are_read_in_windows_by_each_kind_of_encoder(encoder: Path, tmp_path: Path) -> None:
+def test_long_texts_are_read_in_windows_by_each_kind_of_encoder(encoder: Path) -> None:
     sample = Corpus.sample()
-    words = tuple(word for example in sample.train[:30] for word in example.words)
-    values = {
-        "data": {"path": "sample"},
-        "student": {"encoder": str(encoder)},
-        "prompt": {"heads": 2},
-        "optimisation": {"epochs": 1, "batch_size": 8, "precision": "float32"},
-    }
-    corpus = Corpus(train=sample.train[:8], dev=sample.dev[:2])
-    extractor = distill(corpus, config=ExperimentConfig.of(values), out=tmp_path / "run")
+    corpus, config = Corpus(train=sample.train[:8], dev=sample.dev[:2]), ExperimentConfig.of(_values(encoder))
+    extractor = Extractor(build_student(TrainingSet.of(corpus, config), corpus, config).eval())
     every_word_begins_an_entity(extractor)
+    words = tuple(word for example in sample.train[:30] for word in example.words)
     (prediction,) = extractor.predict([Example("long", words)])
     assert [entity.span.start for entity in prediction.entities] == list(range(len(words)))
+
+
+def _values(encoder: Path) -> dict[str, Any]:
+    return {
+        "student": {"encoder": str(encoder)},
+        "views": {"knowledge_pieces": 40},
+        "optimisation": {"epochs": 1, "batch_size": 8, "precision": "float32"},
+    }
 
 
 def every_word_begins_an_entity(extractor: Extractor) -> None:

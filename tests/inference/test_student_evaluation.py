@@ -64,7 +64,7 @@ def test_the_report_of_entities_tells_seen_from_unseen_ones(student: Student, sa
     assert [scores.rule for scores in without.secondary] == ["boundaries", "overlap"]
     report = evaluate_student(student, EvaluationSet.as_stated(dev, train=sample.train), mode="strict")
     assert [scores.mode for scores in (report.scores, *report.secondary)] == ["strict"] * 4
-    assert "unseen as an entity in training" in str(report)
+    assert "entities unseen in training" in str(report)
 
 
 def test_progress_counts_the_predicted_examples(student: Student, dev: tuple[Example, ...]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cotpd.core.records import Caption, Entity, Example, Relation, Span
+from cotpd.core.records import Caption, Entity, Example, Relation, Span, TargetSentiment
 from cotpd.core.splitting import Rule
 from cotpd.knowledge.augmentation.projection import UnusableVariantError, project, replace_name, words_in
 
@@ -142,3 +142,11 @@ def test_other_entities_stay_if_a_name_is_replaced(data: st.DataObject) -> None:
     expected = [(" ".join(new), label) if at == chosen else (name, label) for at, (name, label) in enumerate(order)]
     assert names_of(variant) == expected
     assert variant.text == text.replace(order[chosen][0], " ".join(new))
+
+
+def test_targets_of_sentiments_move_with_their_names() -> None:
+    parent = Example("1", ("Ann", "meets", "Rio"), sentiments=(TargetSentiment(Span(2, 3), "positive"),))
+    variant = project(parent, ("In", "Rio", "we", "met", "Ann"), Rule.FINE)
+    assert variant.sentiments == (TargetSentiment(Span(1, 2), "positive"),)
+    with pytest.raises(UnusableVariantError, match="name lost"):
+        project(parent, ("we", "met", "Ann"), Rule.FINE)

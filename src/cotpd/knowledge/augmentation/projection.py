@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from cotpd.core.records import Caption, Entity, Example, Relation, Span
+from cotpd.core.records import Caption, Entity, Example, Span
 from cotpd.core.splitting import Rule, split_words
+from cotpd.core.tasks import ANNOTATIONS
 from cotpd.llm.answer_text import UnusableAnswerError
 
 Name = tuple[str, ...]
@@ -33,9 +34,8 @@ def words_in(text: str, rule: Rule) -> tuple[str, ...]:
 
 
 def gold_spans(example: Example) -> list[Span]:
-    """Return the distinct spans of entities and of arguments of relations, sorted."""
-    arguments = (span for relation in example.relations for span in (relation.head, relation.tail))
-    return sorted({*(entity.span for entity in example.entities), *arguments})
+    """Return the distinct spans of the annotations of every task, sorted."""
+    return sorted({span for annotation in example.annotations for span in annotation.spans})
 
 
 def has_gold_name(example: Example, words: Sequence[str]) -> bool:
@@ -68,7 +68,7 @@ def project(parent: Example, words: Sequence[str], rule: Rule) -> Example:
         for number, span in enumerate(places)
     }
     entities = tuple(sorted(marked, key=lambda entity: entity.span))
-    return replace(parent, words=tuple(words), entities=entities, relations=_move_relations(parent, moved))
+    return replace(_move_annotations(parent, moved), words=tuple(words), entities=entities)
 
 
 def replace_name(parent: Example, old: Span, new: Sequence[str]) -> Example:
@@ -90,10 +90,8 @@ def replace_name(parent: Example, old: Span, new: Sequence[str]) -> Example:
         words[edit.start : edit.end] = new
     moved = {span: _move(span, edits, len(new)) for span in gold_spans(parent)}
     return replace(
-        parent,
+        _move_annotations(parent, moved),
         words=tuple(words),
-        entities=tuple(replace(entity, span=moved[entity.span]) for entity in parent.entities),
-        relations=_move_relations(parent, moved),
         caption=_rename_in_caption(parent.caption, parent.words_of(old), " ".join(new)),
     )
 
@@ -136,11 +134,15 @@ def _move(span: Span, edits: Sequence[Span], size: int) -> Span:
     return Span(start, end)
 
 
-def _move_relations(parent: Example, moved: Mapping[Span, Span]) -> tuple[Relation, ...]:
-    relations = [replace(each, head=moved[each.head], tail=moved[each.tail]) for each in parent.relations]
-    if any(relation.head == relation.tail for relation in relations):
-        raise UnusableVariantError("name lost")
-    return tuple(relations)
+def _move_annotations(parent: Example, moved: Mapping[Span, Span]) -> Example:
+    """Return the parent with the annotations of every task at their new spans; its words are not changed."""
+    variant = parent
+    for task in ANNOTATIONS.values():
+        annotations = [annotation.moved(moved.__getitem__) for annotation in task.of(parent)]
+        if any(len(set(annotation.spans)) < len(annotation.spans) for annotation in annotations):
+            raise UnusableVariantError("name lost")
+        variant = task.replaced(variant, annotations)
+    return variant
 
 
 def _rename_in_caption(caption: Caption | None, old: str, new: str) -> Caption | None:
