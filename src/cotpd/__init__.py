@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from cotpd.core.errors import CotpdError
     from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Prediction, Relation, Span
     from cotpd.corpus.corpus import Corpus
-    from cotpd.distillation.corpora import read_corpus
     from cotpd.distillation.recipe import distill
-    from cotpd.distillation.run_evaluation import evaluate_run
+    from cotpd.distillation.runs.corpora import read_corpus
+    from cotpd.distillation.runs.run_evaluation import evaluate_run
     from cotpd.distillation.showcase.example_report import show_example
     from cotpd.evaluation import compare, evaluate
     from cotpd.inference.extractor import Extractor
@@ -75,8 +75,8 @@ _HOMES = {
     "distill": "cotpd.distillation.recipe",
     "elicit": "cotpd.knowledge.elicitation",
     "evaluate": "cotpd.evaluation",
-    "evaluate_run": "cotpd.distillation.run_evaluation",
-    "read_corpus": "cotpd.distillation.corpora",
+    "evaluate_run": "cotpd.distillation.runs.run_evaluation",
+    "read_corpus": "cotpd.distillation.runs.corpora",
     "show_example": "cotpd.distillation.showcase.example_report",
 }
 

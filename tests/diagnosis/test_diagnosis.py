@@ -24,7 +24,7 @@ from cotpd.diagnosis.knowledge import UNUSED_KNOWLEDGE
 from cotpd.diagnosis.learning import NOT_LEARNED
 from cotpd.diagnosis.multimodal_inputs import WORSE_KNOWLEDGE_VIEW
 from cotpd.diagnosis.prompts import COLLAPSED_PROMPTS
-from cotpd.distillation.corpora import RunCorpora
+from cotpd.distillation.runs.corpora import RunCorpora
 from cotpd.student.student import Student
 
 pytestmark = pytest.mark.slow

@@ -30,7 +30,7 @@ from cotpd.distillation import targets
 from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import build_student, distill
-from cotpd.distillation.run_directory import RunDirectory, State, state_json
+from cotpd.distillation.runs.run_directory import RunDirectory, State, state_json
 from cotpd.distillation.targets import record_targets
 from cotpd.distillation.training_set.selection import TrainingSet, labelled_examples
 from cotpd.inference.extractor import Extractor

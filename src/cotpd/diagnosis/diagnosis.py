@@ -17,7 +17,7 @@ from cotpd.diagnosis.knowledge import UNUSED_KNOWLEDGE, knowledge_finding
 from cotpd.diagnosis.learning import learning_finding
 from cotpd.diagnosis.multimodal_inputs import WORSE_KNOWLEDGE_VIEW, multimodal_inputs_finding
 from cotpd.diagnosis.prompts import prompt_finding
-from cotpd.distillation.corpora import RunCorpora
+from cotpd.distillation.runs.corpora import RunCorpora
 from cotpd.distillation.targets import Targets, parts_read, record_targets, teaching_view
 from cotpd.distillation.training_set.corruption import corrupt_knowledge
 from cotpd.evaluation import compare

@@ -13,8 +13,8 @@ from cotpd.core.errors import CotpdError, DataError
 from cotpd.core.files import read_jsonl
 from cotpd.core.records import Example
 from cotpd.core.tasks import ANNOTATIONS
-from cotpd.distillation.corpora import RunCorpora, corpus_config
-from cotpd.distillation.run_directory import RunDirectory
+from cotpd.distillation.runs.corpora import RunCorpora, corpus_config
+from cotpd.distillation.runs.run_directory import RunDirectory
 from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
 from cotpd.distillation.training_set.selection import TrainingSet, labelled_examples
 from cotpd.evaluation import evaluate

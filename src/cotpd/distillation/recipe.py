@@ -22,7 +22,7 @@ from cotpd.corpus.corpus import Corpus
 from cotpd.distillation.checks import check_dev, check_training_set
 from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Listener, Progress
-from cotpd.distillation.run_directory import RunDirectory, State
+from cotpd.distillation.runs.run_directory import RunDirectory, State
 from cotpd.distillation.trainer import Trainer
 from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.distillation.training_set.selection import TrainingSet

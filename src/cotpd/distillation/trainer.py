@@ -26,7 +26,7 @@ from cotpd.distillation.optimisation import (
     set_learning_rates,
 )
 from cotpd.distillation.progress import Listener, Progress
-from cotpd.distillation.run_directory import RunDirectory, State, state_json
+from cotpd.distillation.runs.run_directory import RunDirectory, State, state_json
 from cotpd.distillation.training_batches import Step, TrainingBatches
 from cotpd.evaluation import evaluate
 from cotpd.evaluation.matching import DEFAULT_MODE

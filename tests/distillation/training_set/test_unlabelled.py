@@ -16,9 +16,9 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import write_jsonl
 from cotpd.core.records import NO_RELATION, Entity, Example, Relation, Span
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.corpora import read_corpus
 from cotpd.distillation.objective import Objective
 from cotpd.distillation.recipe import build_student, distill
+from cotpd.distillation.runs.corpora import read_corpus
 from cotpd.distillation.training_batches import TrainingBatches
 from cotpd.distillation.training_set.selection import TrainingSet, labelled_examples, unlabelled_examples
 from cotpd.distillation.training_set.unlabelled import read_unlabelled

@@ -97,7 +97,9 @@ def test_a_budget_holds_if_images_need_more_tokens_than_estimated(tokens: int, n
 @pytest.mark.parametrize("budget", [Budget(tokens=2_000), Budget(money=0.002)], ids=str)
 def test_a_budget_holds_if_answers_exceed_max_tokens(budget: Budget) -> None:
     """Reasoning may not count against the limit, and some servers ignore it. The first answer shows that."""
-    model = ScriptedModel(lambda messages: Answer("a thought", prompt_tokens=13, completion_tokens=400), max_concurrency=8)
+    model = ScriptedModel(
+        lambda messages: Answer("a thought", prompt_tokens=13, completion_tokens=400), max_concurrency=8
+    )
     last = run(REQUESTS, model, replace(FAST, budget=budget, price=Price(1.0, 1.0)))
     assert (last.done, last.prompt_tokens + last.completion_tokens) == (4, 4 * 413)
 

@@ -15,7 +15,7 @@ import torch
 from cotpd.core.errors import DataError
 from cotpd.core.records import Entity, Example, Knowledge, Prediction, Span
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.corpora import RunCorpora
+from cotpd.distillation.runs.corpora import RunCorpora
 from cotpd.student.student import Student
 from cotpd.studies.execution import predictions
 from cotpd.studies.execution.predictions import StoredPredictions

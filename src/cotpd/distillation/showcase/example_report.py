@@ -13,7 +13,7 @@ from cotpd.core.records import Annotation, Example, Prediction, Span
 from cotpd.core.tasks import ANNOTATIONS
 from cotpd.core.tasks.annotations import TaskAnnotations
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.run_evaluation import read_scored_corpus
+from cotpd.distillation.runs.run_evaluation import read_scored_corpus
 from cotpd.inference.example_views import ReadableView, piece_views, readable_kinds, word_views
 from cotpd.inference.predictor import TrainedStudent
 

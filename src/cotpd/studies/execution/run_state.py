@@ -11,7 +11,7 @@ from typing import Any
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
-from cotpd.distillation.run_directory import RunDirectory
+from cotpd.distillation.runs.run_directory import RunDirectory
 from cotpd.studies.plan.design import PlannedRun
 
 _IGNORED_KEYS = {"method", "corpus.path", "training_set.unlabelled", "objective.target_runs"}

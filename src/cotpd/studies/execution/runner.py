@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from cotpd.core.errors import CotpdError, UsageError
 from cotpd.core.files import write_atomic
-from cotpd.distillation.corpora import RunCorpora
 from cotpd.distillation.distributed import processes
 from cotpd.distillation.progress import Progress
 from cotpd.distillation.recipe import distill
-from cotpd.distillation.run_directory import RunDirectory
+from cotpd.distillation.runs.corpora import RunCorpora
+from cotpd.distillation.runs.run_directory import RunDirectory
 from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.studies.execution.progress import Forecast, StudyListener, StudyProgress
 from cotpd.studies.execution.run_state import RunState, changed_keys, exclusive, state_of

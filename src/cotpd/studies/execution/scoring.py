@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from cotpd.core.errors import CotpdError, DataError
-from cotpd.distillation.corpora import RunCorpora, corpus_config
+from cotpd.distillation.runs.corpora import RunCorpora, corpus_config
 from cotpd.distillation.training_set.selection import labelled_examples
 from cotpd.evaluation import evaluate
 from cotpd.evaluation.matching import Mode, SeenEntities, surfaces_of

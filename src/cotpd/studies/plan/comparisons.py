@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
-from cotpd.distillation.corpora import corpus_config
+from cotpd.distillation.runs.corpora import corpus_config
 from cotpd.studies.plan.design import ComparedSide, PlannedComparison, ScorePlace
 from cotpd.studies.plan.plan import ComparisonPlan, Plan, SidePlan
 from cotpd.studies.plan.scored_view import ScoredView

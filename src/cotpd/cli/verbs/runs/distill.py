@@ -34,9 +34,9 @@ def distill(
         cotpd distill configs/twitter2017.toml --set seed=2 --set optimisation.epochs=3 --resume
     """
     from cotpd.core.config import ExperimentConfig
-    from cotpd.distillation.corpora import corpus_config, read_corpus
     from cotpd.distillation.distributed import processes
     from cotpd.distillation.recipe import distill as train
+    from cotpd.distillation.runs.corpora import corpus_config, read_corpus
 
     experiment = ExperimentConfig.read(config, change or [])
     path = corpus_config(experiment).path

@@ -54,7 +54,7 @@ def evaluate(
 
         cotpd evaluate runs/mnre-seed1 data/mnre --split dev --entities-from runs/twitter2017-seed1
     """
-    from cotpd.distillation.run_evaluation import evaluate_run
+    from cotpd.distillation.runs.run_evaluation import evaluate_run
 
     if out and out.is_dir():
         raise UsageError(f"--out: {out} is a directory; give a file for the JSON")

@@ -89,7 +89,7 @@ def _print_report(results: Results, out: Path, *, as_json: bool) -> None:
 
 
 def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
-    from cotpd.distillation.corpora import corpus_config
+    from cotpd.distillation.runs.corpora import corpus_config
     from cotpd.studies.execution.run_state import state_of
     from cotpd.studies.plan.resolution import resolve_plan
 

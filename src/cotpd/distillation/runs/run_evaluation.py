@@ -13,7 +13,7 @@ from cotpd.core.errors import DataError, UsageError
 from cotpd.core.records import NO_RELATION, Example
 from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.corpora import RunCorpora
+from cotpd.distillation.runs.corpora import RunCorpora
 from cotpd.evaluation import compare
 from cotpd.evaluation.matching import DEFAULT_MODE, Mode
 from cotpd.evaluation.report import Report
