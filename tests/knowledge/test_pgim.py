@@ -70,7 +70,7 @@ def test_number_as_image_id_is_written_as_text(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("{", "not a JSON object"),
-        ('["905", "Rain."]', "a JSON object was expected"),
+        ('["905", "Rain."]', "expected a JSON object"),
         ('{"image_id": "905"}', "but text: field required"),
         ('{"text": "Rain."}', "but image_id: field required"),
         ('{"image_id": true, "text": "Rain."}', "but image_id: input should be a valid string"),
