@@ -18,6 +18,9 @@ from cotpd.llm.asking.session import Asking, AskingSession
 from cotpd.llm.store.request_store import RequestStore
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def captioner(tiny_blip2: Path) -> Blip2Captioner:
     return Blip2Captioner(Blip2Options(str(tiny_blip2)), device="cpu", batch_size=3)
