@@ -17,7 +17,6 @@ from cotpd.core.records import Caption
 from cotpd.llm.asking.session import Asking, AskingSession
 from cotpd.llm.store.request_store import RequestStore
 
-
 pytestmark = pytest.mark.slow
 
 
