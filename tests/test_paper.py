@@ -60,7 +60,9 @@ def test_every_configuration_of_the_paper_is_in_the_table() -> None:
 
 def test_hashes_are_those_of_the_known_files() -> None:
     listed = dict(re.findall(r"^\| ([\w-]+ \w+) \| `([0-9a-f]{64})` \|$", PAGE, re.MULTILINE))
-    assert listed == {f"{version.corpus} {version.split}": sha256 for sha256, version in KNOWN.items()}
+    known = {f"{version.corpus} {version.split}": sha256 for sha256, version in KNOWN.items()}
+    sentiment = {name for name in known if name.startswith(("Twitter-15 ", "Twitter-17 "))}
+    assert listed == {name: sha256 for name, sha256 in known.items() if name not in sentiment}
 
 
 POSTS = {

@@ -17,6 +17,8 @@ from cotpd.core.records import Caption
 from cotpd.llm.asking.session import Asking, AskingSession
 from cotpd.llm.store.request_store import RequestStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def captioner(tiny_blip2: Path) -> Blip2Captioner:

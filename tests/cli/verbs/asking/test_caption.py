@@ -133,6 +133,7 @@ def test_a_dry_run_with_blip2_loads_no_model(data: Path, images: Path, cotpd: Co
     assert ended.out == "2 of 2 images to describe with nothing; 0 have a caption, 0 are unusable\n"
 
 
+@pytest.mark.slow
 def test_blip2_captions_a_corpus_once(data: Path, images: Path, tiny_blip2: Path, cotpd: Cotpd) -> None:
     ended = cotpd("caption", data, "--images", images, "--model", tiny_blip2, "--limit", 2, "--name", "tiny")
     assert (ended.code, ended.err) == (0, "")
