@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from cotpd.llm.models.local_model import LocalModel
     from cotpd.llm.store.request_store import RequestStore
 
-_MAX_SECONDS_PER_ANSWER = 240.0
-
 
 @dataclass(frozen=True, kw_only=True)
 class AskingOptions:
@@ -30,7 +28,10 @@ class AskingOptions:
     ] = None
     concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of concurrent requests.")] = 32
     rpm: Annotated[float, typer.Option(min=0.01, help="Maximum number of requests per minute.")] = math.inf
+    tpm: Annotated[float, typer.Option(min=0.01, help="Maximum number of tokens per minute.")] = math.inf
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that an endpoint may take for one answer.")] = 120.0
     max_requests: Annotated[int | None, typer.Option(min=0, help="Budget of requests, including failed ones.")] = None
+    max_tokens: Annotated[int | None, typer.Option(min=0, help="Budget of tokens, prompts and answers.")] = None
     max_cost: Annotated[float | None, typer.Option(min=0, help="Budget of money. Requires --price.")] = None
     price: Annotated[
         str | None,
@@ -47,11 +48,12 @@ class AskingOptions:
         from cotpd.llm.asking.policy import Budget, Policy
 
         return Policy(
-            budget=Budget(requests=self.max_requests, money=self.max_cost),
+            budget=Budget(self.max_requests, self.max_tokens, self.max_cost),
             price=_parse_price(self.price) if self.price else None,
             concurrency=self.concurrency,
             requests_per_minute=self.rpm,
-            answer_timeout=math.inf if is_local else _MAX_SECONDS_PER_ANSWER,
+            tokens_per_minute=self.tpm,
+            answer_timeout=math.inf if is_local else 2 * self.timeout,
             ask_again=self.ask_again,
         )
 
@@ -80,8 +82,15 @@ class ModelOptions:
         """Whether the model runs in this process."""
         return self.model.lower().endswith(".gguf")
 
-    def open(self) -> ChatModel | LocalModel:
-        """Open the model. Raises `UsageError` for a model name without an endpoint."""
+    def open(self, *, timeout: float) -> ChatModel | LocalModel:
+        """Open the model.
+
+        Args:
+            timeout: Seconds that an endpoint may take for one answer.
+
+        Raises:
+            UsageError: If the model is a name and there is no endpoint.
+        """
         if self.is_local:
             from cotpd.llm.models.local_model import LocalModel
 
@@ -90,7 +99,7 @@ class ModelOptions:
             raise UsageError(f"{self.model} is not a .gguf file, so it needs an endpoint; give --base-url URL")
         from cotpd.llm.models.chat_model import ChatModel
 
-        return ChatModel(self.model, base_url=self.base_url)
+        return ChatModel(self.model, base_url=self.base_url, timeout=timeout)
 
 
 def _parse_price(text: str) -> Price:

@@ -78,7 +78,7 @@ def augment(
     kinds = tuple(dict.fromkeys(kind or VariantKind))
     settings = AugmentationSettings(kinds, share, per_post, names_from, images)
     policy, target = asking.policy(is_local=llm.is_local), out or sidecar_path(data, AUGMENTED)
-    with llm.open() as model, asking.open_store(target, read_only=dry_run) as store:
+    with llm.open(timeout=asking.timeout) as model, asking.open_store(target, read_only=dry_run) as store:
         if dry_run:
             return _print_plan(train, settings, model, Asking(store, policy))
         with LiveDisplay("augment") as display:

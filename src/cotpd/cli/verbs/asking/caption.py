@@ -86,7 +86,7 @@ def caption(
     _check_options(base_url, blip2, asking)
     policy = asking.policy()
     with (
-        _captioner(model, base_url, name, blip2) as (captioner, endpoint),
+        _captioner(model, base_url, name, blip2, timeout=asking.timeout) as (captioner, endpoint),
         asking.open_store(target, read_only=dry_run) as store,
     ):
         if dry_run:
@@ -124,7 +124,7 @@ def _check_options(base_url: str | None, blip2: Blip2RunOptions, asking: AskingO
 
 @contextmanager
 def _captioner(
-    model: str, base_url: str | None, name: str, blip2: Blip2RunOptions
+    model: str, base_url: str | None, name: str, blip2: Blip2RunOptions, *, timeout: float
 ) -> Iterator[tuple[Captioner, LanguageModel | None]]:
     """Open a captioner, and its vision model if it has one."""
     from cotpd.captions.blip2 import Blip2Captioner, Blip2Options
@@ -136,7 +136,7 @@ def _captioner(
         options = Blip2Options(repository, revision or None, name)
         yield Blip2Captioner(options, device=blip2.device, batch_size=blip2.batch_size), None
         return
-    with ChatModel(model, base_url=base_url) as endpoint:
+    with ChatModel(model, base_url=base_url, timeout=timeout) as endpoint:
         yield VisionCaptioner(endpoint, name=name), endpoint
 
 

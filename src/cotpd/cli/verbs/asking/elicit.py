@@ -91,7 +91,7 @@ def elicit(
     corpus = Corpus.from_path(data, captioner=captioner)
     examples = corpus.posts(split)[:limit]
     refuse_shared_ids(examples, corpus.examples)
-    with llm.open() as model, asking.open_store(target, read_only=dry_run) as store:
+    with llm.open(timeout=asking.timeout) as model, asking.open_store(target, read_only=dry_run) as store:
         all_questions = list(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
         how, returned = Asking(store, policy), None
         if dry_run:
