@@ -5,7 +5,6 @@ import json
 import logging
 import math
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -86,34 +85,39 @@ from pathlib import Path
 from cotpd.core import files
 from cotpd.core.config import ExperimentConfig
 from cotpd.corpus.corpus import Corpus
+from cotpd.distillation import trainer
 from cotpd.distillation.recipe import distill
-from cotpd.inference.extractor import Extractor
 
-config, out, when, seen = ExperimentConfig.read(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], 0
+config, out, *kills = ExperimentConfig.read(Path(sys.argv[1])), Path(sys.argv[2]), *sys.argv[3:]
 sample = Corpus.sample()
 corpus = Corpus(train=sample.train[:24], dev=sample.dev[:10])
+trainer.CHECKPOINT_STEPS = 2
+update, hash_file = trainer.Trainer._update, files.hash_file
 
-def die(*_):
+def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
-if when.startswith("save-"):
-    real = files.hash_file
-    def hash_file(path):
-        global seen
-        seen += 1
-        return die() if seen == int(when[5:]) else real(path)
-    files.hash_file = hash_file
+def train_until(kill):
+    kind, _, number = kill.partition("-")
+    num_hashed = 0
 
-from cotpd.distillation import trainer
-from cotpd.distillation.trainer import Trainer
-trainer.CHECKPOINT_STEPS = 2
-real_update = Trainer._update
-def update(self, step):
-    if when == f"update-{self._state.step}":
-        die()
-    return real_update(self, step)
-Trainer._update = update
-distill(corpus, config=config, out=out, resume=True)
+    def update_or_die(self, step):
+        return die() if kind == "update" and self._state.step == int(number) else update(self, step)
+
+    def hash_or_die(path):
+        nonlocal num_hashed
+        num_hashed += 1
+        return die() if kind == "save" and num_hashed == int(number) else hash_file(path)
+
+    trainer.Trainer._update, files.hash_file = update_or_die, hash_or_die
+    distill(corpus, config=config, out=out, resume=True)
+
+for kill in kills:  # a forked child per kill, because importing torch takes seconds
+    if (child := os.fork()) == 0:
+        train_until(kill)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, kill
+train_until("never")
 """
 
 
@@ -129,11 +133,8 @@ def test_a_run_that_is_killed_anywhere_resumes_to_the_same_weights(
     config = configure(task=task, views={"part_dropout": 0.3})
     distill(corpus, config=config, out=tmp_path / "whole")
     (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")
-    script = [sys.executable, "-c", _KILLED, str(tmp_path / "c.toml"), str(tmp_path / "killed")]
-    for when in KILLS[task]:
-        done = subprocess.run([*script, when], capture_output=True, text=True, check=False)
-        assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
-    done = subprocess.run([*script, "never"], capture_output=True, text=True, check=False)
+    script = [sys.executable, "-c", _KILLED, str(tmp_path / "c.toml"), str(tmp_path / "killed"), *KILLS[task]]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     expected, found = weights(tmp_path / "whole"), weights(tmp_path / "killed")
     assert expected.keys() == found.keys()
