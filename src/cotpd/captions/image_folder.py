@@ -22,7 +22,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from cotpd.core.errors import DataError
-from cotpd.core.files import hash_bytes
+from cotpd.core.files import hash_bytes, real_path
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
@@ -109,7 +109,7 @@ class ImageFolder:
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
             raise DataError("the folder of images does not exist; check the path", where=str(root))
-        self.root = root.resolve()
+        self.root = real_path(root)
 
     def read(self, image_id: str) -> ImageFile:
         """Read the file of an image id.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -41,7 +40,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as stream:
             yield stream
         return
-    path = Path(os.path.realpath(path))
+    path = real_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -85,20 +84,9 @@ def new_directory(path: Path) -> Iterator[Path]:
     sync_directory(path.parent)
 
 
-@contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an exclusive lock on the file ``path``. The lock ends with the block or with the process.
-
-    Args:
-        path: The lock file. It is created if necessary.
-        wait: Wait until no other process holds the lock.
-
-    Raises:
-        BlockingIOError: If another process holds the lock and ``wait`` is False.
-    """
-    with path.open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+def real_path(path: Path) -> Path:
+    """Return the absolute path without symbolic links. `Path.resolve` raises RuntimeError for a loop of links."""
+    return Path(os.path.realpath(path))
 
 
 def verify_directory(path: Path, *, advice: str = "use another checkpoint", ignore: str = "") -> None:

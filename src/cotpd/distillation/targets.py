@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import DataError, UsageError
-from cotpd.core.files import hash_text, locked, new_directory, verify_directory
+from cotpd.core.files import hash_text, new_directory, verify_directory
+from cotpd.core.guards.locks import locked
 from cotpd.core.records import Example
 from cotpd.distillation.training_set.folds import in_fold
 from cotpd.inference.decoding import in_precision

@@ -15,13 +15,15 @@ from typing import Any
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, UsageError
-from cotpd.core.files import json_line, locked, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
+from cotpd.core.files import json_line, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
+from cotpd.core.guards.locks import locked
 from cotpd.distillation.distributed import processes
 from cotpd.inference.decoding import resolved
 
 logger = logging.getLogger(__name__)
 
 _ENVIRONMENT = "environment.json"
+_LOCK = ".lock"
 _KEPT = 2
 """The number of checkpoints of each kind that are kept: the newest, and the previous one in case it is damaged."""
 
@@ -117,9 +119,10 @@ class RunDirectory:
         """Lock the run. Raises `UsageError` if another process works on it."""
         with ExitStack() as stack:
             try:
-                stack.enter_context(locked(self.path / _ENVIRONMENT, wait=False))  # a file that is never replaced
+                stack.enter_context(locked(self.path / _LOCK, wait=False))
             except BlockingIOError as error:
-                raise UsageError(f"{self.path}: another process works on it; wait, or choose another --out") from error
+                message = f"{self.path}: {error.strerror} works on it; wait, or choose another --out"
+                raise UsageError(message) from error
             yield
 
     def save(self, kind: str, step: int) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import sqlite3
@@ -15,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cotpd.core.errors import StoreError
-from cotpd.core.files import sync_directory
+from cotpd.core.files import real_path, sync_directory
+from cotpd.core.guards.locks import locked
 from cotpd.llm.store.salvage import MAGIC, salvage
 
 _APPLICATION = 0x436F5450
@@ -56,7 +56,7 @@ class StoreFile:
 
 def open_store(path: Path | None, *, read_only: bool) -> StoreFile:
     """Open the store in ``path``, or a new one in memory. Raises `StoreError`, see `RequestStore`."""
-    path = path and path.resolve()
+    path = path and real_path(path)
     with ExitStack() as stack:
         if path and not read_only:
             read_only = not (_is_writable(path) and _lock(path, stack))
@@ -96,20 +96,14 @@ def _lock(path: Path, stack: ExitStack) -> bool:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        stack.enter_context(locked(path.with_name(path.name + ".lock"), wait=False))
+    except BlockingIOError as error:
+        advice = "wait until it ends, or choose another store with --store"
+        raise StoreError(f"{path}: {error.strerror} is writing to this store; {advice}") from error
     except OSError as error:
         if error.errno in _UNWRITABLE:
             return False
         raise StoreError(f"{path}: cannot be locked ({error.strerror}); choose another directory") from error
-    stack.callback(os.close, handle)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-        advice = "wait until it ends, or choose another store with --store"
-        raise StoreError(f"{path}: {holder} is writing to this store; {advice}") from error
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
     return True
 
 
