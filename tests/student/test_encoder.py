@@ -159,7 +159,7 @@ def test_hub_name_is_fetched_once_with_its_revision_and_without_pickles(
     assert fetched == [("someone/encoder", "v1")]
 
 
-@pytest.mark.parametrize("name", ["nobody/nothing", "not a name"])
+@pytest.mark.parametrize("name", ["nobody/nothing", "no-encoder-has-this-name"])
 def test_unavailable_hub_gives_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
