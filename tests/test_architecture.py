@@ -100,10 +100,11 @@ OWN_LOADERS = {"Extractor", "RelationExtractor", "SentimentExtractor", "TextEnco
 
 def trusts_no_code(call: ast.Call) -> bool:
     """Return True if a call says that code of the model is not run: by default, transformers asks on stdin."""
-    return any(
-        keyword.arg == "trust_remote_code" and isinstance(keyword.value, ast.Constant) and keyword.value.value is False
-        for keyword in call.keywords
-    )
+    return any(keyword.arg == "trust_remote_code" and is_false(keyword.value) for keyword in call.keywords)
+
+
+def is_false(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is False
 
 
 def violations(node: ast.AST) -> Iterator[str]:
@@ -115,6 +116,8 @@ def violations(node: ast.AST) -> Iterator[str]:
             yield f"{node.lineno}: {module}.load"
         case ast.Call(func=ast.Attribute(attr="resolve"), keywords=[]):
             yield f"{node.lineno}: Path.resolve(), which fails for a loop of links; use real_path"
+        case ast.keyword(arg="trust_remote_code", value=value) if not is_false(value):
+            yield f"{value.lineno}: trust_remote_code"
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="from_pretrained" | "from_config")):
             if name not in OWN_LOADERS and not trusts_no_code(node):
                 yield f"{node.lineno}: {name} without trust_remote_code=False, so that a model could run code"

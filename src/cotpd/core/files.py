@@ -101,12 +101,25 @@ def verify_directory(path: Path, *, advice: str = "use another checkpoint", igno
         CheckpointError: If the manifest or a file is missing or changed.
     """
     try:
-        hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        hashes = _read_manifest(path)
         damaged = [name for name, sha256 in hashes.items() if name != ignore and hash_file(path / name) != sha256]
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: incomplete or damaged ({error}); {advice}") from error
     if damaged:
         raise CheckpointError(f"{path}: {', '.join(damaged)} changed since it was saved; {advice}")
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Return the hashes of a directory's files. Raises ValueError for a name that leads elsewhere, or to no file."""
+    hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    if not isinstance(hashes, dict):
+        raise ValueError(f"{MANIFEST} is not a JSON object")
+    for name in hashes:
+        if Path(name).name != name or name == "..":
+            raise ValueError(f"{name!r} is not the name of a file in this directory")
+        if (path / name).exists() and not (path / name).is_file():
+            raise ValueError(f"{name} is not a file")
+    return hashes
 
 
 def sync_directory(path: Path) -> None:

@@ -203,6 +203,8 @@ def _check_types(values: dict[str, Any]) -> None:
         raise ValueError(f"labels must be a list of strings, got {str(values['labels'])[:60]}")
     if not isinstance(values["encoder_config"], dict) or not isinstance(values["prompt"], dict | None):
         raise ValueError("encoder_config and prompt must be objects")
+    if not isinstance(values["encoder"], str):
+        raise ValueError(f"encoder must be a name, got {str(values['encoder'])[:60]}")
     for key in ("length", "layers", "heads"):
         size = (values["prompt"] or {}).get(key, 1)
         if not isinstance(size, int) or not 1 <= size <= MAX_LAYERS:

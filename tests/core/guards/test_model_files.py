@@ -25,7 +25,7 @@ from cotpd.core.guards.model_files import UnsafeModelError, read_settings, requi
         ({"quantization_config": {"quant_method": "bitsandbytes"}}, "quantization_config"),
         ({"use_kernels": True}, "use_kernels = true"),
         ({"backbone": "resnet50"}, "backbone"),
-        ({"num_hidden_layers": 10**6}, "num_hidden_layers must be at most 1,000, got 7 digits"),
+        ({"num_hidden_layers": 10**6}, "num_hidden_layers must be at most 1,000, got a number of 7 digits"),
         ({"encoder_layers": 1_001}, "encoder_layers"),
         ({"hidden_size": 10**12}, "hidden_size must be at most"),
         ({"layer_norm_eps": float("nan")}, "layer_norm_eps must be a finite number"),
