@@ -316,3 +316,25 @@ def test_a_model_of_version_0_1_0_loads_and_predicts_the_same(
     batch = Batch.of([student.reader.read(example, ViewKind.PROMPT, marked=spans)], pad=0)
     with torch.inference_mode():
         assert torch.equal(loaded(batch), student(batch))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("post_processor", "special_tokens"), {}),
+        (("post_processor", "special_tokens", "[SEP]", "ids"), [10**6]),
+        (("model", "vocab"), {"a": 1}),
+        (("model", "unk_token"), "nothing"),
+    ],
+)
+def test_a_tokenizer_that_does_not_work_is_a_checkpoint_error(saved: Path, place: tuple[str, ...], value: Any) -> None:
+    """The library panics, or fails at the first text with unknown characters."""
+    tokenizer = json.loads((saved / "tokenizer.json").read_text())
+    part = tokenizer
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    (saved / "tokenizer.json").write_text(json.dumps(tokenizer))
+    sign(saved)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json|config\.json"):
+        checkpoint.load(saved)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import TracebackType
 from typing import Any, get_args
 
 import torch
@@ -25,10 +26,13 @@ from cotpd.student.weight_file import read_tensors, require_fitting, save_tensor
 from cotpd.views.view import ViewKind
 
 MODEL_TYPE = "cotpd"
+_ODD_TEXT = "\U0010fffd \u4e00 na\u00efve"
+"""A text with characters that most vocabularies lack."""
 _CARD = "README.md"
 """The model card, which people may edit."""
 _BUILDING_ERRORS = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     DataError,
     LookupError,
@@ -103,7 +107,9 @@ def _build(path: Path, values: dict[str, Any], tokenizer: Tokenizer, design: Des
         student = Student(TextEncoder.from_config(values["encoder_config"]), tokenizer, design)
     except _BUILDING_ERRORS as error:
         raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
-    num_rows, last = len(student.encoder.embeddings.weight), max(tokenizer.get_vocab().values(), default=0)
+    pieces, num_rows = student.reader.pieces, len(student.encoder.embeddings.weight)
+    special = (*pieces.opening, *pieces.between, *pieces.closing, pieces.pad, pieces.unknown)
+    last = max(*special, *tokenizer.get_vocab().values())
     if last >= num_rows:
         raise CheckpointError(f"{path / 'tokenizer.json'}: piece {last} is not among the {num_rows} embeddings")
     return student
@@ -115,10 +121,28 @@ def _tokenizer(path: Path) -> Tokenizer:
     try:
         if file.stat().st_size > MAX_TOKENIZER_BYTES:
             raise CheckpointError(f"{file}: larger than {MAX_TOKENIZER_BYTES:,} bytes")
-        return Tokenizer.from_buffer(file.read_bytes())
+        with _RefusedPanic(file):
+            tokenizer = Tokenizer.from_buffer(file.read_bytes())
+            tokenizer.encode("a", "b")
+            tokenizer.encode(_ODD_TEXT, add_special_tokens=False)
+            return tokenizer
     except (OSError, ValueError) as error:
         message = "damaged, or saved by newer tokenizers (upgrade the package tokenizers)"
         raise CheckpointError(f"{file}: {message}: {error}") from error
+
+
+class _RefusedPanic:
+    """Turns a bare Exception and a panic of the Rust library tokenizers into a `CheckpointError`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is not None and (kind is Exception or kind.__name__ == "PanicException"):
+            raise CheckpointError(f"{self._file}: damaged, the tokenizer does not work: {error}") from error
 
 
 def _on_device(student: Student, device: str | None) -> Student:

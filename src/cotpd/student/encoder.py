@@ -169,6 +169,7 @@ _POSITIONS_AFTER_PADDING = frozenset(
 
 _LOADING_ERRORS = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     LookupError,
     MemoryError,
@@ -185,6 +186,7 @@ _ENCODER_TYPES = MODEL_FOR_MASKED_LM_MAPPING_NAMES.keys() | MODEL_FOR_TOKEN_CLAS
 _IRRELEVANT = {
     "_name_or_path",
     "architectures",
+    "chunk_size_feed_forward",
     "dtype",
     "finetuning_task",
     "id2label",
