@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +19,9 @@ from cotpd.core.errors import CheckpointError, DataError, UsageError
 
 MANIFEST = "manifest.json"
 """The name of the file that lists the SHA-256 of all other files of a directory."""
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error codes of a full disk."""
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -51,6 +55,8 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise named_if_full(error, path, safe="the file was not changed") from error
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
@@ -74,14 +80,24 @@ def new_directory(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         hashes = {file.name: hash_file(file) for file in sorted(temporary.iterdir())}
+        write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
         for name in hashes:
             with (temporary / name).open("rb") as stream:
                 os.fsync(stream.fileno())
-        write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
+            shutil.copymode(temporary / MANIFEST, temporary / name)  # safetensors writes files that others cannot read
         temporary.rename(path)
+    except OSError as error:
+        raise named_if_full(error, path, safe="nothing of it was kept") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_directory(path.parent)
+
+
+def named_if_full(error: OSError, path: Path, *, safe: str) -> OSError:
+    """Return the error of a full disk with its path and what is safe; return other errors unchanged."""
+    if error.errno not in DISK_FULL or ";" in str(error.strerror):
+        return error
+    return OSError(error.errno, f"{error.strerror}; {safe}: free some space and run again", str(path))
 
 
 def real_path(path: Path) -> Path:

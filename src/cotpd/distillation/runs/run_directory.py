@@ -18,7 +18,15 @@ from pydantic import TypeAdapter
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, UsageError
-from cotpd.core.files import json_line, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
+from cotpd.core.files import (
+    json_line,
+    named_if_full,
+    new_directory,
+    read_jsonl,
+    verify_directory,
+    write_atomic,
+    write_jsonl,
+)
 from cotpd.core.guards.locks import locked
 from cotpd.distillation.distributed import processes
 from cotpd.inference.decoding import resolved
@@ -156,8 +164,12 @@ class RunDirectory:
 
     def log(self, **values: Any) -> None:
         """Append one line to metrics.jsonl."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json_line(values))
+        path = self.path / "metrics.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(json_line(values))
+        except OSError as error:
+            raise named_if_full(error, path, safe="the checkpoints are intact") from error
 
     def rewind_metrics(self, step: int) -> None:
         """Remove the metrics after ``step``, because they will be logged again."""
