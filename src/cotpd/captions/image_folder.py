@@ -28,6 +28,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 """An image id is a file name, with or without one of these suffixes in any case."""
 
+_OPENING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""Flags that Windows lacks, which has neither pipes nor usual links in folders."""
+
 _CASES = (str.lower, str.upper, str.title)
 
 MAX_BYTES = 64 * 2**20
@@ -180,9 +183,7 @@ def _names(image_id: str) -> Iterator[str]:
 def _content(path: Path) -> bytes:
     """Read a regular file. A pipe does not block, and a link that has replaced the file meanwhile is not followed."""
     try:
-        with open(
-            path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
-        ) as stream:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _OPENING)) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UnusableImageError("no file")
