@@ -90,6 +90,22 @@ def test_no_source_file_runs_code_from_data_or_hides_an_exception() -> None:
 SERIALIZERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 """Modules that run code when they read a file."""
 
+UNIX_ONLY = {"fcntl", "resource", "termios", "pwd", "grp"}
+"""Modules that Windows lacks; corpora are checked and texts are extracted there, too."""
+
+
+OWN_LOADERS = {"Extractor", "RelationExtractor", "SentimentExtractor", "TextEncoder", "TrainedStudent"}
+"""Classes of this package; every other class that loads a model is one of transformers."""
+
+
+def trusts_no_code(call: ast.Call) -> bool:
+    """Return True if a call says that code of the model is not run: by default, transformers asks on stdin."""
+    return any(keyword.arg == "trust_remote_code" and is_false(keyword.value) for keyword in call.keywords)
+
+
+def is_false(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is False
+
 
 def violations(node: ast.AST) -> Iterator[str]:
     """Yield the line and the kind of each construct that the package must not contain."""
@@ -98,12 +114,21 @@ def violations(node: ast.AST) -> Iterator[str]:
             yield f"{node.lineno}: {name}()"
         case ast.Attribute(value=ast.Name(id="torch" | "yaml" | "numpy" | "np" as module), attr="load"):
             yield f"{node.lineno}: {module}.load"
-        case ast.keyword(arg="trust_remote_code"):
-            yield f"{node.value.lineno}: trust_remote_code"
+        case ast.Call(func=ast.Attribute(attr="resolve"), keywords=[]):
+            yield f"{node.lineno}: Path.resolve(), which fails for a loop of links; use real_path"
+        case ast.keyword(arg="trust_remote_code", value=value) if not is_false(value):
+            yield f"{value.lineno}: trust_remote_code"
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="from_pretrained" | "from_config")):
+            if name not in OWN_LOADERS and not trusts_no_code(node):
+                yield f"{node.lineno}: {name} without trust_remote_code=False, so that a model could run code"
         case ast.Import(names=names) if any(name.name in SERIALIZERS for name in names):
             yield f"{node.lineno}: import of a serializer that runs code"
         case ast.ImportFrom(module=module) if module in SERIALIZERS:
             yield f"{node.lineno}: import of a serializer that runs code"
+        case ast.Module(body=body):
+            imports = (each for each in body if isinstance(each, ast.Import))
+            if UNIX_ONLY & {name.name for each in imports for name in each.names}:
+                yield "imports a module that only Unix has"
         case ast.ExceptHandler(type=None | ast.Name(id="Exception" | "BaseException")):
             yield f"{node.lineno}: except clause for every exception"
 
@@ -115,6 +140,13 @@ def violations(node: ast.AST) -> Iterator[str]:
         "torch.load(path)",
         "f(trust_remote_code=True)",
         "import pickle",
+        "import fcntl",
+        "path.resolve()",
+        "AutoModel.from_pretrained(path)",
+        "AutoModel.from_config(config)",
+        "AutoTokenizer.from_pretrained(path, trust_remote_code=None)",
+        "Blip2ForConditionalGeneration.from_pretrained(path, **options)",
+        "AutoConfig.from_pretrained(path, trust_remote_code=answer)",
         "from pickle import loads",
         "try: f()\nexcept Exception: pass",
         "try: f()\nexcept: pass",

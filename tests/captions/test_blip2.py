@@ -118,7 +118,7 @@ def test_an_old_config_without_image_token_is_an_error(tiny_blip2: Path, tmp_pat
 def test_a_model_that_the_hub_lacks_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingExtraError, match="neither a directory nor available from the hub"):
+    with pytest.raises(MissingExtraError, match="nobody/nothing: not a directory, and not available"):
         Blip2Captioner(Blip2Options("nobody/nothing"), device="cpu").load()
 
 
@@ -126,3 +126,40 @@ def test_a_model_that_the_hub_lacks_is_an_error(monkeypatch: pytest.MonkeyPatch,
 def test_an_unavailable_device_is_an_error(device: str, tiny_blip2: Path) -> None:
     with pytest.raises(UsageError, match=r"not available on this machine; available: cpu|Invalid device"):
         Blip2Captioner(Blip2Options(str(tiny_blip2)), device=device).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("config.json", {"auto_map": {"AutoModel": "own.Own"}}, "auto_map names code"),
+        ("config.json", {"text_config": {"model_type": "own", "auto_map": {"AutoModel": "own.M"}}}, "auto_map"),
+        ("config.json", {"text_config": {"model_type": "own"}}, "text_config is 'own', expected opt or t5"),
+        ("config.json", {"model_type": "llava"}, "model_type is 'llava', expected blip-2"),
+        ("config.json", {"_attn_implementation": "someone/kernel"}, "_attn_implementation"),
+        ("preprocessor_config.json", {"auto_map": {"AutoImageProcessor": "own.P"}}, r"preprocessor_config\.json: auto"),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["own.T", None]}}, r"tokenizer_config\.json: auto"),
+    ],
+)
+def test_a_model_with_code_is_refused_without_a_question(
+    name: str,
+    values: dict[str, object],
+    message: str,
+    tiny_blip2: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("asks whether to run code of the model"))
+    shutil.copytree(tiny_blip2, tmp_path / "model")
+    path = tmp_path / "model" / name
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        Blip2Captioner(Blip2Options(str(tmp_path / "model")), device="cpu").load()
+
+
+def test_a_mistyped_path_does_not_go_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("it goes online"))
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for name in ("models/blip2", "blip2", "/nowhere/blip2"):
+        with pytest.raises(UsageError, match="there is no such directory"):
+            Blip2Captioner(Blip2Options(name), device="cpu").load()

@@ -317,3 +317,22 @@ def test_empty_and_huge_files_are_rejected(folder: ImageFolder, monkeypatch: pyt
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the folder of images does not exist"):
         ImageFolder(tmp_path / "nowhere")
+
+
+def test_a_link_that_replaces_an_image_after_the_check_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret.png").write_bytes(encode(Image.new("RGB", (4, 4), RED)))
+    folder, find = tmp_path / "images", ImageFolder._find
+    folder.mkdir()
+    (folder / "a.png").write_bytes(encode(Image.new("RGB", (4, 4), BLUE)))
+
+    def find_and_replace(self: ImageFolder, image_id: str) -> Path:
+        path = find(self, image_id)
+        path.unlink()
+        path.symlink_to("../secret.png")
+        return path
+
+    monkeypatch.setattr(ImageFolder, "_find", find_and_replace)
+    with pytest.raises(UnusableImageError, match="unreadable"):
+        ImageFolder(folder).read("a.png")

@@ -124,3 +124,34 @@ def test_score_mode_follows_the_repair_policy() -> None:
         assert corpus
         modes[repair] = corpus.score_mode
     assert modes == {"conlleval": "conlleval", "drop": "strict", "strict": "strict"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = " + "9" * 30, "an integer has at most 64 bits, got one of 100"),
+        ("seed = " + "9" * 5_000, "not valid TOML"),
+        ("[corpus]\npath = 'x'\nlabel_map = { 'A' = \"a\\u0000b\" }", "holds the character U"),
+        ('[corpus]\npath = "a\\u0000b"', "holds the character U"),
+        ("a = " + "[" * 5_000 + "]" * 5_000, "not valid TOML"),
+        ("[prompt]\nlength = 1000000000000", "prompt.length: Input should be less than or equal to 1000"),
+    ],
+)
+def test_a_value_beyond_all_limits_is_a_usage_error(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        ExperimentConfig.read(path)
+
+
+@pytest.mark.parametrize("change", ["seed=" + "9" * 30, 'student.encoder="a\\u0000b"', "seed=" + "9" * 5_000])
+def test_a_change_beyond_all_limits_is_a_usage_error(change: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("seed = 1\n")
+    with pytest.raises(UsageError, match=r"seed|student\.encoder"):
+        ExperimentConfig.read(tmp_path / "config.toml", [change])
+
+
+def test_a_loop_of_links_is_a_usage_error(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").symlink_to("config.toml")
+    with pytest.raises(UsageError, match="symbolic links"):
+        ExperimentConfig.read(tmp_path / "config.toml")

@@ -24,8 +24,9 @@ def test_failed_write_keeps_the_old_file_and_leaves_no_temporary_one(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space left on device; the file was not changed: free some space") as caught:
         write_atomic(path, "new")
+    assert caught.value.filename == str(path)
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -60,6 +61,19 @@ def test_new_file_follows_the_umask_and_existing_file_keeps_its_mode(tmp_path: P
         os.umask(before)
 
 
+def test_files_of_a_new_directory_follow_the_umask(tmp_path: Path) -> None:
+    """Some libraries write files that only their owner can read."""
+    before = os.umask(0o027)
+    try:
+        with new_directory(tmp_path / "d") as directory:
+            (directory / "private").touch(mode=0o600)
+            (directory / "usual").touch()
+        assert {file.stat().st_mode & 0o777 for file in (tmp_path / "d").iterdir()} == {0o640}
+        assert (tmp_path / "d").stat().st_mode & 0o777 == 0o750
+    finally:
+        os.umask(before)
+
+
 def test_failed_directory_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
@@ -68,8 +82,9 @@ def test_failed_directory_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
         full(0)
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"), new_directory(tmp_path / "d") as directory:
+    with pytest.raises(OSError, match="No space") as caught, new_directory(tmp_path / "d") as directory:
         (directory / "x").write_text("1")
+    assert "d" in str(caught.value.filename)
     assert not list(tmp_path.iterdir())
 
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import math
+import os
 import re
 import socket
 import subprocess
@@ -220,7 +221,7 @@ def test_only_one_process_at_a_time_works_on_a_run(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
     def begin_again(_: Progress) -> None:
-        with pytest.raises(UsageError, match="another process works on it"):
+        with pytest.raises(UsageError, match=f"process {os.getpid()} on .* works on it"):
             distill(corpus, config=configure(), out=tmp_path, resume=True)
         raise KeyboardInterrupt
 

@@ -139,7 +139,139 @@ def test_a_pickle_is_rejected_by_its_first_bytes(saved: Path) -> None:
     """Loading a pickle can run code."""
     torch.save({"a": torch.zeros(1)}, saved / "model.safetensors")
     sign(saved)
-    with pytest.raises(CheckpointError, match="pickle"):
+    with pytest.raises(CheckpointError, match=r"model\.safetensors: a pickle, which can run code when loaded"):
+        checkpoint.load(saved)
+
+
+def change_weights(directory: Path, **changes: torch.Tensor | None) -> None:
+    """Replace weights, or remove those that are None."""
+    weights = load_file(directory / "model.safetensors") | changes
+    kept = {name: weight for name, weight in weights.items() if weight is not None}
+    save_file(kept, directory / "model.safetensors")
+    sign(directory)
+
+
+WEIGHT = "head.project.bias"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused(saved: Path, value: float) -> None:
+    """Every prediction would be O, or meaningless, without any error."""
+    weight = load_file(saved / "model.safetensors")[WEIGHT]
+    weight[-1] = value
+    change_weights(saved, **{WEIGHT: weight})
+    with pytest.raises(CheckpointError, match=r"head\.project\.bias has values that are NaN or infinite"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int32])
+def test_weights_of_another_type_are_refused(saved: Path, dtype: torch.dtype) -> None:
+    change_weights(saved, **{WEIGHT: load_file(saved / "model.safetensors")[WEIGHT].to(dtype)})
+    with pytest.raises(CheckpointError, match=r"do not fit config\.json: head\.project\.bias has the type .*float32"):
+        checkpoint.load(saved)
+
+
+def test_missing_and_surplus_weights_are_named(saved: Path) -> None:
+    change_weights(saved, **{"head.second": torch.zeros(2)})
+    with pytest.raises(CheckpointError, match=r"it has the unknown weight head\.second \(1 in all\)"):
+        checkpoint.load(saved)
+    change_weights(saved, **{"head.second": None, WEIGHT: None})
+    with pytest.raises(CheckpointError, match=r"it lacks head\.project\.bias \(1 in all\)"):
+        checkpoint.load(saved)
+
+
+def change_encoder(directory: Path, **values: Any) -> None:
+    encoder = json.loads((directory / "config.json").read_text())["encoder_config"]
+    change_config(directory, encoder_config=encoder | values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model_type": "clip_text_model", "auto_map": {"AutoModel": "own.Own"}}, "auto_map names code"),
+        ({"auto_map": {"AutoModel": "someone/repository--own.Own"}}, "auto_map names code"),
+        ({"model_type": "clip_text_model"}, "'clip_text_model' is not that of a text encoder"),
+        ({"_attn_implementation": "kernels-community/any"}, "_attn_implementation"),
+        ({"attn_implementation": "someone/kernel:forward"}, "attn_implementation"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config"),
+        ({"hidden_act": "someone/activation"}, "hidden_act must hold numbers and words only"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers must be at most"),
+        ({"hidden_act": "nothing"}, "no known encoder"),
+    ],
+)
+def test_an_encoder_that_runs_or_fetches_something_is_refused(
+    saved: Path, values: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("asks whether to run code of the model"))
+    (saved / "own.py").write_text("raise SystemExit('code of the model ran')")
+    change_encoder(saved, **values)
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize("values", [{"vocab_size": 2 * 10**9}, {"intermediate_size": 2 * 10**9}])
+def test_sizes_that_the_weights_do_not_have_need_no_memory(saved: Path, values: dict[str, Any]) -> None:
+    change_encoder(saved, **values)
+    with pytest.raises(CheckpointError, match=r"do not fit config\.json: .* has the shape"):
+        checkpoint.load(saved)
+
+
+def test_undeclared_settings_of_an_encoder_are_kept_only_if_they_are_plain(saved: Path) -> None:
+    change_encoder(saved, position_buckets=8, _private="x", link="https://example.org", nested={"a": "b/c"})
+    config = checkpoint.load(saved).encoder.config
+    assert config.position_buckets == 8
+    assert not any(hasattr(config, name) for name in ("_private", "link", "nested"))
+
+
+def test_pieces_without_an_embedding_are_refused(saved: Path) -> None:
+    """Otherwise the first text with such a piece fails."""
+    tokenizer = json.loads((saved / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["zebra"] = 5_000
+    (saved / "tokenizer.json").write_text(json.dumps(tokenizer))
+    sign(saved)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: piece 5000 is not among the \d+ embeddings"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "manifest.json"])
+@pytest.mark.parametrize("content", [b'{"a":' * 50_000, b"\xff\xfe", b"9" * 5_000, b"null", b'{"labels": 1e999}'])
+def test_odd_json_is_a_checkpoint_error(saved: Path, name: str, content: bytes) -> None:
+    (saved / name).write_bytes(content)
+    if name != "manifest.json":
+        sign(saved)
+    with pytest.raises(CheckpointError, match="model"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize("name", ["../model/config.json", "/dev/zero", ".."])
+def test_a_manifest_leads_to_no_file_elsewhere(saved: Path, name: str) -> None:
+    """Hashing a device would never end."""
+    (saved / MANIFEST).write_text(json.dumps({name: "0"}))
+    with pytest.raises(CheckpointError, match="is not the name of a file"):
+        checkpoint.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"labels": [1, 2]}, "labels must be a list of strings"),
+        ({"labels": "PER"}, "labels must be a list of strings"),
+        ({"encoder_config": []}, "must be objects"),
+        ({"prompt": [1]}, "must be objects"),
+        ({"prompt": {"heads": 2, "length": 10**9}}, r"prompt\.length must be between 1 and 1,000"),
+        ({"prompt": {"heads": 0}}, r"prompt\.heads must be between 1 and 1,000"),
+        ({"task": ["entities"]}, "unknown task"),
+        ({"splitting": {}}, "splitting|Rule"),
+        ({"views": 5}, r"config\.json"),
+        ({"scheme": "XYZ"}, r"config\.json"),
+        ({"format_version": 1, "student": 3}, r"config\.json"),
+        ({"format_version": -(10**30)}, r"config\.json"),
+        ({"encoder": 5}, "encoder must be"),
+    ],
+)
+def test_values_of_another_kind_are_a_checkpoint_error(saved: Path, values: dict[str, Any], message: str) -> None:
+    change_config(saved, **values)
+    with pytest.raises(CheckpointError, match=message):
         checkpoint.load(saved)
 
 
@@ -184,3 +316,25 @@ def test_a_model_of_version_0_1_0_loads_and_predicts_the_same(
     batch = Batch.of([student.reader.read(example, ViewKind.PROMPT, marked=spans)], pad=0)
     with torch.inference_mode():
         assert torch.equal(loaded(batch), student(batch))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("post_processor", "special_tokens"), {}),
+        (("post_processor", "special_tokens", "[SEP]", "ids"), [10**6]),
+        (("model", "vocab"), {"a": 1}),
+        (("model", "unk_token"), "nothing"),
+    ],
+)
+def test_a_tokenizer_that_does_not_work_is_a_checkpoint_error(saved: Path, place: tuple[str, ...], value: Any) -> None:
+    """The library panics, or fails at the first text with unknown characters."""
+    tokenizer = json.loads((saved / "tokenizer.json").read_text())
+    part = tokenizer
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    (saved / "tokenizer.json").write_text(json.dumps(tokenizer))
+    sign(saved)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json|config\.json"):
+        checkpoint.load(saved)

@@ -1,5 +1,6 @@
 """Every supported encoder type works from embeddings, and encoders that cannot be used are rejected."""
 
+import json
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, PreTrainedModel, T5Config, T5Model
 
 from cotpd.core.errors import MissingExtraError, UsageError
@@ -159,7 +161,7 @@ def test_hub_name_is_fetched_once_with_its_revision_and_without_pickles(
     assert fetched == [("someone/encoder", "v1")]
 
 
-@pytest.mark.parametrize("name", ["nobody/nothing", "not a name"])
+@pytest.mark.parametrize("name", ["nobody/nothing", "no-encoder-has-this-name"])
 def test_unavailable_hub_gives_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
@@ -168,3 +170,61 @@ def test_unavailable_hub_gives_an_error_of_one_line(monkeypatch: pytest.MonkeyPa
     ) as caught:
         TextEncoder.from_pretrained(name)
     assert "\n" not in str(caught.value)
+
+
+def copied(source: Path, target: Path, name: str = "config.json", **values: Any) -> str:
+    """Copy a model, with changed values in one of its JSON files."""
+    shutil.copytree(source, target)
+    path = target / name
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(before | values))
+    (target / "own.py").write_text("raise SystemExit('code of the encoder ran')")
+    return str(target)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("config.json", {"auto_map": {"AutoConfig": "own.C", "AutoModel": "own.M"}, "model_type": "own"}, "auto_map"),
+        ("config.json", {"auto_map": {"AutoModel": "own.M"}}, "auto_map names code"),
+        ("config.json", {"model_type": "own"}, "'own' is not that of a text encoder"),
+        ("config.json", {"_attn_implementation": "someone/kernel"}, "_attn_implementation"),
+        ("config.json", {"quantization_config": {"quant_method": "awq"}}, "quantization_config"),
+        ("config.json", {"num_hidden_layers": 10**7}, "num_hidden_layers must be at most"),
+        ("config.json", {"num_hidden_layers": 3}, "lacks .* weights, for example encoder.layer.2"),
+        ("config.json", {"hidden_size": 64}, "cannot load an encoder"),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["own.T", "own.T"]}}, r"tokenizer_config\.json: auto"),
+        ("processor_config.json", {"auto_map": {"AutoProcessor": "own.P"}}, "auto_map names code"),
+        ("adapter_config.json", {"base_model_name_or_path": "someone/base"}, "an adapter of another model"),
+    ],
+)
+def test_an_encoder_with_code_or_odd_settings_is_refused_without_a_question(
+    name: str,
+    values: dict[str, Any],
+    message: str,
+    tiny_encoder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("asks whether to run code of the encoder"))
+    encoder = copied(tiny_encoder, tmp_path / "encoder", name, **values)
+    with pytest.raises(UsageError, match=message):
+        TextEncoder.from_pretrained(encoder)
+
+
+def test_an_encoder_whose_weights_are_not_finite_is_refused(tiny_encoder: Path, tmp_path: Path) -> None:
+    encoder = copied(tiny_encoder, tmp_path / "encoder")
+    weights = load_file(tmp_path / "encoder" / "model.safetensors")
+    weights["embeddings.LayerNorm.weight"][3] = float("nan")
+    save_file(weights, tmp_path / "encoder" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UsageError, match=r"the weight embeddings\.LayerNorm\.weight has values that are NaN"):
+        TextEncoder.from_pretrained(encoder)
+
+
+def test_a_mistyped_path_of_an_encoder_does_not_go_online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: pytest.fail("it goes online"))
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("models/mein", "./mine", str(tmp_path / "nothing"), "models/mine/x"):
+        with pytest.raises(UsageError, match="no such directory; to download from the Hugging Face hub, write hf:"):
+            TextEncoder.from_pretrained(name)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import Picture
-from cotpd.core.errors import MissingExtraError, UsageError
+from cotpd.core.errors import UsageError
 from cotpd.core.files import hash_text
+from cotpd.core.guards.hub import PREFIX, fetch, repository_of
+from cotpd.core.guards.model_files import read_settings, require_safe_directory
 from cotpd.core.records import Caption
 from cotpd.llm.asking.session import AskingSession
 from cotpd.llm.language_model import Answer
@@ -26,13 +28,22 @@ MAX_TOKENS = 30
 ENDPOINT = "blip2"
 """The endpoint under which the request store keeps captions of BLIP-2."""
 
+_HUB_FILES = ("*.json", "*.txt", "*.model", "model*.safetensors")
+_PARTS = {
+    "vision_config": ("blip_2_vision_model", None),
+    "qformer_config": ("blip_2_qformer", None),
+    "text_config": ("opt", "t5", None),
+}
+"""The model types of the parts of a BLIP-2; None is the default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Blip2Options:
     """The model and the settings that change its captions.
 
     Attributes:
-        model: A ``Blip2ForConditionalGeneration``: a Hugging Face name or a directory.
+        model: A ``Blip2ForConditionalGeneration``: a directory, or a Hugging Face model (``owner/name`` or
+            ``hf:owner/name``).
         revision: The revision of a Hugging Face name.
         name: The name of the captioner; by default the last part of ``model``.
         prompt: A beginning that the model continues, such as ``a photo of``. Most models work best without one.
@@ -49,7 +60,7 @@ class Blip2Options:
     def id(self) -> CaptionerId:
         """The identity of a captioner with these options. Of a directory only its name counts."""
         name = self.name or Path(self.model).name
-        model = Path(self.model).name if Path(self.model).is_dir() else self.model
+        model = Path(self.model).name if Path(self.model).is_dir() else self.model.removeprefix(PREFIX)
         settings = f"blip2 {model} {self.revision or ''} beams={self.beams} prompt={self.prompt!r}"
         return CaptionerId(name, f"{settings} tokens={MAX_TOKENS}")
 
@@ -171,29 +182,44 @@ def _load(name: str, revision: str | None, device: str) -> tuple[Any, Any, Any]:
     from transformers import AutoImageProcessor, AutoTokenizer, Blip2ForConditionalGeneration
     from transformers.utils import logging as transformers_logging
 
-    if Path(name).exists() and not (Path(name) / "config.json").is_file():
-        raise UsageError(f"{name}: not a BLIP-2 (config.json is missing); give another directory or a hub name")
+    source = _locate(name, revision)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     half = torch.bfloat16 if device.startswith("cuda") and torch.cuda.is_bf16_supported() else torch.float16
     dtype = torch.float32 if device == "cpu" else half
     try:
+        _require_safe(source)
         processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-            name, revision=revision, backend="pil"
+            source, backend="pil", trust_remote_code=False
         )
-        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
         model = Blip2ForConditionalGeneration.from_pretrained(
-            name, revision=revision or "main", dtype=dtype, use_safetensors=True
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=False
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise _loading_error(name, error) from error
+        message = str(error).strip().split("\n")[0]
+        raise UsageError(f"{name}: cannot be loaded as a BLIP-2 with safetensors weights: {message}") from error
     if model.config.image_token_id is None:
         raise UsageError(f"{name}: config.json has no image_token_index; use a newer revision of the model")
     network: torch.nn.Module = model
     return processor, tokenizer, network.to(device).eval()
 
 
-def _loading_error(name: str, error: Exception) -> UsageError | MissingExtraError:
-    message = str(error).strip().split("\n")[0]
-    if Path(name).is_dir():
-        return UsageError(f"{name}: cannot be loaded as a BLIP-2 with safetensors weights: {message}")
-    return MissingExtraError(f"{name}: neither a directory nor available from the hub: {message}")
+def _locate(name: str, revision: str | None) -> Path:
+    """Return the directory of the model, downloaded if it is on the hub."""
+    if repository := repository_of(name):
+        return fetch(repository, _HUB_FILES, revision=revision)
+    if not (Path(name) / "config.json").is_file():
+        reason = "config.json is missing" if Path(name).exists() else "there is no such directory"
+        raise UsageError(f"{name}: not a BLIP-2 ({reason}); give another directory, or hf:owner/name for the hub")
+    return Path(name)
+
+
+def _require_safe(source: Path) -> None:
+    """Raise ValueError unless a directory holds a BLIP-2 whose parts are known to transformers."""
+    require_safe_directory(source)
+    values = read_settings(source / "config.json")
+    parts = {key: part.get("model_type") for key in _PARTS if isinstance(part := values.get(key, {}), dict)}
+    kinds = {"model_type": values.get("model_type"), **parts}
+    for key, expected in (("model_type", ("blip-2",)), *_PARTS.items()):
+        if kinds.get(key) not in expected:
+            raise ValueError(f"config.json: {key} is {kinds.get(key)!r}, expected {' or '.join(map(str, expected))}")

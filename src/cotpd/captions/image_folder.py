@@ -22,11 +22,14 @@ from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from cotpd.core.errors import DataError
-from cotpd.core.files import hash_bytes
+from cotpd.core.files import hash_bytes, real_path
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif")
 """An image id is a file name, with or without one of these suffixes in any case."""
+
+_OPENING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""Flags that Windows lacks, which has neither pipes nor usual links in folders."""
 
 _CASES = (str.lower, str.upper, str.title)
 
@@ -109,7 +112,7 @@ class ImageFolder:
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
             raise DataError("the folder of images does not exist; check the path", where=str(root))
-        self.root = root.resolve()
+        self.root = real_path(root)
 
     def read(self, image_id: str) -> ImageFile:
         """Read the file of an image id.
@@ -180,9 +183,7 @@ def _names(image_id: str) -> Iterator[str]:
 def _content(path: Path) -> bytes:
     """Read a regular file. A pipe does not block, and a link that has replaced the file meanwhile is not followed."""
     try:
-        with open(
-            path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
-        ) as stream:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _OPENING)) as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UnusableImageError("no file")

@@ -9,15 +9,15 @@ from __future__ import annotations
 import io
 import logging
 import os
-import signal
 import sys
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Annotated
 
 import typer
 
 import cotpd
 from cotpd.cli.display.terminal import printable
+from cotpd.cli.process import handle_signals, open_closed_streams
 from cotpd.cli.verbs.asking.augment import augment
 from cotpd.cli.verbs.asking.caption import caption
 from cotpd.cli.verbs.asking.elicit import elicit
@@ -32,6 +32,7 @@ from cotpd.cli.verbs.runs.evaluate import evaluate
 from cotpd.cli.verbs.runs.extract import extract
 from cotpd.cli.verbs.runs.study import study
 from cotpd.core.errors import CotpdError, MissingExtraError
+from cotpd.core.files import DISK_FULL
 
 app = typer.Typer(name="cotpd", add_completion=False, invoke_without_command=True, rich_markup_mode="markdown")
 for verb in (
@@ -67,21 +68,22 @@ def main() -> None:
 
     Exit codes: 0 for success, 1 to 6 for an error (see `cotpd.core.errors`), 130 after SIGINT, 143 after SIGTERM.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    open_closed_streams()
+    handle_signals()
     sys.excepthook = _report_bug
-    if sys.stdout is None:  # the shell closed it: `cotpd check data >&-`
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    elif isinstance(sys.stdout, io.TextIOWrapper):  # a latin-1 terminal shows other characters as \uXXXX
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a latin-1 terminal shows other characters as \uXXXX
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = typer.main.get_command(app)(_move_debug_first(sys.argv[1:]), "cotpd", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         code = 1
     except ModuleNotFoundError as error:
         code = _report(_missing_extra(error))
     except (CotpdError, typer.TyperException, OSError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL and not error.filename:
+            _discard_stdout()  # which failed, and would fail again at the end of the process
         code = _report(error)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -101,6 +103,10 @@ def options(
         raise typer.Exit
     if context.invoked_subcommand is None:
         print(context.get_help())
+
+
+def _discard_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _move_debug_first(arguments: list[str]) -> list[str]:
@@ -139,6 +145,8 @@ def _report(error: CotpdError | typer.TyperException | OSError) -> int:
 def _message(error: CotpdError | typer.TyperException | OSError) -> str:
     if isinstance(error, typer.TyperException):
         return str(error.format_message())
+    if isinstance(error, OSError) and error.errno in DISK_FULL and not error.filename:
+        return f"stdout: {error.strerror}; free some space and run the command again"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
@@ -156,7 +164,3 @@ def _report_bug(kind: type[BaseException], error: BaseException, trace: Tracebac
     _log.debug("", exc_info=(kind, error, trace))
     hint = "run the command with --debug and report the traceback"
     print(f"error: a bug in cotpd ({kind.__name__}: {error}); {hint}", file=sys.stderr)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + number)

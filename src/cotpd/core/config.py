@@ -113,7 +113,7 @@ class StudentConfig(Section):
     """A Hugging Face name, a directory, or `minilm` (the weights of the extra `offline`)."""
     revision: str | None = None
     """The revision of a Hugging Face name. Pin it to reproduce a run."""
-    layers: int | None = Field(default=None, ge=1)
+    layers: int | None = Field(default=None, ge=1, le=1_000)
     """Keep only the first layers of the encoder, for a smaller and faster student. Default: all."""
     freeze_embeddings: bool = False
     """Do not train the word embeddings. This saves memory and time."""
@@ -122,9 +122,9 @@ class StudentConfig(Section):
 class PromptConfig(Section):
     """The conditional prompt generator."""
 
-    length: int = Field(default=2, ge=1)
+    length: int = Field(default=2, ge=1, le=1_000)
     """The number of soft prompt vectors."""
-    layers: int = Field(default=1, ge=1)
+    layers: int = Field(default=1, ge=1, le=1_000)
     """The number of layers of the transformer decoder."""
     source: Literal["embeddings", "states", "nothing"] = "embeddings"
     """What the learned queries attend to.
@@ -139,7 +139,7 @@ class ViewConfig(Section):
 
     parts: tuple[Part, ...] = ("caption", "noun", "sentence", "multimodality")
     """The parts of the knowledge-enhanced view, in their order after the text."""
-    knowledge_pieces: int = Field(default=96, ge=0)
+    knowledge_pieces: int = Field(default=96, ge=0, le=1_000_000)
     """The largest number of knowledge pieces. Longer knowledge is cut and counted; the text is never cut."""
     part_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """The probability that training leaves a part out of an example's knowledge-enhanced view."""
@@ -193,9 +193,9 @@ class ObjectiveConfig(Section):
 class OptimisationConfig(Section):
     """How the weights are trained."""
 
-    epochs: int = Field(default=6, ge=1)
+    epochs: int = Field(default=6, ge=1, le=1_000_000)
     """The largest number of epochs."""
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=16, ge=1, le=1_000_000)
     """Examples in one update, over all devices."""
     learning_rate: float = Field(default=2e-4, gt=0.0)
     """The peak learning rate of the encoder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +19,9 @@ from cotpd.core.errors import CheckpointError, DataError, UsageError
 
 MANIFEST = "manifest.json"
 """The name of the file that lists the SHA-256 of all other files of a directory."""
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error codes of a full disk."""
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -41,7 +44,7 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as stream:
             yield stream
         return
-    path = Path(os.path.realpath(path))
+    path = real_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -52,6 +55,8 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise named_if_full(error, path, safe="the file was not changed") from error
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
@@ -75,30 +80,29 @@ def new_directory(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         hashes = {file.name: hash_file(file) for file in sorted(temporary.iterdir())}
+        write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
         for name in hashes:
             with (temporary / name).open("rb") as stream:
                 os.fsync(stream.fileno())
-        write_atomic(temporary / MANIFEST, json.dumps(hashes, indent=2) + "\n")
+            shutil.copymode(temporary / MANIFEST, temporary / name)  # safetensors writes files that others cannot read
         temporary.rename(path)
+    except OSError as error:
+        raise named_if_full(error, path, safe="nothing of it was kept") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_directory(path.parent)
 
 
-@contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an exclusive lock on the file ``path``. The lock ends with the block or with the process.
+def named_if_full(error: OSError, path: Path, *, safe: str) -> OSError:
+    """Return the error of a full disk with its path and what is safe; return other errors unchanged."""
+    if error.errno not in DISK_FULL or ";" in str(error.strerror):
+        return error
+    return OSError(error.errno, f"{error.strerror}; {safe}: free some space and run again", str(path))
 
-    Args:
-        path: The lock file. It is created if necessary.
-        wait: Wait until no other process holds the lock.
 
-    Raises:
-        BlockingIOError: If another process holds the lock and ``wait`` is False.
-    """
-    with path.open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+def real_path(path: Path) -> Path:
+    """Return the absolute path without symbolic links. `Path.resolve` raises RuntimeError for a loop of links."""
+    return Path(os.path.realpath(path))
 
 
 def verify_directory(path: Path, *, advice: str = "use another checkpoint", ignore: str = "") -> None:
@@ -113,12 +117,25 @@ def verify_directory(path: Path, *, advice: str = "use another checkpoint", igno
         CheckpointError: If the manifest or a file is missing or changed.
     """
     try:
-        hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        hashes = _read_manifest(path)
         damaged = [name for name, sha256 in hashes.items() if name != ignore and hash_file(path / name) != sha256]
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: incomplete or damaged ({error}); {advice}") from error
     if damaged:
         raise CheckpointError(f"{path}: {', '.join(damaged)} changed since it was saved; {advice}")
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Return the hashes of a directory's files. Raises ValueError for a name that leads elsewhere, or to no file."""
+    hashes = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    if not isinstance(hashes, dict):
+        raise ValueError(f"{MANIFEST} is not a JSON object")
+    for name in hashes:
+        if Path(name).name != name or name == "..":
+            raise ValueError(f"{name!r} is not the name of a file in this directory")
+        if (path / name).exists() and not (path / name).is_file():
+            raise ValueError(f"{name} is not a file")
+    return hashes
 
 
 def sync_directory(path: Path) -> None:

@@ -33,11 +33,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: If the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        _check_values(values)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}; see the ready-made files in configs/") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}") from error
+    return values
 
 
 def validate(section: type[_SectionT], values: dict[str, Any], *, where: str) -> _SectionT:
@@ -79,6 +81,10 @@ def _apply_change(values: dict[str, Any], change: str) -> None:
         if not isinstance(values, dict):
             raise UsageError(f"--set {change}: {section!r} is a value, not a section")
     values[key] = _parse_value(text.strip())
+    try:
+        _check_values(values[key])
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--set {name.strip()}: {error}") from error
 
 
 def _parse_value(text: str) -> Any:
@@ -89,6 +95,19 @@ def _parse_value(text: str) -> Any:
         except (ValueError, RecursionError):
             continue
     return text
+
+
+def _check_values(value: Any) -> None:
+    """Raise ValueError for integers beyond the 64 bits of TOML, and for text with the character U+0000."""
+    if isinstance(value, dict):
+        _check_values([*value, *value.values()])
+    elif isinstance(value, list):
+        for member in value:
+            _check_values(member)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"an integer has at most 64 bits, got one of {value.bit_length()}")
+    elif isinstance(value, str) and "\0" in value:
+        raise ValueError(f"{value[:40]!a} holds the character U+0000")
 
 
 def _describe(detail: Any, section: type[Section]) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cotpd.core.errors import DataError, UsageError
-from cotpd.core.files import read_jsonl, write_jsonl
+from cotpd.core.files import read_jsonl, real_path, write_jsonl
 from cotpd.core.records import Example
 from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.formats import FORMATS, Format, brat, jsonl, named_format
@@ -124,7 +124,7 @@ def _convert_to_file(
     form: Format, source: Path, target: Path, splits: Mapping[str, Sequence[Example]], with_sidecars: Corpus
 ) -> dict[str, WrittenFile]:
     target.parent.mkdir(parents=True, exist_ok=True)
-    shares_sidecars = target.resolve().parent == sidecar_path(source, target.name).resolve().parent
+    shares_sidecars = real_path(target).parent == real_path(sidecar_path(source, target.name)).parent
     written = {}
     for split, posts in splits.items():
         losses, moved = _write(form, target, posts)

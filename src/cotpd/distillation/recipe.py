@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
+import sys
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -194,9 +194,19 @@ def _summary(state: State, batches: TrainingBatches, config: ExperimentConfig) -
         "num_train": len(batches.examples) - batches.num_unlabelled,
         "num_unlabelled": batches.num_unlabelled,
         "num_knowledge_cut": batches.num_cut,
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_memory_mib": _peak_memory_mib(),
         "peak_device_memory_mib": torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else 0,
     }
+
+
+def _peak_memory_mib() -> int | None:
+    """Return the peak memory of this process; None on Windows, which does not count it."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    units_per_mib = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // units_per_mib
 
 
 def _finish(student: Student, training_set: TrainingSet, run: RunDirectory, summary: dict[str, Any]) -> None:

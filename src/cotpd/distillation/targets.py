@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import DataError, UsageError
-from cotpd.core.files import hash_text, locked, new_directory, verify_directory
+from cotpd.core.files import hash_text, new_directory, verify_directory
+from cotpd.core.guards.locks import locked
 from cotpd.core.records import Example
 from cotpd.distillation.training_set.folds import in_fold
 from cotpd.inference.decoding import in_precision
@@ -22,6 +23,7 @@ from cotpd.student import checkpoint
 from cotpd.student.memory import memory_advice
 from cotpd.student.student import Student
 from cotpd.student.tasks import OUTPUTS
+from cotpd.student.weight_file import save_tensors
 from cotpd.views.batch import Batch
 from cotpd.views.view import ViewKind
 
@@ -141,7 +143,7 @@ def _record(run: Path, examples: Sequence[Example], directory: Path) -> None:
         with new_directory(directory) as temporary:
             found = record_targets(student, examples, kind=teaching_view(run))
             tensors = {unit_id: torch.from_numpy(rows) for unit_id, rows in found.items()}
-            checkpoint.save_tensors(tensors, temporary / "targets.safetensors")
+            save_tensors(tensors, temporary / "targets.safetensors")
 
 
 def _check_labels(run: Path, like: Student) -> None:

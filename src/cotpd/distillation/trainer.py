@@ -34,6 +34,7 @@ from cotpd.evaluation.tasks import SCORING
 from cotpd.inference.decoding import decode, in_precision
 from cotpd.student import checkpoint
 from cotpd.student.student import Student
+from cotpd.student.weight_file import save_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -159,8 +160,8 @@ class Trainer:
         if not self._accelerator.is_main_process or self._run.has("step", step):
             return
         with self._run.save("step", step) as directory:
-            checkpoint.save_tensors(checkpoint.weights(self._student), directory / "model.safetensors")
-            checkpoint.save_tensors(optimizer_state(self._optimizer), directory / "optimizer.safetensors")
+            save_tensors(checkpoint.weights(self._student), directory / "model.safetensors")
+            save_tensors(optimizer_state(self._optimizer), directory / "optimizer.safetensors")
             (directory / "state.json").write_text(state_json(self._state), encoding="utf-8")
         self._run.prune()
 
@@ -168,7 +169,7 @@ class Trainer:
         step = self._state.step
         if self._accelerator.is_main_process and not self._run.has("best", step):
             with self._run.save("best", step) as directory:
-                checkpoint.save_tensors(checkpoint.weights(self._student), directory / "model.safetensors")
+                save_tensors(checkpoint.weights(self._student), directory / "model.safetensors")
 
     def _resume(self) -> None:
         with self._accelerator.main_process_first():

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Self, get_args
 
 from cotpd.core.config import Task
 from cotpd.core.errors import CheckpointError, UsageError
+from cotpd.core.guards.hub import fetch, repository_of
 from cotpd.core.records import Example, Prediction
 from cotpd.inference.decoding import Precision, decode
 from cotpd.student import checkpoint
-from cotpd.student.hub import fetch
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
@@ -60,7 +59,8 @@ class TrainedStudent:
         """Load a trained student. A local directory is read without any network access.
 
         Args:
-            path_or_name: A model directory, the directory of a finished run, or a model name of the Hugging Face hub.
+            path_or_name: A model directory, the directory of a finished run, or a model of the Hugging Face hub:
+                ``owner/name`` if there is no local directory ``owner``, or ``hf:owner/name``.
             device: A torch device; by default the GPU if there is one.
             revision: A revision on the hub.
             token: A token for the hub.
@@ -72,10 +72,12 @@ class TrainedStudent:
             MissingExtraError: The hub or the device is not available.
             UsageError: The student was trained on another task than this extractor needs.
         """
-        directory = _local_directory(str(path_or_name))
-        if directory is None:
+        repository = repository_of(str(path_or_name))
+        if repository is None:
+            directory = _local_directory(Path(path_or_name))
+        else:
             directory = fetch(
-                str(path_or_name),
+                repository,
                 _HUB_FILES,
                 revision=revision,
                 token=token,
@@ -114,18 +116,17 @@ class TrainedStudent:
         checkpoint.save(self.student, Path(path))
 
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _HUB_FILES = ["config.json", "model.safetensors", "tokenizer.json", "README.md", "manifest.json"]
 
 
-def _local_directory(name: str) -> Path | None:
-    """Return the model directory at a path, which may be that of a run; None if it can only be a name of the hub."""
-    path = Path(name)
+def _local_directory(path: Path) -> Path:
+    """Return the model directory at a path, which may be that of a run."""
     for directory in (path, path / "model"):
         if (directory / "config.json").is_file():
             return directory
     if (path / "config.toml").is_file():
         raise CheckpointError(f"{path}: this run is not finished; resume it with `cotpd distill CONFIG --resume`")
-    if path.exists() or not _HUB_NAME.fullmatch(name):
-        raise CheckpointError(f"{path}: no model here; give a run, a model directory or a hub name like owner/model")
-    return None
+    if path.exists():
+        raise CheckpointError(f"{path}: no model here; give a finished run or a model directory")
+    advice = "check the path; write hf:owner/name for a model of the Hugging Face hub"
+    raise CheckpointError(f"{path}: no model here, and no such directory; {advice}")

@@ -4,30 +4,45 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import TracebackType
 from typing import Any, get_args
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from cotpd.core.config import Task, ViewConfig
 from cotpd.core.errors import CheckpointError, DataError, MissingExtraError, UsageError
 from cotpd.core.files import new_directory, verify_directory
+from cotpd.core.guards.model_files import MAX_LAYERS, MAX_TOKENIZER_BYTES, read_settings
 from cotpd.core.splitting import Rule
 from cotpd.student.design import Design, PromptDesign
 from cotpd.student.encoder import TextEncoder
 from cotpd.student.format_upgrade import FORMAT_VERSION, upgrade
 from cotpd.student.student import Student
 from cotpd.student.tasks import OUTPUTS
+from cotpd.student.weight_file import read_tensors, require_fitting, save_tensors
 from cotpd.views.view import ViewKind
 
 MODEL_TYPE = "cotpd"
+_ODD_TEXT = "\U0010fffd \u4e00 na\u00efve"
+"""A text with characters that most vocabularies lack."""
 _CARD = "README.md"
 """The model card, which people may edit."""
-_PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+_BUILDING_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    DataError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    UsageError,
+    ValueError,
+)
+"""Errors of a network whose config.json has odd values."""
 
 
 def save(student: Student, path: Path, *, card: str = "") -> None:
@@ -48,16 +63,15 @@ def load(path: Path, *, device: str | None = None) -> Student:
 
     Raises:
         CheckpointError: The directory is missing or damaged, belongs to another library or a newer version, holds a
-            pickle, or its weights do not fit its config.
+            pickle or names code to run, or its weights do not fit its config or are not finite.
         MissingExtraError: The device is not available.
     """
     design, values = _read(path)
-    _require_no_pickle(path / "model.safetensors")
     verify_directory(path, ignore=_CARD)
-    try:
-        student = Student(TextEncoder.from_config(values["encoder_config"]), _tokenizer(path), design)
-    except (KeyError, TypeError, ValueError, RuntimeError, DataError, UsageError) as error:
-        raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
+    tokenizer = _tokenizer(path)
+    with torch.device("meta"):  # without memory, which hostile sizes would exhaust
+        require_fitting(path / "model.safetensors", _build(path, values, tokenizer, design).state_dict())
+    student = _build(path, values, tokenizer, design)
     load_weights(student, path / "model.safetensors")
     return _on_device(student.eval(), device)
 
@@ -65,14 +79,6 @@ def load(path: Path, *, device: str | None = None) -> Student:
 def read_design(path: Path) -> Design:
     """Read the design of a saved student without its weights. Raises `CheckpointError` as `load` does."""
     return _read(path)[0]
-
-
-def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write tensors as safetensors. Raises OSError if they cannot be written, for example on a full disk."""
-    try:
-        save_file(tensors, path, metadata={"format": "pt"})
-    except SafetensorError as error:
-        raise OSError(f"{path}: cannot be written ({error}); free some space and resume") from error
 
 
 def describe(student: Student) -> dict[str, Any]:
@@ -96,14 +102,47 @@ def describe(student: Student) -> dict[str, Any]:
     }
 
 
+def _build(path: Path, values: dict[str, Any], tokenizer: Tokenizer, design: Design) -> Student:
+    try:
+        student = Student(TextEncoder.from_config(values["encoder_config"]), tokenizer, design)
+    except _BUILDING_ERRORS as error:
+        raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
+    pieces, num_rows = student.reader.pieces, len(student.encoder.embeddings.weight)
+    special = (*pieces.opening, *pieces.between, *pieces.closing, pieces.pad, pieces.unknown)
+    last = max(*special, *tokenizer.get_vocab().values())
+    if last >= num_rows:
+        raise CheckpointError(f"{path / 'tokenizer.json'}: piece {last} is not among the {num_rows} embeddings")
+    return student
+
+
 def _tokenizer(path: Path) -> Tokenizer:
     """Read the tokenizer from bytes, because `Tokenizer.from_file` raises a bare Exception for unknown content."""
     file = path / "tokenizer.json"
     try:
-        return Tokenizer.from_buffer(file.read_bytes())
+        if file.stat().st_size > MAX_TOKENIZER_BYTES:
+            raise CheckpointError(f"{file}: larger than {MAX_TOKENIZER_BYTES:,} bytes")
+        with _RefusedPanic(file):
+            tokenizer = Tokenizer.from_buffer(file.read_bytes())
+            tokenizer.encode("a", "b")
+            tokenizer.encode(_ODD_TEXT, add_special_tokens=False)
+            return tokenizer
     except (OSError, ValueError) as error:
         message = "damaged, or saved by newer tokenizers (upgrade the package tokenizers)"
         raise CheckpointError(f"{file}: {message}: {error}") from error
+
+
+class _RefusedPanic:
+    """Turns a bare Exception and a panic of the Rust library tokenizers into a `CheckpointError`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is not None and (kind is Exception or kind.__name__ == "PanicException"):
+            raise CheckpointError(f"{self._file}: damaged, the tokenizer does not work: {error}") from error
 
 
 def _on_device(student: Student, device: str | None) -> Student:
@@ -120,14 +159,8 @@ def weights(student: Student) -> dict[str, Tensor]:
 
 
 def load_weights(student: Student, path: Path) -> None:
-    """Load a safetensors file into a student. Raises `CheckpointError` if names or shapes differ."""
-    try:
-        student.load_state_dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: not a complete safetensors file: {error}") from error
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:3]]
-        raise CheckpointError(f"{path}: the weights do not fit config.json: {' '.join(lines)}") from error
+    """Load a safetensors file into a student. Raises `CheckpointError` as `read_tensors`."""
+    student.load_state_dict(read_tensors(path, student.state_dict()))
 
 
 def _encoder_config(student: Student) -> dict[str, Any]:
@@ -147,16 +180,16 @@ def _read(path: Path) -> tuple[Design, dict[str, Any]]:
     try:
         values = upgrade(values)
         return _design(values), values
-    except (KeyError, TypeError, ValueError, ValidationError) as error:
+    except (*_BUILDING_ERRORS, ValidationError) as error:
         raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_settings(path)
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not JSON: {error}") from error
-    if not isinstance(values, dict) or values.get("model_type") != MODEL_TYPE:
+        raise CheckpointError(f"{path.parent}: {error}") from error
+    if values.get("model_type") != MODEL_TYPE:
         raise CheckpointError(f"{path}: not a CoTPD model (model_type is not {MODEL_TYPE!r})")
     version = values.get("format_version", 0)
     if not isinstance(version, int):
@@ -166,19 +199,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     return values
 
 
-def _require_no_pickle(path: Path) -> None:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(4)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    if start.startswith(_PICKLE_STARTS):
-        raise CheckpointError(f"{path}: a pickle, which can run code when loaded; only safetensors are accepted")
-
-
 def _design(values: dict[str, Any]) -> Design:
     if values["task"] not in get_args(Task):
         raise ValueError(f"unknown task {values['task']!r}; expected {', '.join(get_args(Task))}")
+    _check_types(values)
     design = Design(
         task=values["task"],
         labels=tuple(values["labels"]),
@@ -195,6 +219,20 @@ def _design(values: dict[str, Any]) -> Design:
     if len(set(outputs)) != len(outputs):
         raise ValueError(f"the labels must differ, got {', '.join(outputs)}")
     return design
+
+
+def _check_types(values: dict[str, Any]) -> None:
+    """Raise ValueError for labels that are not strings, and for a prompt generator that is too large to be one."""
+    if not isinstance(values["labels"], list) or not all(isinstance(label, str) for label in values["labels"]):
+        raise ValueError(f"labels must be a list of strings, got {str(values['labels'])[:60]}")
+    if not isinstance(values["encoder_config"], dict) or not isinstance(values["prompt"], dict | None):
+        raise ValueError("encoder_config and prompt must be objects")
+    if not isinstance(values["encoder"], str):
+        raise ValueError(f"encoder must be a name, got {str(values['encoder'])[:60]}")
+    for key in ("length", "layers", "heads"):
+        size = (values["prompt"] or {}).get(key, 1)
+        if not isinstance(size, int) or not 1 <= size <= MAX_LAYERS:
+            raise ValueError(f"prompt.{key} must be between 1 and {MAX_LAYERS:,}, got {str(size)[:20]}")
 
 
 def _header(design: Design) -> str:

@@ -120,5 +120,10 @@ def _generator(encoder: TextEncoder, design: PromptDesign) -> ConditionalPromptG
         design,
         hidden_size=encoder.hidden_size,
         embedding_size=encoder.embedding_size,
-        scale=float(encoder.embeddings.weight.detach().std()),
+        scale=_scale(encoder.embeddings.weight.detach()),
     )
+
+
+def _scale(embeddings: Tensor) -> float:
+    """Return the standard deviation of the embeddings; 1 for a network without memory, of which only shapes count."""
+    return 1.0 if embeddings.is_meta else float(embeddings.std())

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from cotpd.core.files import write_atomic
+from cotpd.core.files import real_path, write_atomic
 from cotpd.distillation.distributed import processes
 from cotpd.studies.execution.progress import StudyListener, StudyProgress
 from cotpd.studies.execution.runner import make_runs
@@ -48,7 +48,7 @@ def study(
     """
     design = resolve_plan(plan, out)
     outcomes = make_runs(design.runs, listener, only_report=only_report)
-    results = gather(design, outcomes, name=out.resolve().name, command=command)
+    results = gather(design, outcomes, name=real_path(out).name, command=command)
     return _write_reports(results, out) if processes().is_main_process else results
 
 

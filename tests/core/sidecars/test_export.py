@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cotpd.core.files import json_line, locked
+from cotpd.core.files import json_line
+from cotpd.core.guards.locks import locked
 from cotpd.core.records import Grain, Knowledge, Rejection
 from cotpd.core.sidecars.export import export_captions, export_knowledge, knowledge_rejections_path, rejections_path
 from cotpd.core.sidecars.rows import CaptionRow, ImageRejectionRow

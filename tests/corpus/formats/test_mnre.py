@@ -182,3 +182,13 @@ def test_real_corpus_is_read_completely(shared: Path) -> None:
     assert corpus.defects == ()
     assert all(example.caption for example in corpus.dev)
     assert len({relation.label for example in corpus.train for relation in example.relations}) == 23
+
+
+def test_a_line_beyond_the_limit_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's parser needs a hundred times its memory."""
+    monkeypatch.setattr(mnre, "MAX_LINE", 100)
+    fits = "'" + "x" * 98 + "'"
+    assert mnre.parse(fits) == "x" * 98
+    monkeypatch.setattr(mnre.ast, "parse", lambda *_, **__: pytest.fail("it is parsed"))
+    with pytest.raises(DataError, match="the line has 101 characters, at most 100 are allowed"):
+        mnre.parse(fits + " ")

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import pytest
 
-from cotpd.core.errors import StoreError
+from cotpd.core.errors import StoreError, UsageError
 from cotpd.llm.language_model import Answer
 from cotpd.llm.store import sqlite_file as store_file
 from cotpd.llm.store.request_store import FailedAttempt, RequestStore, StoredAnswer, StoreStatistics
@@ -316,3 +316,24 @@ def test_lone_surrogates_and_control_characters_are_stored(path: Path) -> None:
     with RequestStore(path) as store:
         store.add([odd])
         assert store.find("key") == odd
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_linked_lock_file_leads_to_no_other_file(read_only: bool, full: Path, tmp_path: Path) -> None:
+    """A corpus from elsewhere can bring the lock file of its store."""
+    notes, lock = tmp_path / "notes.txt", full.with_name("requests.sqlite.lock")
+    notes.write_text("mine\n")
+    lock.unlink()
+    lock.symlink_to(notes)
+    if read_only:
+        RequestStore(full, read_only=True).close()
+    else:
+        with pytest.raises(UsageError, match=r"requests\.sqlite\.lock: .* symbolic link"):
+            RequestStore(full)
+    assert notes.read_text() == "mine\n"
+
+
+def test_a_loop_of_links_is_no_store(path: Path) -> None:
+    path.symlink_to(path)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        RequestStore(path)

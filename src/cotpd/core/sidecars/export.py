@@ -8,7 +8,8 @@ from itertools import compress, takewhile
 from pathlib import Path
 from typing import Any
 
-from cotpd.core.files import json_line, locked, read_jsonl, write_atomic
+from cotpd.core.files import json_line, read_jsonl, write_atomic
+from cotpd.core.guards.locks import locked
 from cotpd.core.records import Example, Knowledge, Rejection
 from cotpd.core.sidecars.example_row import to_row
 from cotpd.core.sidecars.rows import (

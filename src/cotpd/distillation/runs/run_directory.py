@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,15 +14,27 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, UsageError
-from cotpd.core.files import json_line, locked, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
+from cotpd.core.files import (
+    json_line,
+    named_if_full,
+    new_directory,
+    read_jsonl,
+    verify_directory,
+    write_atomic,
+    write_jsonl,
+)
+from cotpd.core.guards.locks import locked
 from cotpd.distillation.distributed import processes
 from cotpd.inference.decoding import resolved
 
 logger = logging.getLogger(__name__)
 
 _ENVIRONMENT = "environment.json"
+_LOCK = ".lock"
 _KEPT = 2
 """The number of checkpoints of each kind that are kept: the newest, and the previous one in case it is damaged."""
 
@@ -101,25 +114,24 @@ class RunDirectory:
     @property
     def data(self) -> str | None:
         """The hash of the training set; None if it was not recorded."""
-        try:
-            recorded: str | None = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8")).get("data")
-        except (OSError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{self.path / _ENVIRONMENT}: damaged ({error}); choose another --out") from error
-        return recorded
+        return self._recorded_environment().get("data")
 
     def checkpoints(self, kind: str) -> list[Path]:
         """Return the checkpoints of a kind (``step`` or ``best``), the newest first."""
-        found = (self.path / "checkpoints").glob(f"{kind}-*")
-        return sorted(found, key=lambda directory: int(directory.name.split("-")[1]), reverse=True)
+        name = re.compile(rf"{kind}-(\d{{1,18}})", re.ASCII)
+        found = [(name.fullmatch(each.name), each) for each in (self.path / "checkpoints").glob(f"{kind}-*")]
+        steps = [(int(match[1]), directory) for match, directory in found if match]
+        return [directory for _, directory in sorted(steps, reverse=True)]
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Lock the run. Raises `UsageError` if another process works on it."""
         with ExitStack() as stack:
             try:
-                stack.enter_context(locked(self.path / _ENVIRONMENT, wait=False))  # a file that is never replaced
+                stack.enter_context(locked(self.path / _LOCK, wait=False))
             except BlockingIOError as error:
-                raise UsageError(f"{self.path}: another process works on it; wait, or choose another --out") from error
+                message = f"{self.path}: {error.strerror} works on it; wait, or choose another --out"
+                raise UsageError(message) from error
             yield
 
     def save(self, kind: str, step: int) -> Any:
@@ -133,7 +145,7 @@ class RunDirectory:
     def newest(self) -> tuple[Path, State] | None:
         """Return the newest intact checkpoint whose best weights are intact, too; damaged ones are moved away."""
         for directory in filter(_is_intact, self.checkpoints("step")):
-            state = State(**json.loads((directory / "state.json").read_text(encoding="utf-8")))
+            state = _read_state(directory / "state.json")
             if state.best_step is None or _is_intact(self.best(state)):
                 return directory, state
             _move_away(directory)  # useless without its best weights, and `prune` would keep it as the newest
@@ -152,14 +164,18 @@ class RunDirectory:
 
     def log(self, **values: Any) -> None:
         """Append one line to metrics.jsonl."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json_line(values))
+        path = self.path / "metrics.jsonl"
+        try:
+            with path.open("a", encoding="utf-8") as stream:
+                stream.write(json_line(values))
+        except OSError as error:
+            raise named_if_full(error, path, safe="the checkpoints are intact") from error
 
     def rewind_metrics(self, step: int) -> None:
         """Remove the metrics after ``step``, because they will be logged again."""
         path = self.path / "metrics.jsonl"
         if path.exists():
-            write_jsonl(path, [row for row in _complete_rows(path) if row["step"] <= step])
+            write_jsonl(path, [row for row in _complete_rows(path) if _step_of(row, path) <= step])
 
     def finish(self) -> None:
         """Remove the checkpoints of a finished run."""
@@ -167,15 +183,27 @@ class RunDirectory:
 
     def _warn_of_changes(self, now: dict[str, str]) -> None:
         """Warn of changes in the environment since the run started, which may change its result."""
-        started = json.loads((self.path / _ENVIRONMENT).read_text(encoding="utf-8"))
+        started = self._recorded_environment()
         changed = {name: value for name, value in now.items() if started.get(name, value) != value}
         changes = [f"{name} {started[name]} (now {value})" for name, value in changed.items()]
         if changes and processes().is_main_process:
             message = "%s: started with %s; the result may differ from that of an uninterrupted run"
             logger.warning(message, self.path, ", ".join(changes))
 
+    def _recorded_environment(self) -> dict[str, str]:
+        path = self.path / _ENVIRONMENT
+        try:
+            return _STRINGS.validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not an object of strings"
+            raise CheckpointError(f"{path}: damaged ({reason}); choose another --out") from error
+
     def _checkpoint(self, kind: str, step: int) -> Path:
         return self.path / "checkpoints" / f"{kind}-{step}"
+
+
+_STATE = TypeAdapter(State)
+_STRINGS = TypeAdapter(dict[str, str])
 
 
 def state_json(state: State) -> str:
@@ -202,10 +230,24 @@ def _move_away(directory: Path) -> None:
 
 def _complete_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows, without an incomplete last line that a killed process left."""
-    text = path.read_text(encoding="utf-8")
-    if not text.endswith("\n"):
-        write_atomic(path, text[: text.rfind("\n") + 1])
+    content = path.read_bytes()
+    if not content.endswith(b"\n"):
+        write_atomic(path, content[: content.rfind(b"\n") + 1])
     yield from (row for _, row in read_jsonl(path))
+
+
+def _step_of(row: dict[str, Any], path: Path) -> int:
+    step = row.get("step")
+    if not isinstance(step, int):
+        raise CheckpointError(f"{path}: a line without the number of its update; choose another --out")
+    return step
+
+
+def _read_state(path: Path) -> State:
+    try:
+        return _STATE.validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: damaged ({error}); remove this checkpoint, or choose another --out") from error
 
 
 def _environment(config: ExperimentConfig) -> dict[str, str]:

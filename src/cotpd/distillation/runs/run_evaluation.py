@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypedDict, Unpack
 
 from cotpd.core.config import ExperimentConfig, Part
 from cotpd.core.errors import DataError, UsageError
+from cotpd.core.files import real_path
 from cotpd.core.records import NO_RELATION, Example
 from cotpd.core.tasks import ANNOTATIONS
 from cotpd.corpus.corpus import Corpus
@@ -147,7 +148,7 @@ def _require_same_task(run: Path, against: Path) -> None:
 
 def _config_of(run: Path) -> ExperimentConfig | None:
     """Return the configuration of a run, also for its ``model`` directory; None for a model outside of a run."""
-    model = run.resolve()
+    model = real_path(run)
     directories = (run, model.parent) if model.name == "model" else (run,)
     found = [directory for directory in directories if (directory / "config.toml").is_file()]
     return ExperimentConfig.of_run(found[0]) if found else None

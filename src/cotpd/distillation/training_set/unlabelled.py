@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cotpd.core.errors import UsageError
+from cotpd.core.files import real_path
 from cotpd.core.overlap import similar_texts
 from cotpd.core.records import Example
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
@@ -34,7 +35,7 @@ def read_unlabelled(
     """
     by_name: dict[str, Path] = {}
     for path in paths:
-        if (name := embedded(path).resolve().name) in by_name:
+        if (name := real_path(embedded(path)).name) in by_name:
             other = by_name[name]
             raise UsageError(f"training_set.unlabelled: {path} and {other} have the same name; rename one of them")
         by_name[name] = path

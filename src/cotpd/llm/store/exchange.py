@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cotpd.core.errors import DataError
 from cotpd.core.files import atomic_writer, json_line, read_jsonl
+from cotpd.llm.store.answer_json import check_counts
 from cotpd.llm.store.request_store import RequestStore, StoredAnswer
 
 _STORED_ANSWER = TypeAdapter(StoredAnswer)
@@ -44,6 +45,7 @@ def import_answers(store: RequestStore, path: Path) -> int:
 def _read(path: Path) -> Iterator[StoredAnswer]:
     for where, row in read_jsonl(path):
         try:
+            check_counts(row.get("answer"))
             stored = _STORED_ANSWER.validate_python(row)
             "".join((stored.key, stored.endpoint, stored.model, stored.rejected or "")).encode()
         except ValueError as error:

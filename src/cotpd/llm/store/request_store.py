@@ -6,20 +6,20 @@ never taken for an answer. Rejected answers and failed attempts are recorded for
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from cotpd.core.errors import StoreError
 from cotpd.llm.language_model import Answer
+from cotpd.llm.store.answer_json import MAX_TOKENS, answer_from_json, answer_to_json
 from cotpd.llm.store.salvage import digest_of
 from cotpd.llm.store.sqlite_file import open_store
 
@@ -104,7 +104,7 @@ class RequestStore:
             StoreError: If the disk is full or the store is read-only.
         """
         rows = [(*_row(each), time.time()) for each in answers]
-        events = [(each.key, each.reason, _to_json(each.answer), time.time()) for each in failed]
+        events = [(each.key, each.reason, answer_to_json(each.answer), time.time()) for each in failed]
         with self._transaction() as connection:
             connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany("INSERT INTO mishaps VALUES (?, ?, ?, ?)", events)
@@ -128,7 +128,9 @@ class RequestStore:
 
     def batches(self) -> dict[str, int]:
         """Return the number of open questions of each batch."""
-        return dict(self._rows("SELECT batch, COUNT(*) FROM batches GROUP BY batch ORDER BY batch"))
+        return dict(
+            self._rows("SELECT batch, COUNT(*) FROM batches WHERE typeof(batch) = 'text' GROUP BY batch ORDER BY batch")
+        )
 
     def __iter__(self) -> Iterator[StoredAnswer]:
         """Yield every intact answer, sorted by key."""
@@ -140,18 +142,18 @@ class RequestStore:
         """Yield the rejected answers and failed requests in their order; damaged answers are counted and omitted."""
         for key, reason, text in self._rows("SELECT key, reason, answer FROM mishaps ORDER BY rowid"):
             try:
-                answer = _from_json(text) if text else None
-            except (ValueError, TypeError):
+                answer = answer_from_json(text) if text else None
+            except (ValueError, TypeError, RecursionError):
                 answer, self.num_damaged = None, self.num_damaged + 1
             yield FailedAttempt(key, reason, answer)
 
     def statistics(self) -> list[StoreStatistics]:
         """Return the contents of the store by endpoint and model, without the tokens of damaged answers."""
-        valid = "FILTER (WHERE json_valid(answer))"
-        tokens = (f"IFNULL(SUM(answer ->> '{name}_tokens') {valid}, 0)" for name in ("prompt", "completion"))
-        counts = f"""SELECT endpoint, model, COUNT(*), COUNT(rejected), {", ".join(tokens)}
-                     FROM answers GROUP BY endpoint, model ORDER BY endpoint, model"""
-        return [StoreStatistics(*row) for row in self._rows(counts)]
+        tokens = map(_sum_of, ("prompt_tokens", "completion_tokens"))
+        query = f"""SELECT endpoint, model, COUNT(*), COUNT(rejected), {", ".join(tokens)}
+                    FROM answers WHERE typeof(endpoint) = 'text' AND typeof(model) = 'text'
+                    GROUP BY endpoint, model ORDER BY endpoint, model"""
+        return [StoreStatistics(*row) for row in self._rows(query)]
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -195,21 +197,22 @@ class RequestStore:
 
     def _read(self, row: tuple[Any, ...]) -> StoredAnswer | None:
         *values, digest = row
-        if digest == digest_of(values):
+        texts = values if values[-1] is not None else values[:-1]
+        if digest == digest_of(values) and all(isinstance(text, str) for text in texts):
             key, endpoint, model, answer, rejected = values
-            return StoredAnswer(key, endpoint, model, _from_json(answer), rejected)
+            with suppress(ValueError, RecursionError):
+                return StoredAnswer(key, endpoint, model, answer_from_json(answer), rejected)
         self.num_damaged += 1
         return None
 
 
+def _sum_of(name: str) -> str:
+    """Return the SQL for the sum of a number in the answers; odd values of damaged answers count as 0."""
+    number = f"answer ->> '{name}'"
+    is_number = f"json_valid(answer) AND json_type(answer, '$.{name}') = 'integer'"
+    return f"IFNULL(SUM({number}) FILTER (WHERE {is_number} AND {number} BETWEEN 0 AND {MAX_TOKENS}), 0)"
+
+
 def _row(stored: StoredAnswer) -> tuple[str | None, ...]:
-    values = (stored.key, stored.endpoint, stored.model, _to_json(stored.answer), stored.rejected)
+    values = (stored.key, stored.endpoint, stored.model, answer_to_json(stored.answer), stored.rejected)
     return (*values, digest_of(values))
-
-
-def _from_json(text: str) -> Answer:
-    return Answer(**json.loads(text))
-
-
-def _to_json(answer: Answer | None) -> str | None:
-    return json.dumps(asdict(answer)) if answer else None

@@ -9,12 +9,16 @@ from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cotpd.core.errors import StoreError
 from cotpd.core.files import hash_text
+from cotpd.llm.store.schema import foreign_object
 
 MAGIC = b"SQLite format 3\0"
 """The first bytes of every SQLite file."""
 
 _MIN_ROW_BYTES = 64
+_MOST_REPLACED = 20
+"""Row numbers grow when answers are replaced; a larger one than this many times the possible rows is damage."""
 _NUM_DIGEST_VALUES = 5
 
 
@@ -34,6 +38,7 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
             shutil.copyfile(log, copy.with_name("copy-wal"))
         _repair_header(copy)
         with closing(sqlite3.connect(copy)) as source, connection:
+            _refuse_foreign_objects(source, damaged)
             source.text_factory = lambda data: data.decode("utf-8", "replace")
             for row in _readable_rows(source, "answers", copy):
                 if digest_of(row[:_NUM_DIGEST_VALUES]) == row[_NUM_DIGEST_VALUES]:
@@ -44,6 +49,12 @@ def salvage(damaged: Path, connection: sqlite3.Connection) -> int:
             for row in _readable_rows(source, "batches", copy):
                 connection.execute("INSERT OR IGNORE INTO batches VALUES (?,?,?)", row)
     return num_saved
+
+
+def _refuse_foreign_objects(source: sqlite3.Connection, damaged: Path) -> None:
+    with suppress(sqlite3.DatabaseError):  # an unreadable schema runs nothing
+        if found := foreign_object(source):
+            raise StoreError(f"{damaged}: holds the {found}, which a request store does not have; use another file")
 
 
 def _repair_header(path: Path) -> None:
@@ -58,9 +69,9 @@ def _repair_header(path: Path) -> None:
 
 def _readable_rows(source: sqlite3.Connection, table: str, path: Path) -> Iterator[tuple[object, ...]]:
     """Yield every row whose page is intact, one query per row, so that a damaged page hides only its own rows."""
-    last = path.stat().st_size // _MIN_ROW_BYTES
+    last = most = path.stat().st_size // _MIN_ROW_BYTES
     with suppress(sqlite3.DatabaseError):
         [(last,)] = source.execute(f"SELECT MAX(rowid) FROM {table}")
-    for number in range(1, (last or 0) + 1):
+    for number in range(1, min(last or 0, _MOST_REPLACED * most) + 1):
         with suppress(sqlite3.DatabaseError):
             yield from source.execute(f"SELECT * FROM {table} NOT INDEXED WHERE rowid = ?", (number,)).fetchall()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import sqlite3
@@ -15,22 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cotpd.core.errors import StoreError
-from cotpd.core.files import sync_directory
+from cotpd.core.files import real_path, sync_directory
+from cotpd.core.guards.locks import locked
 from cotpd.llm.store.salvage import MAGIC, salvage
+from cotpd.llm.store.schema import APPLICATION, SCHEMA, TABLES, VERSION, foreign_object
 
-_APPLICATION = 0x436F5450
-_VERSION = 1
 _APPLICATION_BYTES = slice(68, 72)  # of the header, https://www.sqlite.org/fileformat.html
-_SCHEMA = f"""
-    BEGIN;
-    CREATE TABLE answers (key TEXT PRIMARY KEY, endpoint TEXT NOT NULL, model TEXT NOT NULL, answer TEXT NOT NULL,
-                          rejected TEXT, digest TEXT NOT NULL, at REAL NOT NULL);
-    CREATE TABLE mishaps (key TEXT NOT NULL, reason TEXT NOT NULL, answer TEXT, at REAL NOT NULL);
-    CREATE TABLE batches (key TEXT PRIMARY KEY, batch TEXT NOT NULL, at REAL NOT NULL);
-    PRAGMA application_id = {_APPLICATION};
-    PRAGMA user_version = {_VERSION};
-    COMMIT;
-"""
 _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 """Error codes that mean damage, the last for a missing table. A full disk or a busy file has other codes."""
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -56,7 +45,7 @@ class StoreFile:
 
 def open_store(path: Path | None, *, read_only: bool) -> StoreFile:
     """Open the store in ``path``, or a new one in memory. Raises `StoreError`, see `RequestStore`."""
-    path = path and path.resolve()
+    path = path and real_path(path)
     with ExitStack() as stack:
         if path and not read_only:
             read_only = not (_is_writable(path) and _lock(path, stack))
@@ -96,24 +85,19 @@ def _lock(path: Path, stack: ExitStack) -> bool:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        stack.enter_context(locked(path.with_name(path.name + ".lock"), wait=False))
+    except BlockingIOError as error:
+        advice = "wait until it ends, or choose another store with --store"
+        raise StoreError(f"{path}: {error.strerror} is writing to this store; {advice}") from error
     except OSError as error:
         if error.errno in _UNWRITABLE:
             return False
         raise StoreError(f"{path}: cannot be locked ({error.strerror}); choose another directory") from error
-    stack.callback(os.close, handle)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-        advice = "wait until it ends, or choose another store with --store"
-        raise StoreError(f"{path}: {holder} is writing to this store; {advice}") from error
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}\n".encode(), 0)
     return True
 
 
 def _begin(path: Path) -> sqlite3.Connection:
+    path.touch()  # with the mode that the umask gives; SQLite would use 0644
     _create(path).close()
     sync_directory(path.parent)
     return _open(path)
@@ -122,7 +106,7 @@ def _begin(path: Path) -> sqlite3.Connection:
 def _create(path: Path | str) -> sqlite3.Connection:
     with ExitStack() as stack:
         connection = stack.enter_context(closing(sqlite3.connect(path, check_same_thread=False)))
-        connection.executescript(_SCHEMA)
+        connection.executescript(SCHEMA)
         stack.pop_all()
         return connection
 
@@ -145,10 +129,10 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     _refuse_other_files(path)
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
     try:
-        _check_version(connection, path)
-    except sqlite3.DatabaseError as error:
+        _check_schema(connection, path)
+    except (sqlite3.DatabaseError, StoreError) as error:
         connection.close()
-        if not _is_damage(error):
+        if isinstance(error, StoreError) or not _is_damage(error):
             raise
         raise StoreError(f"{path}: damaged ({error}); open a writable copy to salvage it") from error
     return connection
@@ -158,7 +142,7 @@ def _refuse_other_files(path: Path) -> None:
     """Raise `StoreError` for a file of another kind, which must not be moved. One of our two marks may be damaged."""
     with path.open("rb") as stream:
         header = stream.read(100)
-    ours = header[_APPLICATION_BYTES] == _APPLICATION.to_bytes(4, "big")
+    ours = header[_APPLICATION_BYTES] == APPLICATION.to_bytes(4, "big")
     if not ours and (not header.startswith(MAGIC) or _is_readable(path)):
         raise StoreError(f"{path}: not a request store; choose another file")
 
@@ -173,14 +157,14 @@ def _is_readable(path: Path) -> bool:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    return error.sqlite_errorcode & 0xFF in _DAMAGE_CODES
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _DAMAGE_CODES
 
 
 def _open_intact(path: Path) -> sqlite3.Connection | None:
     """Return a connection to an intact store, None for a damaged one. Raises `StoreError` for a newer version."""
     try:
         with closing(sqlite3.connect(path)) as connection:
-            _check_version(connection, path)
+            _check_schema(connection, path)
             is_intact = connection.execute("PRAGMA quick_check").fetchall() == [("ok",)]
         return _open(path) if is_intact else None
     except sqlite3.DatabaseError as error:
@@ -189,11 +173,13 @@ def _open_intact(path: Path) -> sqlite3.Connection | None:
         return None
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
     [version] = connection.execute("PRAGMA user_version").fetchone()
-    if version > _VERSION:
+    if version > VERSION:
         raise StoreError(f"{path}: written by a newer cotpd (format {version}); upgrade cotpd to use it")
-    for table in ("answers", "mishaps", "batches"):
+    if found := foreign_object(connection):
+        raise StoreError(f"{path}: holds the {found}, which a request store does not have; use another file")
+    for table in TABLES:
         connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
 
 
@@ -201,6 +187,7 @@ def _rebuild(path: Path) -> int:
     """Copy the readable rows of a damaged store to a new one and set the old one aside; return the answers saved."""
     with TemporaryDirectory(dir=path.parent) as directory:
         fresh = Path(directory) / path.name
+        fresh.touch(mode=path.stat().st_mode & 0o777)
         with closing(_create(fresh)) as connection:
             num_saved = salvage(path, connection)
         fresh.rename(_saved(path))

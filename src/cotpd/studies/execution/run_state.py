@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.core.guards.locks import locked
 from cotpd.distillation.runs.run_directory import RunDirectory
 from cotpd.studies.plan.design import PlannedRun
 
@@ -66,17 +66,15 @@ def exclusive(run: Path) -> Iterator[bool]:
         UsageError: If the directory of the lock files cannot be written.
     """
     path = run.parent / "locks" / run.name
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("ab")
-    except OSError as error:
-        raise UsageError(f"{path.parent}: cannot be written ({error.strerror}); choose another --out") from error
-    with stream:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path, wait=False))
         except BlockingIOError:
             yield False
             return
+        except OSError as error:
+            raise UsageError(f"{path.parent}: cannot be written ({error.strerror}); choose another --out") from error
         yield True
 
 

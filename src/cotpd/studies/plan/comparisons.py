@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import UsageError
+from cotpd.core.files import real_path
 from cotpd.distillation.runs.corpora import corpus_config
 from cotpd.studies.plan.design import ComparedSide, PlannedComparison, ScorePlace
 from cotpd.studies.plan.plan import ComparisonPlan, Plan, SidePlan
@@ -132,12 +133,12 @@ def _check_examples(comparison: PlannedComparison, plan: Plan, configs: Mapping[
         for place in side.places:
             score = plan.scores[place.score]
             data = score.data or corpus_config(configs[place.run]).path
-            if (data.resolve(), score.split) in pooled:
+            if (real_path(data), score.split) in pooled:
                 raise UsageError(
                     f"comparison {comparison.name}: {side.title} pools the {score.split} examples of {data} twice, "
                     "which would overstate certainty"
                 )
-            pooled.add((data.resolve(), score.split))
+            pooled.add((real_path(data), score.split))
 
 
 def _check_sides(comparison: PlannedComparison, plan: Plan, configs: Mapping[str, ExperimentConfig]) -> None:

@@ -38,12 +38,13 @@ def store(
         cotpd store mine.sqlite --import published.jsonl
     """
     from cotpd.core.errors import UsageError
+    from cotpd.core.files import real_path
     from cotpd.llm.store.exchange import export_answers, import_answers
     from cotpd.llm.store.request_store import RequestStore
 
     if not path.exists() and not import_:
         raise UsageError(f"{path}: no such request store; check the path")
-    if export and (export.is_file() or export.resolve() == path.resolve()):
+    if export and (export.is_file() or real_path(export) == real_path(path)):
         raise UsageError(f"{export} exists and is never overwritten; choose another name or remove it")
     with RequestStore(path, read_only=not (repair or import_ or forget_batch)) as opened:
         if opened.salvaged is not None:

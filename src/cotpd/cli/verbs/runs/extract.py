@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def extract(
-    run: Annotated[str, typer.Argument(help="A run, a model directory, or a model of the Hugging Face hub.")],
+    run: Annotated[str, typer.Argument(help="A run, a model directory, or a Hugging Face model as hf:owner/name.")],
     texts: Annotated[
         list[str] | None, typer.Argument(help="Texts to read; by default, or with -, the lines of stdin.")
     ] = None,

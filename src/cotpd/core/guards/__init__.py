@@ -1,0 +1,1 @@
+"""Guards at the border to files, models and processes that this package does not own."""
