@@ -10,7 +10,7 @@ from cotpd.core.config import CorpusConfig, ExperimentConfig
 from cotpd.core.errors import UsageError
 from cotpd.core.tasks import task_of
 from cotpd.corpus.corpus import Corpus
-from cotpd.distillation.recipe import _matching, _teacher_config, distill
+from cotpd.distillation.recipe import _bind_to_corpus, _teacher_config, distill
 from cotpd.distillation.training_set.selection import TrainingSet
 
 Configure = Callable[..., ExperimentConfig]
@@ -61,10 +61,10 @@ def test_teacher_of_few_labels_trains_at_most_twenty_epochs(corpus: Corpus, conf
 def test_corpus_must_be_the_one_that_the_configuration_names(corpus: Corpus, configure: Configure) -> None:
     named = CorpusConfig(path=Path("data/mine"), label_map={"OTHER": "MISC"})
     read = replace(corpus, source=named)
-    assert _matching(read, configure()).corpus == named
-    assert _matching(corpus, configure()).corpus is None
+    assert _bind_to_corpus(read, configure()).corpus == named
+    assert _bind_to_corpus(corpus, configure()).corpus is None
     for source in (None, CorpusConfig(path=Path("data/mine"))):
         with pytest.raises(UsageError, match=r"not read as \[corpus\] says"):
-            _matching(replace(corpus, source=source), configure(corpus=named.model_dump()))
+            _bind_to_corpus(replace(corpus, source=source), configure(corpus=named.model_dump()))
     with pytest.raises(UsageError, match="unlabelled differs"):
-        _matching(read, configure(method="two-stage", training_set={"unlabelled": ["data/more"]}))
+        _bind_to_corpus(read, configure(method="two-stage", training_set={"unlabelled": ["data/more"]}))

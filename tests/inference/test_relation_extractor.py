@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.pairs import REACH
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
-from cotpd.inference.candidates import candidates
+from cotpd.inference.candidates import candidate_pairs
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extraction, Extractor
 from cotpd.inference.extractors import extractor_of
@@ -148,7 +148,7 @@ def test_pairs_too_far_apart_in_a_long_text_are_counted_as_omitted(relations: Re
     ]
     assert extraction.num_omitted == 1 + 20 - 8
     spans = [Span(place, place + 1) for place in range(0, 16_000, 50)]
-    assert len(candidates(relations.student.reader, words, spans)) == 2 * (len(spans) - 1)
+    assert len(candidate_pairs(relations.student.reader, words, spans)) == 2 * (len(spans) - 1)
 
 
 def test_narrowing_reads_only_the_surroundings_of_a_pair(relations: RelationExtractor) -> None:
@@ -192,7 +192,7 @@ def test_candidates_are_all_pairs_within_the_maximum_distance(relations: Relatio
         for first, second in [sorted((head, tail))]
         if first.end <= second.start <= first.end + REACH
     }
-    found = candidates(relations.student.reader, ("a",) * 204, spans)
+    found = candidate_pairs(relations.student.reader, ("a",) * 204, spans)
     assert len(found) == len(expected)
     assert {(pair.head, pair.tail) for pair in found} == expected
 

@@ -13,7 +13,7 @@ def processes() -> PartialState:
     return PartialState(cpu=not torch.accelerator.is_available())
 
 
-def share(batch: Sequence[int], process: int, *, num_processes: int) -> list[int]:
+def share_of_process(batch: Sequence[int], process: int, *, num_processes: int) -> list[int]:
     """Return the examples of a batch for one process; every process gets the same number.
 
     A batch that cannot be divided evenly is filled up by repeating its first examples.

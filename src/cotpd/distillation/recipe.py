@@ -38,7 +38,7 @@ from cotpd.views.view import ViewKind
 
 logger = logging.getLogger(__name__)
 
-_MOST_TEACHER_EPOCHS = 20
+_MAX_TEACHER_EPOCHS = 20
 
 
 class Settings(TypedDict, total=False):
@@ -90,7 +90,7 @@ def distill(
         TrainingError: If training cannot continue.
     """
     path = Path(out)
-    config = _matching(corpus, config or _configuration(corpus, settings))
+    config = _bind_to_corpus(corpus, config or _configuration(corpus, settings))
     if config.needs_teacher:
         config = _with_teacher(corpus, config, path, resume=resume, listener=listener)
     training_set = TrainingSet.of(corpus, config)
@@ -141,7 +141,7 @@ def _configuration(corpus: Corpus, settings: Settings) -> ExperimentConfig:
     return ExperimentConfig.of(values, where="distill")
 
 
-def _matching(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfig:
+def _bind_to_corpus(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfig:
     """Return the configuration with the source of the corpus.
 
     Raises:
@@ -175,7 +175,7 @@ def _teacher_config(config: ExperimentConfig, training_set: TrainingSet) -> Expe
     method = TEACHER_METHODS[config.method]
     num_labelled, num_unlabelled = len(training_set.labelled), len(training_set.unlabelled)
     epochs = round(config.optimisation.epochs * (num_labelled + num_unlabelled) / max(1, num_labelled))
-    epochs = max(config.optimisation.epochs, min(_MOST_TEACHER_EPOCHS, epochs))
+    epochs = max(config.optimisation.epochs, min(_MAX_TEACHER_EPOCHS, epochs))
     patience = max(config.optimisation.patience, epochs if num_unlabelled else 0)
     return config.model_copy(
         update={

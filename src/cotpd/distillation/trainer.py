@@ -16,7 +16,7 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import TrainingError
 from cotpd.core.files import verify_directory
 from cotpd.core.records import Example
-from cotpd.distillation.distributed import share
+from cotpd.distillation.distributed import share_of_process
 from cotpd.distillation.objective import Losses, Objective
 from cotpd.distillation.optimisation import (
     MAX_GRADIENT_NORM,
@@ -109,7 +109,7 @@ class Trainer:
 
     def _update(self, step: Step) -> Losses:
         done = self._state.step
-        torch.manual_seed(_mixed(self._config.seed, done, self._accelerator.process_index))
+        torch.manual_seed(_mix_seed(self._config.seed, done, self._accelerator.process_index))
         set_learning_rates(self._optimizer, step=done, num_steps=self.num_steps)
         target = step.target.to(self._accelerator.device) if isinstance(step.target, Tensor) else step.target
         with self._autocast:
@@ -200,7 +200,7 @@ class Trainer:
 
     def _share_of(self, indices: list[int]) -> list[int]:
         accelerator = self._accelerator
-        return share(indices, accelerator.process_index, num_processes=accelerator.num_processes)
+        return share_of_process(indices, accelerator.process_index, num_processes=accelerator.num_processes)
 
 
 class _RecentLosses:
@@ -218,7 +218,7 @@ class _RecentLosses:
         return self._task / self._count, self._alignment / self._count
 
 
-def _mixed(*numbers: int) -> int:
+def _mix_seed(*numbers: int) -> int:
     """Mix several numbers into one seed, so that neighbouring updates get unrelated seeds."""
     value = 0x9E3779B97F4A7C15
     for number in numbers:

@@ -13,7 +13,7 @@ from cotpd.views.view import ViewReader
 logger = logging.getLogger(__name__)
 
 
-def candidates(reader: ViewReader, words: Sequence[str], spans: Iterable[Span]) -> tuple[Relation, ...]:
+def candidate_pairs(reader: ViewReader, words: Sequence[str], spans: Iterable[Span]) -> tuple[Relation, ...]:
     """Return every ordered pair of spans that can be read together, sorted, with the label `NO_RELATION`.
 
     Pairs that overlap, that are more than `REACH` words apart, or that do not fit the encoder together are omitted.
@@ -39,14 +39,14 @@ def readable_pairs(reader: ViewReader, examples: Sequence[Example]) -> list[tupl
     found = []
     for example in examples:
         unstated = pairs(example)[len(example.relations) :]
-        fitting = (pair for pair in unstated if fits(reader, example.words, pair.head, pair.tail))
+        fitting = (pair for pair in unstated if fits_together(reader, example.words, pair.head, pair.tail))
         found.append((*example.relations, *fitting))
     if num_omitted := sum(map(num_pairs, examples)) - sum(map(len, found)):
         logger.warning("omitted %d pairs of entities that are too far apart", num_omitted)
     return found
 
 
-def fits(reader: ViewReader, words: Sequence[str], head: Span, tail: Span) -> bool:
+def fits_together(reader: ViewReader, words: Sequence[str], head: Span, tail: Span) -> bool:
     """Return True if the encoder can read two spans together, with the words between them."""
     between = words[min(head.start, tail.start) : max(head.end, tail.end)]
     return sum(map(len, reader.pieces.of(between))) <= reader.max_marked_pieces(2)

@@ -57,10 +57,10 @@ def decode(
 def in_precision(student: Student, precision: Precision) -> torch.autocast:
     """Return the context in which a student computes in ``bfloat16`` or float32."""
     device = student.device
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=resolved(precision, device) == "bfloat16")
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=resolve_precision(precision, device) == "bfloat16")
 
 
-def resolved(precision: Precision, device: torch.device) -> Precision:
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
     """Return the precision itself, or for ``auto`` the one that suits the device."""
     if precision != "auto":
         return precision

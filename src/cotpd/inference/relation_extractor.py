@@ -9,7 +9,7 @@ from typing import Any, ClassVar, overload
 
 from cotpd.core.config import Task
 from cotpd.core.records import NO_RELATION, Example, Relation
-from cotpd.inference.candidates import candidates, fits
+from cotpd.inference.candidates import candidate_pairs, fits_together
 from cotpd.inference.extractor import Extraction
 from cotpd.inference.marked_text import MarkedPlace, MarkedText, MarkedWords, as_marked_text
 from cotpd.inference.predictor import TrainedStudent
@@ -100,8 +100,8 @@ class RelationExtractor(TrainedStudent):
         plain = words.plain
         stated = [(words.span(head), words.span(tail)) for head, tail in marked.pairs]
         entities = {words.span(place) for place in marked.entities}
-        fitting = [Relation(*pair, NO_RELATION) for pair in stated if fits(reader, plain, *pair)]
-        found, already = candidates(reader, plain, entities), set(fitting)
+        fitting = [Relation(*pair, NO_RELATION) for pair in stated if fits_together(reader, plain, *pair)]
+        found, already = candidate_pairs(reader, plain, entities), set(fitting)
         num_omitted = len(stated) - len(fitting) + len(entities) * (len(entities) - 1) - len(found)
         return _Request(words, (*fitting, *(pair for pair in found if pair not in already)), num_omitted)
 

@@ -14,7 +14,7 @@ from cotpd.evaluation.matching import DEFAULT_MODE, Mode
 from cotpd.evaluation.report import Report, secondary_scores
 from cotpd.evaluation.scores import Scores
 from cotpd.evaluation.tasks import SCORING, exact_rule
-from cotpd.inference.candidates import candidates
+from cotpd.inference.candidates import candidate_pairs
 from cotpd.inference.decoding import decode
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
@@ -98,7 +98,7 @@ def all_pairs_set(
         _require_task(entity_finder, "entities", "only a run of entities finds entities")
         found = zip(gold, _predicted_spans(entity_finder, gold), strict=True)
         inputs = tuple(
-            _with_pairs(example, candidates(student.reader, example.words, spans)) for example, spans in found
+            _with_pairs(example, candidate_pairs(student.reader, example.words, spans)) for example, spans in found
         )
     else:
         inputs = tuple(_with_gold_pairs(student, example) for example in gold)
@@ -137,7 +137,8 @@ def _with_gold_pairs(student: Student, example: Example) -> Example:
     """Return the example with its stated pairs, then all other pairs of its gold entities."""
     stated = {(pair.head, pair.tail) for pair in example.relations}
     spans = [*(entity.span for entity in example.entities), *(span for pair in stated for span in pair)]
-    others = [pair for pair in candidates(student.reader, example.words, spans) if (pair.head, pair.tail) not in stated]
+    candidates = candidate_pairs(student.reader, example.words, spans)
+    others = [pair for pair in candidates if (pair.head, pair.tail) not in stated]
     return _with_pairs(example, [*example.relations, *others])
 
 

@@ -1,4 +1,4 @@
-"""Batches of views: padded arrays, and an order of the examples that keeps the padding small."""
+"""Batches of views: pad_rows arrays, and an order of the examples that keeps the padding small."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POOL = 32
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Views of one kind, padded on the right.
+    """Views of one kind, pad_rows on the right.
 
     Attributes:
         ids: ``[batch, pieces]`` int64.
@@ -38,10 +38,10 @@ class Batch:
     @classmethod
     def of(cls, views: Sequence[View], *, pad: int, gold: Sequence[npt.NDArray[np.int64]] | None = None) -> Batch:
         """Pad views of one kind together; ``pad`` is the id of the padding piece, ``gold`` has a row for each view."""
-        ids, mask = padded([view.ids for view in views], fill=pad)
-        first_pieces, word_mask = padded([view.first_pieces for view in views])
+        ids, mask = pad_rows([view.ids for view in views], fill=pad)
+        first_pieces, word_mask = pad_rows([view.first_pieces for view in views])
         markers = np.array([view.markers for view in views], dtype=np.int64) if views[0].markers else None
-        labels = padded(gold)[0] if gold is not None else None
+        labels = pad_rows(gold)[0] if gold is not None else None
         return cls(views[0].kind, ids, mask, first_pieces, word_mask, markers, labels)
 
     @property
@@ -50,10 +50,10 @@ class Batch:
         return self.word_mask if self.markers is None else np.ones((len(self.ids), 1), dtype=bool)
 
 
-def padded(
+def pad_rows(
     rows: Sequence[Sequence[int] | npt.NDArray[np.int64]], *, fill: int = 0
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Return rows as one array, padded on the right with ``fill``, and a mask that is True for real values."""
+    """Return rows as one array, pad_rows on the right with ``fill``, and a mask that is True for real values."""
     lengths = np.array([len(row) for row in rows])
     mask = np.arange(lengths.max(initial=0))[None, :] < lengths[:, None]
     array = np.full(mask.shape, fill, dtype=np.int64)

@@ -17,7 +17,7 @@ from cotpd.core.files import new_directory
 from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.studies.execution import runner
 from cotpd.studies.execution.run_state import exclusive, state_of
-from cotpd.studies.execution.runner import RunOutcome, make_runs
+from cotpd.studies.execution.runner import RunOutcome, execute_runs
 from cotpd.studies.execution.scoring import RunScores
 from cotpd.studies.plan.design import StudyDesign
 from cotpd.studies.plan.plan import Plan
@@ -69,7 +69,7 @@ def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
 
 
 def make(design: StudyDesign, **options: Any) -> tuple[RunOutcome, ...]:
-    return make_runs(design.runs, lambda _: None, **options)
+    return execute_runs(design.runs, lambda _: None, **options)
 
 
 def problems(outcomes: Sequence[RunOutcome]) -> dict[str, str]:
@@ -106,7 +106,10 @@ def test_a_failed_run_stops_only_the_runs_that_need_it(resolve: Resolve, trainin
 def test_a_bug_in_training_or_scoring_ends_only_its_run(
     resolve: Resolve, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    design, reason = resolve(TEXT + "[runs.both]"), "a bug in cotpd (ValueError: unexpected shape)"
+    design, reason = (
+        resolve(TEXT + "[runs.both]"),
+        "a bug in cotpd (ValueError: unexpected shape); please report it with the log",
+    )
     training.errors["text-seed1"] = ValueError("unexpected shape")
     assert problems(make(design)) == {"text-seed1": reason}
     training.errors.clear()

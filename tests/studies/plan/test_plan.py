@@ -151,7 +151,7 @@ WRONG_PLANS = [
     ("sedes = [1]\n[runs.a]", "unknown key sedes; did you mean seeds"),
     ("[runs.a]\n[scores.dev]\nviews = ['knowledge without pictures']", "is not a view"),
     ("[runs.a]\n[scores.dev]\nviews = ['text without caption']", "is not a view"),
-    ("baseline = 'b'\n[runs.a]", "no run 'b' in this plan; it has a"),
+    ("baseline = 'b'\n[runs.a]", "no run 'b' in this plan; choose from a"),
     ("[runs.a]\n[[comparisons]]\nrun = 'a'\nbaseline = 'a'\non = ['tset']", "no score 'tset'"),
     ("[runs.a-seed1]", "'a-seed1' is not a valid name"),
     ("[runs.'../a']", "is not a valid name"),
@@ -159,9 +159,9 @@ WRONG_PLANS = [
     (f"[runs.'{'名' * 67}']", "at most 200 bytes"),
     (
         "[runs.a]\n[runs.b]\n[[comparisons]]\nrun = 'b'\nbaseline = 'a'\nat_least = 1\ndescriptive = true",
-        "at_least asks for a verdict",
+        "at_least needs a verdict",
     ),
-    ("[runs.a]\nlike = 'a'", "like leads back to itself"),
+    ("[runs.a]\nlike = 'a'", "like forms a cycle: a -> a"),
     (f"[runs.a]\n{STUDENT}'objective.target_runs' = ['b']\n[runs.bb]", "did you mean bb"),
     (f"[runs.a]\n{STUDENT}'objective.target_runs' = ['a']", "a-seed1 needs itself"),
     ("[runs]", "runs: "),
@@ -181,28 +181,28 @@ WRONG_PLANS = [
     ("baseline = 'a'\n[runs.a]\nfolds = 2\n[runs.b]", "run a has folds"),
     (
         "[runs.a]\n[runs.b]\n[scores.dev]\nruns = ['a']\n[[comparisons]]\nrun = 'a'\nbaseline = 'b'",
-        "not listed in scores.dev.runs",
+        "run b is not scored on dev; add it to scores.dev.runs",
     ),
     ("[runs.a]\nobjective.student = 'text'\n[[comparisons]]\nrun = 'a@prompt'\nbaseline = 'a'", "no prompts"),
     ("[runs.a]\n[[comparisons]]\nrun = 'a'\nbaseline = 'a@prompt'", "the same run in the same view"),
     (
         "[runs.a]\n[runs.b]\n[scores.x]\n[scores.y]\nsplit = 'test'\n"
         "[[comparisons]]\nrun = {a = ['x']}\nbaseline = {b = ['y']}",
-        "different examples (dev, test)",
+        "different splits (dev, test)",
     ),
     (
         "[runs.a]\n[runs.b]\n[scores.x]\n[[comparisons]]\non = ['x', 'x']\nrun = 'a'\nbaseline = 'b'",
-        "twice, which would overstate certainty",
+        "twice, which would make the interval too narrow",
     ),
     (
         f"[runs.a]\n[runs.b]\n'corpus.path' = 'x'\n[scores.x]\n[scores.y]\ndata = '{Path('x').resolve()}'\n"
         "[[comparisons]]\non = ['x', 'y']\nrun = 'b'\nbaseline = 'a'",
-        "twice, which would overstate certainty",
+        "twice, which would make the interval too narrow",
     ),
     (
         "[runs.a]\n[runs.b]\n[[comparisons]]\nrun = 'a'\nbaseline = 'b'\n"
         "[[comparisons]]\nname = 'n'\nrun = 'b'\nbaseline = 'a'",
-        "comparison n: the plan has it twice, and Holm's correction would count it twice",
+        "comparison n: the plan already compares these two sides, and Holm's correction would count them twice",
     ),
     (
         "baseline = 'a'\n[runs.a]\n[runs.b]\n[runs.c]\n[[comparisons]]\nname = 'c − a'\nrun = 'c'\nbaseline = 'b'",

@@ -17,7 +17,7 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import CheckpointError, UsageError
 from cotpd.core.files import json_line, locked, new_directory, read_jsonl, verify_directory, write_atomic, write_jsonl
 from cotpd.distillation.distributed import processes
-from cotpd.inference.decoding import resolved
+from cotpd.inference.decoding import resolve_precision
 
 logger = logging.getLogger(__name__)
 
@@ -222,5 +222,5 @@ def _environment(config: ExperimentConfig) -> dict[str, str]:
         **packages,
         "device": together.device.type,
         "num_processes": str(together.num_processes),
-        "precision": resolved(config.optimisation.precision, together.device),
+        "precision": resolve_precision(config.optimisation.precision, together.device),
     }

@@ -1,4 +1,4 @@
-"""The scores of a finished run in every view and on every set of examples that the plan asks for."""
+"""The scores of a finished run in every view and on every set of examples that the plan names."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class RunScores(NamedTuple):
 def score_run(run: PlannedRun, corpora: RunCorpora) -> RunScores:
     """Score a finished run; a score that fails does not affect the others.
 
-    A set of examples without any captions and knowledge has no score in the knowledge view. One with captions or
-    knowledge from another captioner or language model than the run uses is a problem.
+    Examples without captions and knowledge get no score in the knowledge view. It is a problem if a corpus has captions
+    or knowledge only from another captioner or language model than the run uses.
     """
     predictions, scores, problems = StoredPredictions(run.path), list[RunScore](), list[str]()
     for planned in run.scores:
