@@ -28,7 +28,7 @@ def test_two_stage_run_trains_its_teacher_first(corpus: Corpus, configure: Confi
     assert teacher.optimisation.epochs == 2, "the teacher gets as many updates as the student"
     assert student.objective.target_runs == (tmp_path / "run-teacher",)
     other = configure(method="two-stage", training_set={"share": 0.5, "unlabelled": ["rest"]}, seed=5)
-    with pytest.raises(UsageError, match="holds a teacher with another configuration"):
+    with pytest.raises(UsageError, match="this teacher has another configuration"):
         distill(corpus, config=other, out=tmp_path / "run")
 
 
@@ -64,7 +64,7 @@ def test_corpus_must_be_the_one_that_the_configuration_names(corpus: Corpus, con
     assert _bind_to_corpus(read, configure()).corpus == named
     assert _bind_to_corpus(corpus, configure()).corpus is None
     for source in (None, CorpusConfig(path=Path("data/mine"))):
-        with pytest.raises(UsageError, match=r"not read as \[corpus\] says"):
+        with pytest.raises(UsageError, match=r"read with other settings than \[corpus\]"):
             _bind_to_corpus(replace(corpus, source=source), configure(corpus=named.model_dump()))
-    with pytest.raises(UsageError, match="unlabelled differs"):
+    with pytest.raises(UsageError, match="unlabelled lists other corpora"):
         _bind_to_corpus(read, configure(method="two-stage", training_set={"unlabelled": ["data/more"]}))

@@ -406,7 +406,7 @@ def test_two_stages_train_against_recorded_marginals(
         torch.equal(a, b) for a, b in zip(*(weights(tmp_path / f"second-{n}").values() for n in (1, 2)), strict=True)
     )
     (recorded / "targets.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="remove it, and the targets are recorded again"):
+    with pytest.raises(CheckpointError, match="remove it to record the targets again"):
         distill(corpus, config=configure(objective=objective), out=tmp_path / "second-3")
 
 
@@ -435,13 +435,13 @@ def test_a_teacher_with_a_held_out_fold_teaches_only_that_fold(
     assert learnt == [len(taught[1]), len(taught[0])]
     other = configure(objective={**RECORDED, "target_runs": [str(runs[0])]})
     fewer = Corpus(train=tuple(map(without_misc, corpus.train)), dev=tuple(map(without_misc, corpus.dev)))
-    with pytest.raises(UsageError, match="they must be equal"):
+    with pytest.raises(UsageError, match="train a new teacher"):
         distill(fewer, config=other, out=tmp_path / "lacking")
     nowhere = configure(objective={**RECORDED, "target_runs": [str(tmp_path / "nowhere")]})
     with pytest.raises(UsageError, match="nowhere is not a run; make it first"):
         distill(corpus, config=nowhere, out=tmp_path / "lacking")
     one = configure(objective={**RECORDED, "target_runs": [str(runs[0])]})
-    with pytest.raises(UsageError, match="no held-out fold of these runs contains"):
+    with pytest.raises(UsageError, match="in no held-out fold of these runs"):
         distill(corpus, config=one, out=tmp_path / "lacking")
     assert not (tmp_path / "lacking").exists()
 
@@ -484,7 +484,7 @@ def test_targets_of_repeated_ids_are_a_data_error(
     doubled = replace(corpus, train=(first, replace(second, id=first.id), *rest))
     config = configure()
     like = build_student(TrainingSet.of(corpus, config), corpus, config)
-    with pytest.raises(DataError, match=f"^{first.id}: several training examples have this id"):
+    with pytest.raises(DataError, match=f"^{first.id}: two training examples have this id"):
         targets.read_targets([tmp_path], doubled.train, like)
 
 

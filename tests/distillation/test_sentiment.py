@@ -64,7 +64,7 @@ def test_targets_that_cannot_be_learnt_or_scored_are_named(
     student = build_student(TrainingSet.of(targets, config), targets, config)
     outside = Example("bad", ("a",), sentiments=(TargetSentiment(Span(0, 2), "neutral"),))
     unknown = Example("bad", ("a",), sentiments=(TargetSentiment(Span(0, 1), "mixed"),))
-    for example, message in ((outside, "an example of 1 words"), (unknown, "unknown label 'mixed'")):
+    for example, message in ((outside, "the example has 1 words"), (unknown, "unknown label 'mixed'")):
         with pytest.raises(DataError, match=f"^bad: .*{message}"):
             TrainingBatches(student, [example], config)
     with pytest.raises(DataError, match="no dev example has sentiment"):

@@ -35,7 +35,7 @@ def make_loud(tiny_encoder: Path) -> Callable[[Design], Student]:
 
 @pytest.fixture(scope="session")
 def make_loud_student(make_loud: Callable[[Design], Student]) -> Callable[..., Student]:
-    """Build a student of entities with a deployed view and a tag scheme."""
+    """Build a student for entities with a deployed view and a tag scheme."""
 
     def make(view: ViewKind = ViewKind.PROMPT, scheme: Scheme = "BIO") -> Student:
         prompt = PROMPT if view is ViewKind.PROMPT else None
@@ -52,6 +52,6 @@ def student(make_loud_student: Callable[..., Student]) -> Student:
 
 @pytest.fixture(scope="session")
 def make_relation_student(make_loud: Callable[[Design], Student]) -> Callable[[], Student]:
-    """Build a student of relations that uses the prompt-enhanced view."""
+    """Build a student for relations that uses the prompt-enhanced view."""
     labels = (NO_RELATION, "lives_in", "part_of")
     return lambda: make_loud(Design("relations", labels, ViewKind.PROMPT, PROMPT))

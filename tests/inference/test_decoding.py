@@ -130,7 +130,7 @@ def _repaired(row: list[int], tags: tuple[str, ...]) -> Iterator[int]:
 
 @pytest.mark.parametrize("kind", [ViewKind.TEXT, ViewKind.PROMPT, ViewKind.KNOWLEDGE])
 def test_a_long_text_is_decoded_to_its_end(student: Student, kind: ViewKind) -> None:
-    """Guards against silent truncation: an encoder takes 512 pieces, these posts have thousands."""
+    """Guards against silent truncation: an encoder accepts 512 pieces, these posts have thousands."""
     long = post(2_000)
     example = Example(long.id, long.words, caption=Caption("i", "a beach"))
     [prediction] = decode(student, [example], kind=kind)

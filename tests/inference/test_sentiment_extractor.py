@@ -69,7 +69,7 @@ def test_a_target_in_a_long_text_is_read_with_the_words_around_it(sentiment: Sen
     text = "ab " * 2_000
     [mention] = sentiment(MarkedText(text, entities=((3_000, 3_002),))).sentiments
     assert mention.target.word == "ab"
-    with pytest.raises(DataError, match="are more than the encoder takes"):
+    with pytest.raises(DataError, match="but the encoder accepts at most"):
         sentiment(MarkedText(text, entities=((0, 5_000),)))
 
 
@@ -88,5 +88,5 @@ def test_rows_mark_one_target_or_all_entities(sentiment: SentimentExtractor) -> 
 def test_extractors_of_other_tasks_are_a_usage_error(sentiment: SentimentExtractor, student: Student) -> None:
     with pytest.raises(UsageError, match="trained on sentiment"):
         Extractor(sentiment.student)
-    with pytest.raises(UsageError, match="SentimentExtractor needs a student of sentiment"):
+    with pytest.raises(UsageError, match="SentimentExtractor needs a student trained on sentiment"):
         SentimentExtractor(student)

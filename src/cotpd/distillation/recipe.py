@@ -54,7 +54,7 @@ class Settings(TypedDict, total=False):
 
 
 def _ignore(_: Progress) -> None:
-    """Listen to nothing."""
+    """Ignore the progress of training."""
 
 
 @memory_advice("lower optimisation.batch_size or views.knowledge_pieces")
@@ -81,12 +81,12 @@ def distill(
         resume: Continue a run that was stopped.
         listener: Called with the progress of training.
         **settings: ``method``, ``encoder``, ``task``, ``epochs``, ``learning_rate``, ``batch_size`` and ``seed``, in
-            place of ``config``. The task defaults to what the corpus has labels for.
+            place of ``config``. The default task is the one that the corpus has labels for.
 
     Raises:
         DataError: If the corpus lacks training or dev examples, labels, or the knowledge or variants that the
-            configuration asks for, or if dev examples cannot be scored.
-        UsageError: If the corpus was not read as the configuration says, or the directory is in use.
+            configuration needs, or if dev examples cannot be scored.
+        UsageError: If the corpus was read with other settings than the configuration has, or the directory is in use.
         TrainingError: If training cannot continue.
     """
     path = Path(out)
@@ -132,7 +132,7 @@ def build_student(training_set: TrainingSet, corpus: Corpus, config: ExperimentC
 
 
 def _configuration(corpus: Corpus, settings: Settings) -> ExperimentConfig:
-    """Return the configuration that the keyword arguments of `distill` stand for."""
+    """Return the configuration given by the keyword arguments of `distill`."""
     sections = {"encoder": "student", "epochs": "optimisation", "learning_rate": "optimisation"}
     sections["batch_size"] = "optimisation"
     values: dict[str, Any] = {"task": task_of(corpus.train)}
@@ -148,9 +148,11 @@ def _bind_to_corpus(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfi
         UsageError: If the configuration asks for another corpus, or for unlabelled corpora that were not read.
     """
     if config.corpus not in (None, corpus.source):
-        raise UsageError("the corpus was not read as [corpus] says; read it with read_corpus(config)")
+        raise UsageError("the corpus was read with other settings than [corpus]; read it with read_corpus(config)")
     if config.training_set.unlabelled_paths != corpus.unlabelled_paths:
-        raise UsageError("training_set.unlabelled differs from the corpora read; use read_corpus(config)")
+        raise UsageError(
+            "training_set.unlabelled lists other corpora than were read; read them with read_corpus(config)"
+        )
     return config.model_copy(update={"corpus": corpus.source})
 
 
@@ -165,7 +167,7 @@ def _with_teacher(
         corpus_of_teacher = corpus.without_unlabelled()
         distill(corpus_of_teacher, out=path, config=teacher, resume=resume, listener=listener)
     elif not teacher.trains_like(ExperimentConfig.of_run(path)):
-        raise UsageError(f"{path}: holds a teacher with another configuration; move it or choose another --out")
+        raise UsageError(f"{path}: this teacher has another configuration; move it, or choose another --out")
     objective = config.objective.model_copy(update={"target_runs": (path,)})
     return config.model_copy(update={"objective": objective})
 
@@ -202,7 +204,9 @@ def _summary(state: State, batches: TrainingBatches, config: ExperimentConfig) -
 def _finish(student: Student, training_set: TrainingSet, run: RunDirectory, summary: dict[str, Any]) -> None:
     """Write the dev predictions, the summary and, last, the model; then remove the checkpoints."""
     predictions = decode(student, training_set.dev, kind=student.design.deployed_view)
-    write_atomic(run.path / "predictions.dev.jsonl", "".join(json_line(asdict(each)) for each in predictions))
+    write_atomic(
+        run.path / "predictions.dev.jsonl", "".join(json_line(asdict(prediction)) for prediction in predictions)
+    )
     write_atomic(run.path / "summary.json", json.dumps(summary, indent=2) + "\n")
     checkpoint.save(student, run.model, card=_card(summary, student.design.task))
     run.finish()

@@ -1,4 +1,4 @@
-"""The training loop, which resumes after any update, bit for bit on a CPU."""
+"""The training loop, which can resume after any update, with bitwise equal results on a CPU."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Trainer:
     """Trains a student in a run directory.
 
     The order of the examples, the dropout and the learning rates depend only on the seed and the number of updates. A
-    checkpoint therefore consists of weights, optimizer and a `State`.
+    checkpoint therefore consists of the weights, the optimizer and a `State`.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class Trainer:
     def train(self, listener: Listener) -> State:
         """Train, and load the weights with the best dev score into the student.
 
-        Training stops early when the dev score has not improved for ``patience`` epochs. As long as the score is 0, the
-        latest weights count as the best, and patience does not begin.
+        Training stops early when the dev score has not improved for ``patience`` epochs. While the score is 0, the
+        latest weights count as the best, so training does not stop early.
 
         Raises:
-            TrainingError: The loss is not finite; the message names the examples.
+            TrainingError: If the loss is not finite. The message names the examples.
         """
         self._resume()
         self._begun = time.monotonic() - self._state.seconds

@@ -1,4 +1,4 @@
-"""Batches of views: pad_rows arrays, and an order of the examples that keeps the padding small."""
+"""Batches of views as padded arrays, in an order that needs little padding."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy.typing as npt
 from cotpd.views.view import View, ViewKind
 
 _POOL = 32
-"""The number of batches that are sorted by length together: padding is small and the order still random."""
+"""The number of batches that are sorted by length together, so that padding is small and the order still random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Views of one kind, pad_rows on the right.
+    """Views of one kind, padded on the right.
 
     Attributes:
         ids: ``[batch, pieces]`` int64.
@@ -53,7 +53,7 @@ class Batch:
 def pad_rows(
     rows: Sequence[Sequence[int] | npt.NDArray[np.int64]], *, fill: int = 0
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Return rows as one array, pad_rows on the right with ``fill``, and a mask that is True for real values."""
+    """Return rows as one array, padded on the right with ``fill``, and a mask that is True for real values."""
     lengths = np.array([len(row) for row in rows])
     mask = np.arange(lengths.max(initial=0))[None, :] < lengths[:, None]
     array = np.full(mask.shape, fill, dtype=np.int64)

@@ -61,7 +61,7 @@ def test_rows_before_a_defective_one_are_answered(student: Student, relation_stu
     cases: list[tuple[Student, dict[str, Any], str]] = [
         (student, {"words": [1]}, "f:2: expected `text`"),
         (relation_student, {"text": TEXT}, "f:2: the row has no marks"),
-        (relation_student, long_pair, "f:2: .*more than the encoder takes"),
+        (relation_student, long_pair, "f:2: .*longer than the encoder allows"),
     ]
     for reader, defective, message in cases:
         answers = extract_rows(reader, rows(pair, defective))

@@ -17,12 +17,12 @@ from cotpd.student.student import Student
 
 
 def answer_sentiments(student: Student, rows: Iterable[TextRow], options: RowOptions) -> Iterator[RowAnswer]:
-    """Yield each row with its ``sentiments``, and with the ``entities`` if ``options.entity_finder`` finds them.
+    """Yield each row with its ``sentiments``, and with its ``entities`` if ``options.entity_finder`` is set.
 
     A row marks one ``target``, or several targets as ``entities``.
 
     Raises:
-        DataError: A row marks no target, or marks one that is longer than the encoder takes.
+        DataError: If a row marks no target, or a target that is longer than the encoder allows.
     """
     extractor, finder = SentimentExtractor(student, batch_size=options.batch_size), options.entity_finder
     if finder:

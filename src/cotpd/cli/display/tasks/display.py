@@ -1,4 +1,4 @@
-"""What the command line prints differently for each task."""
+"""The interface between a task and the output of the command line."""
 
 from __future__ import annotations
 
