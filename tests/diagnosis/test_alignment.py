@@ -42,7 +42,7 @@ def test_the_distance_is_kl_by_type_and_novelty() -> None:
 
 
 def test_pairs_without_a_relation_do_not_count_as_labelled() -> None:
-    """They are most of all pairs, and any two views agree on them."""
+    """Most pairs have no relation, and any two views agree on them."""
     pairs = [Relation(Span(0, 1), Span(2, 3), label) for label in ("visits", NO_RELATION, NO_RELATION)]
     examples = [Example(f"p#{number}", ("Ann", "visits", "Oslo"), relations=(p,)) for number, p in enumerate(pairs)]
     targets = {example.id: np.log([[0.2, 0.8]]) for example in examples}

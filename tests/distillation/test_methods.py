@@ -33,7 +33,7 @@ def test_two_stage_run_trains_its_teacher_first(corpus: Corpus, configure: Confi
 
 
 @pytest.mark.slow
-def test_keyword_settings_stand_for_a_configuration(corpus: Corpus, tiny_encoder: Path, tmp_path: Path) -> None:
+def test_keyword_settings_form_a_configuration(corpus: Corpus, tiny_encoder: Path, tmp_path: Path) -> None:
     distill(corpus, method="text-only", encoder=str(tiny_encoder), epochs=1, seed=3, out=tmp_path / "run")
     config = ExperimentConfig.of_run(tmp_path / "run")
     assert (config.method, config.task, config.seed) == ("text-only", "entities", 3)
@@ -41,7 +41,7 @@ def test_keyword_settings_stand_for_a_configuration(corpus: Corpus, tiny_encoder
     assert config.corpus is None, "a corpus in memory has no path"
 
 
-def test_task_defaults_to_what_the_corpus_has_labels_for(corpus: Corpus) -> None:
+def test_default_task_is_the_one_that_the_corpus_has_labels_for(corpus: Corpus) -> None:
     assert task_of(corpus.train) == "entities"
     only_pairs = tuple(replace(example, entities=()) for example in corpus.train)
     assert task_of(only_pairs) == "relations"

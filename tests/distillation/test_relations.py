@@ -106,7 +106,7 @@ def test_both_views_of_a_pair_are_aligned(make: Callable[..., Any], alignment: s
     assert all(weight.grad is not None for weight in student.parameters())
 
 
-def test_the_optimizer_holds_every_trainable_weight(make: Callable[..., Any]) -> None:
+def test_the_optimizer_contains_every_trainable_weight(make: Callable[..., Any]) -> None:
     """A weight without a group keeps its initial value, and its gradient still counts in the clipped norm."""
     student, _, config = make()
     held = [

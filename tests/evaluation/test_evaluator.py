@@ -255,7 +255,7 @@ PAIRS = [Example("a", ("x", "y"), relations=(Relation(Span(0, 1), Span(1, 2), "p
 RELATED = list(RelationOracle().predict(PAIRS))
 
 
-def test_default_rule_follows_the_task_of_the_predictor_or_else_of_gold() -> None:
+def test_default_rule_follows_the_task_of_the_predictor_otherwise_of_gold() -> None:
     both = [Example("a", ("x", "y"), EXAMPLES[0].entities, relations=PAIRS[0].relations)]
     assert evaluate(RelationOracle(), both).task == evaluate(RELATED, PAIRS).task == "relations"
     assert evaluate(RELATED, both).task == "entities"

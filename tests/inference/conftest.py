@@ -1,4 +1,4 @@
-"""Tiny students with a head loud enough to predict something in any text."""
+"""Tiny students whose heads predict something in any text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def make_loud_student(make_loud: Callable[[Design], Student]) -> Callable[..., S
 
 @pytest.fixture(scope="session")
 def student(make_loud_student: Callable[..., Student]) -> Student:
-    """A student of entities that uses the prompt-enhanced view; tests must not change it."""
+    """A student for entities that uses the prompt-enhanced view; tests must not change it."""
     return make_loud_student()
 
 

@@ -39,7 +39,7 @@ def places(extraction: RelationExtraction) -> list[tuple[tuple[int, int], tuple[
 
 
 def test_offsets_equal_the_marked_ones(relations: RelationExtractor) -> None:
-    """Of characters beyond the basic plane, of white space inside, and in the middle of a word."""
+    """This holds beyond the basic plane, with whitespace inside, and in the middle of a word."""
     marked = MarkedText(TEXT, pairs=((ANNA, YORK), (YORK, AJAX), ((5, 7), (12, 14))))
     extraction = relations(marked)
     assert places(extraction) == list(marked.pairs)
@@ -121,7 +121,7 @@ def test_students_in_half_precision_classify_relations(
 
 
 def test_other_inputs_and_students_of_other_tasks_are_errors(relations: RelationExtractor, student: Student) -> None:
-    """A student of the other task would find nothing, in silence."""
+    """Otherwise a student of another task would silently find nothing."""
     with pytest.raises(TypeError, match="expected a MarkedText or an Extraction, got str"):
         relations(["Anna joins Ajax"])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="must be a str, got NoneType"):
@@ -165,7 +165,7 @@ def test_narrowing_reads_only_the_surroundings_of_a_pair(relations: RelationExtr
 
 
 @pytest.mark.parametrize(
-    ("start", "words", "kept"),
+    ("start", "words", "num_context"),
     [
         (1_000, ("ab",) * 2_000, (124, 124)),
         (3, ("ab",) * 2_000, (3, 245)),
@@ -174,13 +174,13 @@ def test_narrowing_reads_only_the_surroundings_of_a_pair(relations: RelationExtr
     ],
 )
 def test_narrowing_keeps_as_many_words_on_both_sides_as_possible(
-    relations: RelationExtractor, start: int, words: tuple[str, ...], kept: tuple[int, int]
+    relations: RelationExtractor, start: int, words: tuple[str, ...], num_context: tuple[int, int]
 ) -> None:
-    """Only the words before it were kept; what one side leaves free goes to the other."""
+    """Room that one side does not need goes to the other side."""
     pair = Relation(Span(start, start + 1), Span(start + 2, start + 3), "peer")
     cut = narrow(relations.student.reader, Example("1", words, relations=(pair,)), "relations")
     [moved] = cut.relations
-    assert (moved.head.start, len(cut.words) - moved.tail.end) == kept
+    assert (moved.head.start, len(cut.words) - moved.tail.end) == num_context
 
 
 spans = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 4)), max_size=12).map(

@@ -1,4 +1,4 @@
-"""Saving and loading a student, and the errors of everything that is not a saved student."""
+"""Saving and loading a student, and the errors for directories without an intact student."""
 
 import json
 from collections.abc import Callable

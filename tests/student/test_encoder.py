@@ -160,7 +160,7 @@ def test_hub_name_is_fetched_once_with_its_revision_and_without_pickles(
 
 
 @pytest.mark.parametrize("name", ["nobody/nothing", "not a name"])
-def test_unavailable_hub_gives_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+def test_unavailable_hub_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(

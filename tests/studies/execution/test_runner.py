@@ -139,7 +139,7 @@ def test_a_run_that_fails_here_but_finishes_in_another_process_counts_as_finishe
     assert not problems(make(design))
 
 
-def test_only_report_trains_nothing_and_states_what_is_pending(resolve: Resolve, training: FakeTraining) -> None:
+def test_only_report_trains_nothing_and_lists_pending_runs(resolve: Resolve, training: FakeTraining) -> None:
     make(resolve(TEXT))
     training.trained.clear()
     design = resolve(f"seeds = [1, 2]\n{TEXT}\n[runs.later]")
@@ -168,7 +168,7 @@ def test_a_finished_run_with_other_settings_or_examples_is_rejected(
     assert training.trained == []
 
 
-def test_a_started_run_resumes_with_the_present_paths(
+def test_a_started_run_resumes_with_the_current_paths(
     resolve: Resolve, write_plan: Callable[[str], Path], training: FakeTraining, data: Path, tmp_path: Path
 ) -> None:
     before = resolve(TEXT).runs[0]
@@ -208,7 +208,7 @@ def test_leftover_checkpoints_of_a_finished_run_are_removed(resolve: Resolve, tr
     assert not checkpoints.exists()
 
 
-def test_a_run_that_another_process_trains_is_waited_for(
+def test_a_study_waits_for_a_run_that_another_process_trains(
     resolve: Resolve, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = resolve(TEXT + "[runs.both]")

@@ -29,7 +29,7 @@ def names(plan: Plan) -> list[str]:
     return [one.name for one in resolve_plan(plan, Path("out")).comparisons]
 
 
-def test_every_ready_plan_can_be_carried_out() -> None:
+def test_every_released_plan_resolves() -> None:
     assert len(READY) > 9
     for path in READY:
         plan = Plan.read(path)
@@ -45,7 +45,7 @@ def test_every_ready_plan_can_be_carried_out() -> None:
         assert {place.run for place in places} <= scored, path
 
 
-def test_the_plan_of_the_documentation_can_be_carried_out(tmp_path: Path) -> None:
+def test_the_documented_plan_resolves(tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "guides" / "studies.md").read_text(encoding="utf-8")
     (tmp_path / "plans").mkdir()
     (tmp_path / "plans" / "plan.toml").write_text(guide.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
@@ -234,7 +234,7 @@ def test_a_listed_comparison_is_not_implied_by_the_baseline_again(read_plan: Rea
         assert names(read_plan(text + run)) == ["n"], run
 
 
-def test_a_comparison_in_another_view_or_on_another_score_is_another_one(read_plan: ReadPlan) -> None:
+def test_comparisons_differ_by_view_and_score(read_plan: ReadPlan) -> None:
     scores = "[runs.a]\n[runs.b]\n[scores.dev]\n[scores.test]\nsplit = 'test'\n"
     text = f"baseline = 'a'\n{scores}[[comparisons]]\nname = 'n'\n"
     assert names(read_plan(text + "run = 'b@text'\nbaseline = 'a'")) == ["n", "b − a"]
@@ -249,7 +249,7 @@ def test_a_plan_without_its_base_is_rejected(tmp_path: Path) -> None:
         Plan.read(tmp_path / "plan.toml")
 
 
-def test_views_are_parsed_and_formatted_alike() -> None:
+def test_views_round_trip_through_text() -> None:
     for text in ("text", "knowledge", "knowledge without caption", "knowledge without noun, sentence"):
         assert str(ScoredView.parse(text)) == text
     assert str(ScoredView.parse("knowledge without noun,caption")) == "knowledge without caption, noun"

@@ -134,7 +134,7 @@ def test_a_comparison_of_pending_runs_is_unfinished(resolve: Resolve, gathered: 
     assert (results.num_finished, results.num_runs) == (2, 6)
 
 
-def test_a_missing_learning_curve_is_a_failure_that_keeps_the_scores(
+def test_a_missing_learning_curve_is_a_failure_without_effect_on_scores(
     resolve: Resolve, made_up_scores: Callable[..., Any]
 ) -> None:
     (run,) = resolve(TEXT).runs

@@ -72,7 +72,7 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_complete_and_neither_loads_nor_runs_anything(results: Results) -> None:
+def test_the_page_is_complete_and_loads_neither_scripts_nor_resources(results: Results) -> None:
     page = html_report(results)
     tags = Tags()
     tags.feed(page)
