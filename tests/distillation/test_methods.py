@@ -66,5 +66,5 @@ def test_corpus_must_be_the_one_that_the_configuration_names(corpus: Corpus, con
     for source in (None, CorpusConfig(path=Path("data/mine"))):
         with pytest.raises(UsageError, match=r"read with other settings than \[corpus\]"):
             _bind_to_corpus(replace(corpus, source=source), configure(corpus=named.model_dump()))
-    with pytest.raises(UsageError, match="unlabelled lists other corpora"):
+    with pytest.raises(UsageError, match="unlabelled lists"):
         _bind_to_corpus(read, configure(method="two-stage", training_set={"unlabelled": ["data/more"]}))

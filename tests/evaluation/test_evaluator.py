@@ -203,7 +203,7 @@ LONG = Span(1, 3)
         (PERFECT[:1], "b: not predicted"),
         ([*PERFECT, PERFECT[0]], "a: two predictions have this id"),
         ([*PERFECT, Prediction("c", ("x",))], "c: predicted, but not among"),
-        ([PERFECT[0], Prediction("b", ("x", "z"))], "b: the words of the prediction differ"),
+        ([PERFECT[0], Prediction("b", ("x", "z"))], "b: word 2 is 'z' in the prediction and 'y' in gold"),
         ([PERFECT[0], Prediction("b", ("x", "y"), (Entity(LONG, "PER"),))], r"b: the predicted span \[1, 3\)"),
         ([PERFECT[0], Prediction("b", ("x", "y"), (), (Relation(Span(0, 1), LONG, "peer"),))], r"b: .* \[1, 3\)"),
     ],

@@ -48,7 +48,10 @@ def check_dev(student: Student, dev: Sequence[Example]) -> None:
 def _check_labels(training_set: TrainingSet, config: ExperimentConfig) -> None:
     where = _place(config)
     if not training_set.labelled or not training_set.dev:
-        raise DataError("training needs train and dev examples; run `cotpd check`", where=where)
+        num_train, num_dev = len(training_set.labelled), len(training_set.dev)
+        raise DataError(
+            f"training needs train and dev examples, got {num_train} and {num_dev}; run `cotpd check`", where=where
+        )
     annotations = ANNOTATIONS[config.task]
     if not any(annotations.of(example) for example in training_set.labelled):
         raise DataError(f"no training example has {config.task}; run `cotpd check`", where=where)

@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 
 import torch
 
-from cotpd.core.config import ExperimentConfig, ObjectiveConfig, Task
+from cotpd.core.config import CorpusConfig, ExperimentConfig, ObjectiveConfig, Task
 from cotpd.core.errors import UsageError
 from cotpd.core.files import json_line, write_atomic
 from cotpd.core.methods import TEACHER_METHODS, Method, preset
@@ -145,15 +145,24 @@ def _bind_to_corpus(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfi
     """Return the configuration with the source of the corpus.
 
     Raises:
-        UsageError: If the configuration asks for another corpus, or for unlabelled corpora that were not read.
+        UsageError: If the configuration names another corpus, or unlabelled corpora that were not read.
     """
     if config.corpus not in (None, corpus.source):
-        raise UsageError("the corpus was read with other settings than [corpus]; read it with read_corpus(config)")
-    if config.training_set.unlabelled_paths != corpus.unlabelled_paths:
+        differing = ", ".join(_differing_keys(config.corpus, corpus.source))
         raise UsageError(
-            "training_set.unlabelled lists other corpora than were read; read them with read_corpus(config)"
+            f"the corpus was read with other settings than [corpus] ({differing}); read it with read_corpus(config)"
         )
+    if config.training_set.unlabelled_paths != corpus.unlabelled_paths:
+        listed = ", ".join(map(str, config.training_set.unlabelled_paths)) or "none"
+        read = ", ".join(map(str, corpus.unlabelled_paths)) or "none"
+        raise UsageError(f"training_set.unlabelled lists {listed}, but {read} were read; use read_corpus(config)")
     return config.model_copy(update={"corpus": corpus.source})
+
+
+def _differing_keys(config: CorpusConfig | None, source: CorpusConfig | None) -> list[str]:
+    """Return the keys in which two ``[corpus]`` tables differ; None stands for an absent table."""
+    tables = [table.model_dump() if table else {} for table in (config, source)]
+    return sorted(key for key in tables[0].keys() | tables[1].keys() if tables[0].get(key) != tables[1].get(key))
 
 
 def _with_teacher(

@@ -53,7 +53,7 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], student: Stu
         return {}
     if repeated := [unit_id for unit_id, count in Counter(unit.id for unit in examples).items() if count > 1]:
         raise DataError(
-            "two training examples have this id, by which targets are recorded; give each example its own id",
+            "two training examples have this id, but targets are recorded by id; give each example its own id",
             where=repeated[0],
         )
     by_unit: dict[str, list[np.ndarray]] = {example.id: [] for example in examples}

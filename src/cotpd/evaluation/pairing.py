@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TypeVar
 
 from cotpd.core.errors import DataError
@@ -43,13 +44,15 @@ def _by_id(records: Iterable[_Record], side: str) -> dict[str, _Record]:
 
 def _require_fit(prediction: Prediction, example: Example) -> None:
     if prediction.words != example.words:
+        pairs = zip_longest(prediction.words, example.words)
+        number, (predicted, gold) = next(item for item in enumerate(pairs, 1) if item[1][0] != item[1][1])
         raise DataError(
-            "the words of the prediction differ from the words of the gold example; predict the same corpus",
+            f"word {number} is {predicted!r} in the prediction and {gold!r} in gold; predict the same corpus",
             where=example.id,
         )
     for span in (span for annotation in prediction.annotations for span in annotation.spans):
         if span.end > len(example.words):
+            number = len(example.words)
             raise DataError(
-                f"the predicted span [{span.start}, {span.end}) lies outside an example of {len(example.words)} words",
-                where=example.id,
+                f"the predicted span [{span.start}, {span.end}) lies outside the {number} words", where=example.id
             )

@@ -188,7 +188,7 @@ WRONG_PLANS = [
     (
         "[runs.a]\n[runs.b]\n[scores.x]\n[scores.y]\nsplit = 'test'\n"
         "[[comparisons]]\nrun = {a = ['x']}\nbaseline = {b = ['y']}",
-        "different splits (dev, test)",
+        "the same splits, got dev, test",
     ),
     (
         "[runs.a]\n[runs.b]\n[scores.x]\n[[comparisons]]\non = ['x', 'x']\nrun = 'a'\nbaseline = 'b'",

@@ -129,7 +129,8 @@ class _ResampledGroups:
     @classmethod
     def draw(cls, groups: Sequence[Sequence[Scores]], *, paired: bool, resamples: int, seed: int) -> _ResampledGroups:
         if not all(groups):
-            raise UsageError("an interval over seeds needs at least one run in each group")
+            sizes = ", ".join(str(len(group)) for group in groups)
+            raise UsageError(f"an interval over seeds needs at least one run in each group, got {sizes}")
         if paired and len(set(map(len, groups))) > 1:
             sizes = ", ".join(str(len(group)) for group in groups)
             raise UsageError(f"paired groups need the same number of runs, in the order of their seeds; got {sizes}")

@@ -71,7 +71,8 @@ def _score(run: PlannedRun, planned: PlannedScore, corpora: RunCorpora, stored: 
     path = planned.corpus or corpus_config(run.config).path
     examples = corpus.splits.get(planned.split)
     if not examples:
-        raise DataError(f"no {planned.split} examples to score", where=str(path))
+        known = ", ".join(corpus.splits)
+        raise DataError(f"no {planned.split} examples to score; choose the split from {known}", where=str(path))
     if is_knowledge and not any(example.caption or example.knowledge for example in examples):
         return None
     visible = planned.view.select(examples)

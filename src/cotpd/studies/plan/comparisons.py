@@ -157,4 +157,4 @@ def _check_sides(comparison: PlannedComparison, plan: Plan, configs: Mapping[str
         raise UsageError(f"comparison {name}: cannot compare runs of different tasks ({', '.join(sorted(tasks))})")
     splits = [" + ".join(plan.scores[place.score].split for place in side.places) for side in comparison.sides]
     if len(set(splits)) > 1:
-        raise UsageError(f"comparison {name}: the sides are scored on different splits ({', '.join(splits)})")
+        raise UsageError(f"comparison {name}: the sides must be scored on the same splits, got {', '.join(splits)}")

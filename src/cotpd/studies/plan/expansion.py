@@ -48,7 +48,7 @@ def _settings(plan: Plan, name: str, visited: Sequence[str]) -> dict[str, Any]:
         raise UsageError(f"run {name}: like forms a cycle: {' -> '.join((*visited, name))}; remove one of them")
     run = plan.runs[name]
     if run.like and run.base:
-        raise UsageError(f"run {name}: give base or like, not both")
+        raise UsageError(f"run {name}: give base or like, not both; remove one of them")
     if run.like:
         return merge_settings(_settings(plan, run.like, (*visited, name)), run.settings)
     return merge_settings(merge_settings(read_toml(run.base or plan.base), plan.changes), run.settings)

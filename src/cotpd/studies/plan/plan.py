@@ -221,4 +221,4 @@ def _find_base(plan_path: Path, base: Path) -> Path:
     for path in (plan_path.parent / base, base):
         if path.is_file():
             return path
-    raise UsageError(f"{plan_path}: base {base} found neither next to the plan nor in the working directory")
+    raise UsageError(f"{plan_path}: base {base} exists neither next to the plan nor in the working directory")
