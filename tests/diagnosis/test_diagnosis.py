@@ -172,7 +172,7 @@ def test_a_run_with_variants_is_compared_with_one_without(finished: Path, data: 
     (run / "config.toml").write_text(saved.model_copy(update=changes).to_toml(), encoding="utf-8")
     found = {one.failure: one for one in diagnose(run, data, against=[finished / "knowledge-seed1"])}
     figures = dict(found[HARMFUL_AUGMENTATION].figures)
-    assert figures["difference to a run without variants"].startswith("+0.00")
+    assert figures["difference from a run without variants"].startswith("+0.00")
 
 
 def test_a_run_that_is_not_finished_is_reported(finished: Path, tmp_path: Path, cotpd: Callable[..., Any]) -> None:

@@ -91,7 +91,7 @@ def augmentation_finding(
         figures=(
             ("new words in the examined examples", f"{100 * new_in_held_out:.1f} %"),
             (
-                "difference to a run without variants",
+                "difference from a run without variants",
                 format_difference(without.comparison) if without else "unknown; give a run with --against",
             ),
             *((("F1 of the run without variants", percent(without.comparison.second)),) if without else ()),

@@ -69,8 +69,8 @@ def diagnose(
 
 def _differs_by_variants(other: ExaminedRun, examined: ExaminedRun) -> bool:
     """Return whether only the examined run has variants, and both have the same deployed view."""
-    has_variants, other_has = (bool(run.config.training_set.augmentation.kinds) for run in (examined, other))
-    return has_variants and not other_has and other.deployed_view == examined.deployed_view
+    has_variants, other_has_variants = (bool(run.config.training_set.augmentation.kinds) for run in (examined, other))
+    return has_variants and not other_has_variants and other.deployed_view == examined.deployed_view
 
 
 def _learning(run: ExaminedRun) -> Finding:
