@@ -431,8 +431,8 @@ def test_a_teacher_with_a_held_out_fold_teaches_only_that_fold(
     assert taught[0] | taught[1] == {example.id for example in corpus.train}
     assert not taught[0] & taught[1]
     assert all(taught)
-    learnt = [json.loads((run / "summary.json").read_text())["num_train"] for run in runs]
-    assert learnt == [len(taught[1]), len(taught[0])]
+    learned = [json.loads((run / "summary.json").read_text())["num_train"] for run in runs]
+    assert learned == [len(taught[1]), len(taught[0])]
     other = configure(objective={**RECORDED, "target_runs": [str(runs[0])]})
     fewer = Corpus(train=tuple(map(without_misc, corpus.train)), dev=tuple(map(without_misc, corpus.dev)))
     with pytest.raises(UsageError, match="train a new teacher"):

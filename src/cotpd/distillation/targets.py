@@ -60,7 +60,7 @@ def read_targets(runs: Sequence[Path], examples: Sequence[Example], student: Stu
     for run in runs:
         fold = _settings(run).training_set.fold
         chosen = [example for example in examples if fold is None or in_fold(example, fold)]
-        for unit_id, rows in _recorded(run, chosen, student).items():
+        for unit_id, rows in _load_or_record(run, chosen, student).items():
             by_unit[unit_id].append(rows)
     if missing := [unit_id for unit_id, rows in by_unit.items() if not rows]:
         names = ", ".join(map(str, runs))
@@ -94,7 +94,7 @@ def record_targets(
     windows, as in `decode`.
     """
     decoder, num_labels = DECODERS[student.design.task], len(OUTPUTS[student.design.task].names(student.design))
-    found = {
+    targets = {
         example.id: np.empty((decoder.num_decisions(example), num_labels), dtype=np.float16) for example in examples
     }
     read = [
@@ -108,8 +108,8 @@ def record_targets(
         rows = _log_probabilities(student, Batch.of([window.view for window in chosen], pad=student.reader.pieces.pad))
         for window, row in zip(chosen, rows, strict=True):
             first, core = window.span.start, window.core
-            found[examples[window.example].id][core.start : core.stop] = row[core.start - first : core.stop - first]
-    return found
+            targets[examples[window.example].id][core.start : core.stop] = row[core.start - first : core.stop - first]
+    return targets
 
 
 def _log_probabilities(student: Student, batch: Batch) -> np.ndarray:
@@ -126,7 +126,7 @@ def _settings(run: Path) -> ExperimentConfig:
     return ExperimentConfig.of_run(run)
 
 
-def _recorded(run: Path, examples: Sequence[Example], student: Student) -> Targets:
+def _load_or_record(run: Path, examples: Sequence[Example], student: Student) -> Targets:
     _check_labels(run, student)
     content = hash_text(*(f"{example}" for example in examples))
     directory = run / f"targets-{content[:16]}"
@@ -143,8 +143,8 @@ def _record(run: Path, examples: Sequence[Example], directory: Path) -> None:
             return
         student = checkpoint.load(run / "model")
         with new_directory(directory) as temporary:
-            found = record_targets(student, examples, kind=teaching_view(run))
-            tensors = {unit_id: torch.from_numpy(rows) for unit_id, rows in found.items()}
+            targets = record_targets(student, examples, kind=teaching_view(run))
+            tensors = {unit_id: torch.from_numpy(rows) for unit_id, rows in targets.items()}
             checkpoint.save_tensors(tensors, temporary / "targets.safetensors")
 
 

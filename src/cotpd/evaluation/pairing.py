@@ -54,5 +54,6 @@ def _require_fit(prediction: Prediction, example: Example) -> None:
         if span.end > len(example.words):
             number = len(example.words)
             raise DataError(
-                f"the predicted span [{span.start}, {span.end}) lies outside the {number} words", where=example.id
+                f"the predicted span [{span.start}, {span.end}) lies outside an example of {number} words",
+                where=example.id,
             )

@@ -78,7 +78,7 @@ def _grid(rows: Iterable[tuple[str, str, str]]) -> Table:
 def _label_table(report: ExampleReport) -> Table:
     """Return a table with a row for each annotation and a column for gold and for each view.
 
-    Pairs without a relation in gold and in all views have no row.
+    A pair that gold does not list and that every view labels as unrelated has no row.
     """
     example = report.example
     columns: dict[str, Example | Prediction] = {"gold": example, **report.predictions}

@@ -74,13 +74,13 @@ def show_example(
         DataError: If the corpus cannot be read.
         CheckpointError: If the run is unfinished or damaged.
     """
-    found = _find_example(corpus if isinstance(corpus, Corpus) else _read(Path(corpus), run), example_id)
+    match = _find_example(corpus if isinstance(corpus, Corpus) else _read(Path(corpus), run), example_id)
     if run is None:
-        return ExampleReport(*found, word_views(found.example))
+        return ExampleReport(*match, word_views(match.example))
     student = run if isinstance(run, TrainedStudent) else TrainedStudent.from_pretrained(run)
     kinds = readable_kinds(student.student)
-    predictions = {kind.value: next(student.predict([found.example], kind=kind)) for kind in kinds}
-    return ExampleReport(*found, piece_views(student.student, found.example), predictions)
+    predictions = {kind.value: next(student.predict([match.example], kind=kind)) for kind in kinds}
+    return ExampleReport(*match, piece_views(student.student, match.example), predictions)
 
 
 class _FoundExample(NamedTuple):
@@ -109,11 +109,11 @@ def _find_example(corpus: Corpus, example_id: str) -> _FoundExample:
 
 
 def _examples(corpus: Corpus) -> list[_FoundExample]:
-    found = []
+    candidates = []
     for split, examples in corpus.splits.items():
         places = corpus.places.get(split) or [""] * len(examples)
-        found += [_FoundExample(example, split, where) for example, where in zip(examples, places, strict=True)]
-    return found
+        candidates += [_FoundExample(example, split, where) for example, where in zip(examples, places, strict=True)]
+    return candidates
 
 
 def _plain_annotations(record: Example | Prediction, example: Example) -> dict[str, list[dict[str, Any]]]:

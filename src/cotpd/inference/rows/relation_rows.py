@@ -43,8 +43,8 @@ def _answer_found(
     extractor: RelationExtractor, finder: Extractor, rows: Iterator[TextRow], options: RowOptions
 ) -> Iterator[RowAnswer]:
     to_read, to_answer = tee(rows)
-    to_relate, found = tee(finder.stream(row.text for row in to_read))
-    for extraction, entities, row in zip(extractor.stream(to_relate), found, to_answer, strict=False):
+    to_relate, extractions = tee(finder.stream(row.text for row in to_read))
+    for extraction, entities, row in zip(extractor.stream(to_relate), extractions, to_answer, strict=False):
         _warn_of_distant_pairs(extraction, row)
         yield row, entities.to_dict() | extraction.to_dict(unrelated=options.unrelated)
 

@@ -49,8 +49,8 @@ def _with_entities(row: TextRow) -> TextRow:
 
 def _answer_found(extractor: SentimentExtractor, finder: Extractor, rows: Iterator[TextRow]) -> Iterator[RowAnswer]:
     to_read, to_answer = tee(rows)
-    to_classify, found = tee(finder.stream(row.text for row in to_read))
-    for extraction, entities, row in zip(extractor.stream(to_classify), found, to_answer, strict=False):
+    to_classify, extractions = tee(finder.stream(row.text for row in to_read))
+    for extraction, entities, row in zip(extractor.stream(to_classify), extractions, to_answer, strict=False):
         yield row, entities.to_dict() | extraction.to_dict()
 
 

@@ -52,7 +52,7 @@ def stream_text_rows(stream: Iterable[bytes], name: str) -> Iterator[TextRow]:
 
 
 def is_json_lines(path: Path) -> bool:
-    """Return True if a file's suffix says that it holds JSON lines."""
+    """Return True if a file has a suffix for JSON lines."""
     return path.suffix in _JSON_SUFFIXES
 
 

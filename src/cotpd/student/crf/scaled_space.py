@@ -164,10 +164,8 @@ def _run_recursion(chain: Chain) -> tuple[_Stack, Tensor]:
             factor.div_(scale)
         torch.mul(state, factor, out=outgoing[index])
     logs = torch.stack(scales).log()
-    rescaled = logs.sum(0)[1] + (
-        logs[:2, 0].sum(0) if period == 1 else 0.0
-    )  # period 1: word 1 is scaled in both halves
-    log_scale = (top * mask).sum(0) + rescaled
+    first_half = logs[:2, 0].sum(0) if period == 1 else 0.0  # with period 1, both halves scale word 1
+    log_scale = (top * mask).sum(0) + logs.sum(0)[1] + first_half
     return _Stack(before, after, weights, matrices), log_scale.squeeze(-1)
 
 
