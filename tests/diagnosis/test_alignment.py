@@ -31,21 +31,24 @@ def test_the_distance_is_kl_by_type_and_novelty() -> None:
     distances = measure_distances(target, student, EXAMPLES, train=EXAMPLES[:1])
     expected = 0.9 * np.log(0.9 / 0.1) + 0.025 * np.log(0.025 / 0.6) + 3 * 0.025 * np.log(0.025 / 0.1)
     assert distances.of_group("PER") == pytest.approx((1, expected, 0.0))
-    assert distances.of_group("no entity").num == 3
-    assert (distances.of_group("seen entities").num, distances.of_group("unseen entities").num) == (2, 0)
+    assert distances.of_group("no entity").num_decisions == 3
+    assert (distances.of_group("seen entities").num_decisions, distances.of_group("unseen entities").num_decisions) == (
+        2,
+        0,
+    )
     assert measure_distances(target, target, EXAMPLES, EXAMPLES).of_group(ALL) == (2, 0.0, 1.0)
     unseen = measure_distances(target, student, EXAMPLES, train=EXAMPLES[1:])
-    assert unseen.of_group("unseen entities").num == 2
+    assert unseen.of_group("unseen entities").num_decisions == 2
 
 
 def test_pairs_without_a_relation_do_not_count_as_labelled() -> None:
-    """They are most of all pairs, and any two views agree on them."""
+    """Most pairs have no relation, and any two views agree on them."""
     pairs = [Relation(Span(0, 1), Span(2, 3), label) for label in ("visits", NO_RELATION, NO_RELATION)]
     examples = [Example(f"p#{number}", ("Ann", "visits", "Oslo"), relations=(p,)) for number, p in enumerate(pairs)]
     targets = {example.id: np.log([[0.2, 0.8]]) for example in examples}
     distances = measure_distances(targets, targets, examples, examples)
-    assert distances.of_group(ALL).num == 1
-    assert distances.of_group(NO_RELATION).num == 2
+    assert distances.of_group(ALL).num_decisions == 1
+    assert distances.of_group(NO_RELATION).num_decisions == 2
 
 
 def test_alignment_failed_if_the_views_differ_and_the_target_leads() -> None:

@@ -1,4 +1,4 @@
-"""A diagnosis of finished runs measures what each was trained on."""
+"""A diagnosis measures the failures that can occur in the training of a run."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def measured(findings: tuple[Finding, ...]) -> set[str]:
     return {finding.failure for finding in findings if finding.verdict is not FindingVerdict.UNKNOWN}
 
 
-def test_a_run_is_measured_by_what_it_was_trained_on(finished: Path, data: Path) -> None:
+def test_only_failures_that_fit_the_training_are_measured(finished: Path, data: Path) -> None:
     joint = diagnose(finished / "both-seed1", against=[finished / "knowledge-seed1"])
     assert len(joint) == 7
     assert verdicts(joint).keys() - measured(joint) == {HARMFUL_AUGMENTATION}
     assert measured(diagnose(finished / "knowledge-seed1", data)) == {NOT_LEARNED, UNUSED_KNOWLEDGE}
     taught = diagnose(finished / "taught-seed1", data, split="test")
     assert verdicts(taught).keys() - measured(taught) == {HARMFUL_AUGMENTATION, WORSE_KNOWLEDGE_VIEW}
-    with pytest.raises(UsageError, match="give a run of the knowledge-enhanced view only"):
+    with pytest.raises(UsageError, match="give a run trained on the knowledge-enhanced view only"):
         diagnose(finished / "both-seed1", against=[finished / "taught-seed1"])
 
 
@@ -101,7 +101,7 @@ def test_a_knowledge_view_worse_than_that_of_a_specialised_run_is_found(
     assert found[WORSE_KNOWLEDGE_VIEW] == "FOUND"
 
 
-def test_without_knowledge_a_target_that_reads_knowledge_is_not_judged(
+def test_a_target_that_reads_knowledge_is_not_measured_without_knowledge(
     finished: Path, data: Path, tmp_path: Path
 ) -> None:
     for split in ("train", "dev"):
@@ -125,7 +125,7 @@ def test_a_run_is_examined_after_it_was_moved(
     assert diagnose(Path("taught-seed1"), data) == diagnose(finished / "taught-seed1")
 
 
-def test_another_corpus_in_place_of_a_missing_one_is_logged(
+def test_a_substitute_for_a_missing_corpus_is_logged(
     finished: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copytree(finished / "both-seed1", tmp_path / "run")
@@ -172,7 +172,7 @@ def test_a_run_with_variants_is_compared_with_one_without(finished: Path, data: 
     (run / "config.toml").write_text(saved.model_copy(update=changes).to_toml(), encoding="utf-8")
     found = {one.failure: one for one in diagnose(run, data, against=[finished / "knowledge-seed1"])}
     figures = dict(found[HARMFUL_AUGMENTATION].figures)
-    assert figures["difference to a run without variants"].startswith("+0.00")
+    assert figures["difference from a run without variants"].startswith("+0.00")
 
 
 def test_a_run_that_is_not_finished_is_reported(finished: Path, tmp_path: Path, cotpd: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""A run trains, can be killed anywhere and goes on bit for bit, and refuses what it cannot use."""
+"""A run trains, resumes after a kill with bitwise equal results, and rejects unusable input."""
 
 import contextlib
 import json
@@ -54,9 +54,9 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 def rows(run: Path) -> list[dict[str, Any]]:
-    kept = ("step", "epoch", "task_loss", "alignment_loss", "dev_f1", "learning_rate")
+    columns = ("step", "epoch", "task_loss", "alignment_loss", "dev_f1", "learning_rate")
     lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [{key: value for key, value in json.loads(line).items() if key in kept} for line in lines]
+    return [{key: value for key, value in json.loads(line).items() if key in columns} for line in lines]
 
 
 def test_a_run_directory_holds_config_metrics_model_and_predictions(
@@ -171,8 +171,8 @@ def test_a_damaged_checkpoint_is_moved_away_repeatedly(tmp_path: Path) -> None:
     assert (tmp_path / "checkpoints" / "damaged-step-2" / "weights").read_text(encoding="utf-8") == "second"
 
 
-def test_pruning_keeps_new_checkpoints_and_not_those_without_intact_best_weights(tmp_path: Path) -> None:
-    """Theirs are the highest numbers, so each new checkpoint was removed as soon as it was written."""
+def test_pruning_keeps_only_new_checkpoints_with_intact_best_weights(tmp_path: Path) -> None:
+    """They have the highest numbers, so pruning by number would remove each new checkpoint."""
     run = RunDirectory(tmp_path)
 
     def save(kind: str, step: int) -> None:
@@ -229,7 +229,7 @@ def test_only_one_process_at_a_time_works_on_a_run(
         distill(corpus, config=configure(), out=tmp_path, listener=begin_again)
 
 
-def test_resuming_refuses_other_data_and_warns_of_another_environment(
+def test_resuming_rejects_changed_data_and_warns_of_a_changed_environment(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def stop(_: Progress) -> None:
@@ -265,7 +265,7 @@ def test_a_directory_that_cannot_be_written_is_a_usage_error(
 
 
 @pytest.mark.parametrize(
-    ("scores", "kept", "told"),
+    ("scores", "best", "messages"),
     [
         ([0.2, 0.5, 0.4, 0.3, 0.9], (1, 0.5, 12), "stopped at update 12 of 15: dev F1 has not improved .* epoch 2"),
         ([0.0, 0.0, 0.0, 0.1, 0.0], (3, 0.1, 15), ""),
@@ -279,18 +279,18 @@ def test_early_stopping_keeps_the_best_epoch_and_waits_for_a_first_score(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     scores: list[float],
-    kept: tuple[int, float, int],
-    told: str,
+    best: tuple[int, float, int],
+    messages: str,
 ) -> None:
-    """Few posts need epochs before anything is found, and the first weights were shipped in silence."""
+    """With few posts, dev F1 is 0 for several epochs, and the first weights must not count as the best."""
     logger = "cotpd.distillation.trainer"
     caplog.set_level(logging.INFO, logger)
     found = iter(scores)
     monkeypatch.setattr("cotpd.distillation.trainer.Trainer._dev_f1", lambda _: next(found))
     distill(corpus, config=configure(optimisation={"epochs": 5, "patience": 2}), out=tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert (summary["best_epoch"], summary["best_f1"], summary["step"]) == kept
-    assert re.fullmatch(told, "\n".join(each.getMessage() for each in caplog.records if each.name == logger))
+    assert (summary["best_epoch"], summary["best_f1"], summary["step"]) == best
+    assert re.fullmatch(messages, "\n".join(record.getMessage() for record in caplog.records if record.name == logger))
 
 
 def test_a_loss_that_is_not_finite_is_an_error_that_names_the_examples(
@@ -352,7 +352,7 @@ def test_missing_knowledge_is_an_error_if_total_and_a_warning_if_partial(
     caplog: pytest.LogCaptureFixture,
     objective: dict[str, str],
 ) -> None:
-    """Else a run that was to learn from nouns is a text-only one, and nobody sees it; a control goes without them."""
+    """Otherwise such a run would silently be text-only. A control may lack knowledge."""
     captioned = tuple(replace(post, knowledge=()) for post in corpus.train)
     sections = {"objective": objective, "views": {"parts": ["noun"]}, "optimisation": {"epochs": 1}}
     with pytest.raises(DataError, match="none of the 24 training examples has any of noun"):
@@ -379,7 +379,7 @@ def test_missing_knowledge_of_the_teacher_is_a_data_error(
 def test_missing_kinds_of_variants_are_a_data_error(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
-    """Else a study of augmentation finds that it does nothing."""
+    """Otherwise a study of augmentation would find no effect."""
     origin = Origin(corpus.train[0].id, VariantKind.STYLE, "style.v1", "small")
     variant = replace(corpus.train[0], id="variant", origin=origin)
     config = configure(training_set={"augmentation": {"kinds": ["style", "image"]}})
@@ -391,7 +391,7 @@ def test_missing_kinds_of_variants_are_a_data_error(
 def test_two_stages_train_against_recorded_marginals(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
-    """Two-stage distillation: the target is recorded once, hashed, and used again."""
+    """In two-stage distillation, the target is recorded once, hashed and reused."""
     distill(corpus, config=configure(objective=ALONE), out=tmp_path / "first")
     objective = {**RECORDED, "target_runs": [str(tmp_path / "first")]}
     for number in (1, 2):
@@ -408,7 +408,7 @@ def test_two_stages_train_against_recorded_marginals(
         torch.equal(a, b) for a, b in zip(*(weights(tmp_path / f"second-{n}").values() for n in (1, 2)), strict=True)
     )
     (recorded / "targets.safetensors").unlink()
-    with pytest.raises(CheckpointError, match="remove it, and the targets are recorded again"):
+    with pytest.raises(CheckpointError, match="remove it to record the targets again"):
         distill(corpus, config=configure(objective=objective), out=tmp_path / "second-3")
 
 
@@ -423,7 +423,7 @@ def test_smaller_shares_are_subsets_of_larger_ones(corpus: Corpus, configure: Ca
 def test_a_teacher_with_a_held_out_fold_teaches_only_that_fold(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
-    """Cross-fitting: no target has learnt the labels of the post that it teaches, and a missing fold is named."""
+    """In cross-fitting, no teacher has learned the labels of the posts that it teaches."""
     runs = [tmp_path / f"without-{number}" for number in (1, 2)]
     for number, run in enumerate(runs, 1):
         distill(corpus, config=configure(objective=ALONE, training_set={"fold": f"{number}/2"}), out=run)
@@ -433,17 +433,17 @@ def test_a_teacher_with_a_held_out_fold_teaches_only_that_fold(
     assert taught[0] | taught[1] == {example.id for example in corpus.train}
     assert not taught[0] & taught[1]
     assert all(taught)
-    learnt = [json.loads((run / "summary.json").read_text())["num_train"] for run in runs]
-    assert learnt == [len(taught[1]), len(taught[0])]
+    learned = [json.loads((run / "summary.json").read_text())["num_train"] for run in runs]
+    assert learned == [len(taught[1]), len(taught[0])]
     other = configure(objective={**RECORDED, "target_runs": [str(runs[0])]})
     fewer = Corpus(train=tuple(map(without_misc, corpus.train)), dev=tuple(map(without_misc, corpus.dev)))
-    with pytest.raises(UsageError, match="they must be equal"):
+    with pytest.raises(UsageError, match="train a new teacher"):
         distill(fewer, config=other, out=tmp_path / "lacking")
     nowhere = configure(objective={**RECORDED, "target_runs": [str(tmp_path / "nowhere")]})
-    with pytest.raises(UsageError, match="nowhere is not a run; make it first"):
+    with pytest.raises(UsageError, match="nowhere is not a run; train it first"):
         distill(corpus, config=nowhere, out=tmp_path / "lacking")
     one = configure(objective={**RECORDED, "target_runs": [str(runs[0])]})
-    with pytest.raises(UsageError, match="no held-out fold of these runs contains"):
+    with pytest.raises(UsageError, match="in no held-out fold of these runs"):
         distill(corpus, config=one, out=tmp_path / "lacking")
     assert not (tmp_path / "lacking").exists()
 
@@ -455,7 +455,7 @@ def without_misc(post: Example) -> Example:
 def test_a_teacher_without_knowledge_uses_its_deployed_view(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
 ) -> None:
-    """Self-training, the control of teaching by knowledge: nothing but the text decides what is recorded."""
+    """In self-training, a control, the recorded targets depend only on the text."""
     alone = {**ALONE, "student": "text"}
     distill(corpus, config=configure(objective=alone), out=tmp_path / "text")
     objective = {**RECORDED, "target_runs": [str(tmp_path / "text")]}
@@ -468,7 +468,7 @@ def test_a_teacher_without_knowledge_uses_its_deployed_view(
 
 
 def test_targets_of_a_long_text_come_from_windows(corpus: Corpus, configure: Callable[..., ExperimentConfig]) -> None:
-    """A teacher with prompts takes fewer pieces than the student whose windows it teaches."""
+    """A teacher with prompts accepts fewer pieces than its student."""
     config = configure(objective={"student": "prompt"}, prompt={"length": 20})
     teacher = build_student(TrainingSet.of(corpus, config), corpus, config).eval()
     most = teacher.reader.max_text_pieces
@@ -486,7 +486,7 @@ def test_targets_of_repeated_ids_are_a_data_error(
     doubled = replace(corpus, train=(first, replace(second, id=first.id), *rest))
     config = configure()
     like = build_student(TrainingSet.of(corpus, config), corpus, config)
-    with pytest.raises(DataError, match=f"^{first.id}: several training examples have this id"):
+    with pytest.raises(DataError, match=f"^{first.id}: two training examples have this id"):
         targets.read_targets([tmp_path], doubled.train, like)
 
 
@@ -504,7 +504,7 @@ def test_invalid_entities_are_an_error_that_names_the_example(
 def test_two_processes_record_targets_once(
     corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Students of one target may begin at the same moment; the second waits for what the first records."""
+    """Two runs may need the same targets at once. The second waits until the first has recorded them."""
     distill(corpus, config=configure(objective=ALONE), out=tmp_path / "first")
     like, calls, both_begun = checkpoint.load(tmp_path / "first" / "model"), [], threading.Barrier(2, timeout=2)
 
@@ -534,7 +534,7 @@ finally:
 
 @pytest.mark.slow
 def test_several_processes_train_one_run(configure: Callable[..., ExperimentConfig], tmp_path: Path) -> None:
-    """Two processes, as `accelerate launch` starts them, share each batch, and one of them writes."""
+    """Two processes, started as by `accelerate launch`, share each batch, and one of them writes."""
     sample = Path(cotpd.__file__).parent / "sample"
     config = configure(corpus={"path": str(sample)}, training_set={"share": 0.125}, optimisation={"epochs": 1})
     (tmp_path / "c.toml").write_text(config.to_toml(), encoding="utf-8")

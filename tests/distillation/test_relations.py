@@ -51,8 +51,10 @@ def test_pairs_that_are_too_far_apart_are_omitted_with_a_warning(
     caplog.clear()
     batches = TrainingBatches(student, [Example("doc", ("ab",) * 600, entities, (relation,))], config)
     assert len(batches.examples) == 2
-    assert caplog.messages == ["omitted 4 pairs of entities that are too far apart"]
-    with pytest.raises(DataError, match=r"^doc: the words from 'ab' to 'ab' are more than the encoder takes"):
+    assert caplog.messages == ["omitted 4 pairs of entities that are too far apart to be read together"]
+    with pytest.raises(
+        DataError, match=r"^doc: the words from 'ab' to 'ab' have [0-9]+ pieces, but the encoder accepts at most"
+    ):
         TrainingBatches(
             student, [Example("doc", ("ab",) * 600, entities, (relation, replace(relation, tail=far)))], config
         )
@@ -71,7 +73,7 @@ def test_ids_of_pairs_differ_from_all_other_ids(make: Callable[..., Any], corpus
 def test_a_pair_outside_its_example_is_an_error_that_names_it(make: Callable[..., Any], corpus: Corpus) -> None:
     student, _, config = make()
     relation = Relation(Span(0, 1), Span(2, 9), NO_RELATION)
-    with pytest.raises(DataError, match=r"^bad: .* an example of 3 words"):
+    with pytest.raises(DataError, match=r"^bad: .* the example has 3 words"):
         TrainingBatches(student, [Example("bad", ("a", "b", "c"), relations=(relation,))], config)
 
 
@@ -79,8 +81,8 @@ def test_a_pair_outside_its_example_is_an_error_that_names_it(make: Callable[...
     ("words", "relation", "message"),
     [
         (3, Relation(Span(0, 1), Span(2, 3), NO_RELATION), "no dev example has relations"),
-        (3, Relation(Span(0, 1), Span(2, 9), "peer"), "^dev: .* an example of 3 words"),
-        (600, Relation(Span(0, 1), Span(590, 591), "peer"), "^dev: .* more than the encoder takes"),
+        (3, Relation(Span(0, 1), Span(2, 9), "peer"), "^dev: .* the example has 3 words"),
+        (600, Relation(Span(0, 1), Span(590, 591), "peer"), "^dev: .* but the encoder accepts at most"),
     ],
 )
 def test_dev_examples_that_cannot_be_scored_are_an_error_before_training(
@@ -104,7 +106,7 @@ def test_both_views_of_a_pair_are_aligned(make: Callable[..., Any], alignment: s
     assert all(weight.grad is not None for weight in student.parameters())
 
 
-def test_the_optimizer_holds_every_trainable_weight(make: Callable[..., Any]) -> None:
+def test_the_optimizer_contains_every_trainable_weight(make: Callable[..., Any]) -> None:
     """A weight without a group keeps its initial value, and its gradient still counts in the clipped norm."""
     student, _, config = make()
     held = [

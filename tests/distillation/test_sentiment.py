@@ -1,4 +1,4 @@
-"""The sentiment toward targets is learnt, scored, saved and taught by the same code as the other tasks."""
+"""Target sentiment is learned, scored, saved and distilled by the same code as the other tasks."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_every_target_is_a_unit_with_its_label(targets: Corpus, config: Experime
     assert {row.shape for row in recorded.values()} == {(1, 3)}
 
 
-def test_targets_that_cannot_be_learnt_or_scored_are_named(
+def test_targets_that_cannot_be_learned_or_scored_are_named(
     targets: Corpus, config: ExperimentConfig, tmp_path: Path
 ) -> None:
     student = build_student(TrainingSet.of(targets, config), targets, config)
     outside = Example("bad", ("a",), sentiments=(TargetSentiment(Span(0, 2), "neutral"),))
     unknown = Example("bad", ("a",), sentiments=(TargetSentiment(Span(0, 1), "mixed"),))
-    for example, message in ((outside, "an example of 1 words"), (unknown, "unknown label 'mixed'")):
+    for example, message in ((outside, "the example has 1 words"), (unknown, "unknown label 'mixed'")):
         with pytest.raises(DataError, match=f"^bad: .*{message}"):
             TrainingBatches(student, [example], config)
     with pytest.raises(DataError, match="no dev example has sentiment"):

@@ -201,9 +201,9 @@ LONG = Span(1, 3)
     ("predicted", "message"),
     [
         (PERFECT[:1], "b: not predicted"),
-        ([*PERFECT, PERFECT[0]], "a: predicted twice"),
+        ([*PERFECT, PERFECT[0]], "a: two predictions have this id"),
         ([*PERFECT, Prediction("c", ("x",))], "c: predicted, but not among"),
-        ([PERFECT[0], Prediction("b", ("x", "z"))], "b: predicted for other words"),
+        ([PERFECT[0], Prediction("b", ("x", "z"))], "b: word 2 is 'z' in the prediction and 'y' in gold"),
         ([PERFECT[0], Prediction("b", ("x", "y"), (Entity(LONG, "PER"),))], r"b: the predicted span \[1, 3\)"),
         ([PERFECT[0], Prediction("b", ("x", "y"), (), (Relation(Span(0, 1), LONG, "peer"),))], r"b: .* \[1, 3\)"),
     ],
@@ -214,9 +214,9 @@ def test_error_names_the_example_that_does_not_match_gold(predicted: list[Predic
 
 
 def test_duplicate_or_missing_gold_and_unknown_mode_are_rejected() -> None:
-    with pytest.raises(DataError, match="a: gold twice"):
+    with pytest.raises(DataError, match="a: two gold examples have this id"):
         evaluate(PERFECT, [*EXAMPLES, EXAMPLES[0]])
-    with pytest.raises(DataError, match="nothing to score"):
+    with pytest.raises(DataError, match="no examples to score"):
         evaluate([], [])
     with pytest.raises(UsageError, match="'lenient'; choose conlleval or strict"):
         evaluate(PERFECT, EXAMPLES, mode="lenient")  # type: ignore[arg-type]
@@ -255,7 +255,7 @@ PAIRS = [Example("a", ("x", "y"), relations=(Relation(Span(0, 1), Span(1, 2), "p
 RELATED = list(RelationOracle().predict(PAIRS))
 
 
-def test_default_rule_follows_the_task_of_the_predictor_or_else_of_gold() -> None:
+def test_default_rule_follows_the_task_of_the_predictor_otherwise_of_gold() -> None:
     both = [Example("a", ("x", "y"), EXAMPLES[0].entities, relations=PAIRS[0].relations)]
     assert evaluate(RelationOracle(), both).task == evaluate(RELATED, PAIRS).task == "relations"
     assert evaluate(RELATED, both).task == "entities"

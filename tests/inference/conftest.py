@@ -1,4 +1,4 @@
-"""Tiny students with a head loud enough to predict something in any text."""
+"""Tiny students whose heads predict something in any text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def make_loud(tiny_encoder: Path) -> Callable[[Design], Student]:
 
 @pytest.fixture(scope="session")
 def make_loud_student(make_loud: Callable[[Design], Student]) -> Callable[..., Student]:
-    """Build a student of entities with a deployed view and a tag scheme."""
+    """Build a student for entities with a deployed view and a tag scheme."""
 
     def make(view: ViewKind = ViewKind.PROMPT, scheme: Scheme = "BIO") -> Student:
         prompt = PROMPT if view is ViewKind.PROMPT else None
@@ -46,12 +46,12 @@ def make_loud_student(make_loud: Callable[[Design], Student]) -> Callable[..., S
 
 @pytest.fixture(scope="session")
 def student(make_loud_student: Callable[..., Student]) -> Student:
-    """A student of entities that uses the prompt-enhanced view; tests must not change it."""
+    """A student for entities that uses the prompt-enhanced view; tests must not change it."""
     return make_loud_student()
 
 
 @pytest.fixture(scope="session")
 def make_relation_student(make_loud: Callable[[Design], Student]) -> Callable[[], Student]:
-    """Build a student of relations that uses the prompt-enhanced view."""
+    """Build a student for relations that uses the prompt-enhanced view."""
     labels = (NO_RELATION, "lives_in", "part_of")
     return lambda: make_loud(Design("relations", labels, ViewKind.PROMPT, PROMPT))

@@ -130,7 +130,7 @@ def _repaired(row: list[int], tags: tuple[str, ...]) -> Iterator[int]:
 
 @pytest.mark.parametrize("kind", [ViewKind.TEXT, ViewKind.PROMPT, ViewKind.KNOWLEDGE])
 def test_a_long_text_is_decoded_to_its_end(student: Student, kind: ViewKind) -> None:
-    """Guards against silent truncation: an encoder takes 512 pieces, these posts have thousands."""
+    """Guards against silent truncation: an encoder accepts 512 pieces, these posts have thousands."""
     long = post(2_000)
     example = Example(long.id, long.words, caption=Caption("i", "a beach"))
     [prediction] = decode(student, [example], kind=kind)
@@ -148,9 +148,7 @@ def test_windows_of_long_words_take_linear_time(student: Student) -> None:
     assert sum(window.end - window.start for window in found) <= 2 * len(pasted)
 
 
-def test_an_entity_comes_from_the_window_in_which_it_is_more_central(
-    student: Student, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_entity_comes_from_the_window_with_more_context(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each window marks its outermost words; what the middle of another window covers must be left to that one."""
     seen: list[int] = []
 
@@ -210,7 +208,7 @@ def test_auto_precision_uses_bfloat16_if_the_device_supports_it(
     assert [entity.score for entity in found.entities] == [entity.score for entity in wanted.entities] != []
 
 
-def test_the_more_probable_of_two_overlapping_entities_is_kept() -> None:
+def test_the_more_probable_of_two_overlapping_entities_remains() -> None:
     doubtful, sure = Entity(Span(3, 6), "PER", score=0.4), Entity(Span(5, 7), "LOC", score=0.9)
     assert entity_decoding._without_overlaps([sure, Entity(Span(0, 2), "ORG", score=0.1), doubtful]) == (
         Entity(Span(0, 2), "ORG"),

@@ -1,4 +1,4 @@
-"""Every kind of encoder and tokenizer of the field: trained for a moment, saved, loaded, and its offsets exact."""
+"""Every supported kind of encoder and tokenizer is trained, saved and loaded, and gives exact offsets."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -130,7 +130,7 @@ def test_each_kind_of_encoder_is_trained_saved_and_extracts_exact_offsets(encode
 
 
 def test_pieces_of_a_word_do_not_depend_on_its_neighbours(encoder: Path) -> None:
-    """A word is read alike at the beginning, in the middle and behind a word without pieces."""
+    """A word has the same pieces at the beginning, in the middle and after a word without pieces."""
     pieces = Pieces(Tokenizer.from_file(str(encoder / "tokenizer.json")))
     words = [word for text in TEXTS for word in text.split()]
     assert all(pieces.of(words))
@@ -139,7 +139,7 @@ def test_pieces_of_a_word_do_not_depend_on_its_neighbours(encoder: Path) -> None
 
 
 def test_names_of_special_pieces_in_a_text_are_ordinary_words(encoder: Path) -> None:
-    """A post that says [SEP] would end there, and one that says [PAD] hold padding in its midst."""
+    """Otherwise [SEP] in a post would end the text, and [PAD] would count as padding."""
     pieces = Pieces(Tokenizer.from_file(str(encoder / "tokenizer.json")))
     names = ["[CLS]", "[SEP]", "[PAD]", "<s>", "</s>", "<pad>", "a</s>b"]
     special = {*pieces.opening, *pieces.closing, pieces.pad}
@@ -148,7 +148,7 @@ def test_names_of_special_pieces_in_a_text_are_ordinary_words(encoder: Path) -> 
 
 
 def test_running_text_has_the_same_pieces_as_its_words(encoder: Path) -> None:
-    """What a word is read as in a post is what it is in a caption: prompts and knowledge meet the same vocabulary."""
+    """A word has the same pieces in a post and in a caption."""
     pieces = Pieces(Tokenizer.from_file(str(encoder / "tokenizer.json")))
     text = "The rehearsal of the choir in Lusail"
     assert pieces.of_text(text) == [piece for word in pieces.of(text.split()) for piece in word]

@@ -51,7 +51,7 @@ def test_mentions_are_slices_of_the_text(student: Student) -> None:
 
 
 def test_a_view_can_be_selected_by_its_name(student: Student) -> None:
-    """Else `knowledge` would be read as the text, and in silence."""
+    """Otherwise the view `knowledge` would silently read only the text."""
     knowledge = (Knowledge(Grain.NOUN, "Lusail: a city in Qatar", example_id="1"),)
     post, extractor = Example("1", ("Messi", "in", "Lusail"), knowledge=knowledge), Extractor(student)
     found = {kind: list(extractor.predict([post], kind=kind)) for kind in ViewKind}
@@ -65,7 +65,7 @@ def test_a_view_can_be_selected_by_its_name(student: Student) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.text(st.characters() | st.sampled_from("\ud83d\udc4d\u200d\ufe0f\u0301\x00"), max_size=40))
 def test_any_string_can_be_extracted_from(student: Student, text: str) -> None:
-    """Guards lone surrogates, NUL, controls and bidi marks, which tokenizers refuse or drop."""
+    """Tokenizers reject or drop lone surrogates, NUL, control characters and bidi marks."""
     extraction = Extractor(student)(text)
     assert extraction.text == text
     for mention in extraction.entities:
@@ -94,7 +94,7 @@ def test_one_text_gives_one_extraction_and_several_a_list(student: Student) -> N
 
 
 def rounded(extraction: Extraction) -> list[tuple[str, int, int, float]]:
-    """The entities with scores as exact as sums in another order allow."""
+    """Return the entities with a tolerance for their scores, because sums in another order differ."""
     return [(each.entity_group, each.start, each.end, round(each.score, 4)) for each in extraction.entities]
 
 
@@ -122,13 +122,13 @@ def test_other_types_than_text_are_a_type_error(student: Student, wrong: Any) ->
     ],
 )
 def test_invalid_options_are_a_usage_error(student: Student, options: dict[str, Any], message: str) -> None:
-    """An unknown precision was read as float32."""
+    """Otherwise an unknown precision would silently mean float32."""
     with pytest.raises(UsageError, match=message):
         Extractor(student, **options)
 
 
 def test_an_extractor_can_be_pickled(student: Student) -> None:
-    """Programs that spawn processes send it to them so."""
+    """Multiprocessing pickles the extractor."""
     extractor = Extractor(student, batch_size=3)
     expected = extractor(TEXTS)
     restored = pickle.loads(pickle.dumps(extractor))  # noqa: S301

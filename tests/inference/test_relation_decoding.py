@@ -64,7 +64,7 @@ def test_distant_entities_form_a_pair_only_if_stated() -> None:
 
 
 def test_pairs_and_their_number_equal_those_of_brute_force() -> None:
-    """Of a document with 2,000 entities all were made, twice, to leave most of them out."""
+    """A document with 2,000 entities has 4 million ordered pairs, which must not all be built."""
     spans = [Span(start, start + length) for start in (150, 0, 3, 70, 40, 149) for length in (1, 5, 3, 1)]
     stated = (Relation(spans[0], spans[4], "a"), Relation(spans[0], spans[4], "b"), Relation(Span(7, 9), spans[0], "a"))
     post = Example("1", ("a",) * 200, tuple(Entity(span, "PER") for span in spans), stated)
@@ -80,20 +80,18 @@ def test_pairs_and_their_number_equal_those_of_brute_force() -> None:
 def test_pairs_that_do_not_fit_the_encoder_are_omitted_with_a_warning(
     student: Student, words: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A distant mention once ended the evaluation of a whole corpus."""
+    """One distant mention must not end the evaluation of a corpus."""
     first, second, far = Span(0, 1), Span(2, 3), Span(len(words) - 1, len(words))
     post = Example("doc", words, tuple(Entity(span, "PER") for span in (first, second, far)))
     [prediction] = decode(student, [post], kind=ViewKind.PROMPT)
     assert {(pair.head, pair.tail) for pair in prediction.relations} == {(first, second), (second, first)}
-    assert caplog.messages == ["omitted 4 pairs of entities that are too far apart"]
+    assert caplog.messages == ["omitted 4 pairs of entities that are too far apart to be read together"]
 
 
 def test_a_stated_pair_that_does_not_fit_the_encoder_is_a_data_error(student: Student) -> None:
     far = Relation(Span(0, 1), Span(590, 591), "part_of")
     post = Example("doc", ("ana", *("ab",) * 589, "oslo"), relations=(Relation(Span(0, 1), Span(2, 3), "part_of"), far))
-    with pytest.raises(
-        DataError, match=r"^doc: the words from 'ana' to 'oslo' are more than .* remove this annotation"
-    ):
+    with pytest.raises(DataError, match=r"^doc: the words from 'ana' to 'oslo' have .* remove this annotation"):
         list(decode(student, [post], kind=ViewKind.TEXT))
 
 
@@ -103,7 +101,7 @@ def test_a_pair_with_two_gold_labels_is_classified_once(student: Student) -> Non
 
 
 def test_pairs_of_a_document_are_read_in_pools(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pool of documents has thousands of pairs, and a view of each filled the memory."""
+    """The views of all pairs in a pool of documents would not fit into memory."""
     spans = [Span(number, number + 1) for number in range(12)]
     post = Example("doc", ("ab",) * 12, tuple(Entity(span, "PER") for span in spans))
     num_read: list[int] = []
@@ -143,7 +141,7 @@ def test_batch_size_does_not_change_scores(student: Student) -> None:
 
 
 def test_scores_depend_on_the_direction_of_a_pair(student: Student) -> None:
-    """A head that reads the pair as a set could never tell parent from child."""
+    """A head that ignores the order of a pair could not distinguish parent from child."""
     (prediction,) = decode(student, [POST], kind=ViewKind.TEXT)
     by_pair = {(relation.head, relation.tail): relation.score for relation in prediction.relations}
     assert by_pair[ANA, RIO] != pytest.approx(by_pair[RIO, ANA], abs=1e-6)

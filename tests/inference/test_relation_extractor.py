@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.pairs import REACH
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
-from cotpd.inference.candidates import candidates
+from cotpd.inference.candidates import candidate_pairs
 from cotpd.inference.decoding import decode
 from cotpd.inference.extractor import Extraction, Extractor
 from cotpd.inference.extractors import extractor_of
@@ -39,7 +39,7 @@ def places(extraction: RelationExtraction) -> list[tuple[tuple[int, int], tuple[
 
 
 def test_offsets_equal_the_marked_ones(relations: RelationExtractor) -> None:
-    """Of characters beyond the basic plane, of white space inside, and in the middle of a word."""
+    """This holds beyond the basic plane, with whitespace inside, and in the middle of a word."""
     marked = MarkedText(TEXT, pairs=((ANNA, YORK), (YORK, AJAX), ((5, 7), (12, 14))))
     extraction = relations(marked)
     assert places(extraction) == list(marked.pairs)
@@ -85,11 +85,11 @@ def test_unrelated_pairs_are_included_only_on_request(relations: RelationExtract
 @pytest.mark.parametrize(
     ("marks", "message"),
     [
-        ({"pairs": (((0, 4), (11, 16)),)}, r"\[11, 16\] does not lie in a text of 15 characters"),
-        ({"pairs": (((-1, 4), (11, 15)),)}, "does not lie"),
-        ({"pairs": (((4, 4), (11, 15)),)}, "does not lie"),
-        ({"entities": ((0, 4), (8, 5))}, "does not lie"),
-        ({"pairs": (((4, 5), (11, 15)),)}, "contains only white space"),
+        ({"pairs": (((0, 4), (11, 16)),)}, r"\[11, 16\] lies outside the text of 15 characters"),
+        ({"pairs": (((-1, 4), (11, 15)),)}, "lies outside the text"),
+        ({"pairs": (((4, 4), (11, 15)),)}, "lies outside the text"),
+        ({"entities": ((0, 4), (8, 5))}, "lies outside the text"),
+        ({"pairs": (((4, 5), (11, 15)),)}, "contains only whitespace"),
         ({"pairs": (((0, 4), (11, 15), (5, 10)),)}, r"expected a pair .* got \(\(0, 4\), \(11, 15\), \(5, 10\)\)"),
         ({"pairs": ((0, 4), (11, 15))}, r"expected a place .* got 0$"),
         ({"pairs": ((0, 4, 5), (11, 15))}, r"expected a pair .* got \(0, 4, 5\)"),
@@ -121,14 +121,18 @@ def test_students_in_half_precision_classify_relations(
 
 
 def test_other_inputs_and_students_of_other_tasks_are_errors(relations: RelationExtractor, student: Student) -> None:
-    """A student of the other task would find nothing, in silence."""
+    """Otherwise a student of another task would silently find nothing."""
     with pytest.raises(TypeError, match="expected a MarkedText or an Extraction, got str"):
         relations(["Anna joins Ajax"])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="must be a str, got NoneType"):
         MarkedText(None)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"RelationExtractor needs a student of relations, .* trained on entities"):
+    with pytest.raises(
+        UsageError, match=r"RelationExtractor needs a student trained on relations, got one trained on entities"
+    ):
         RelationExtractor(student)
-    with pytest.raises(UsageError, match=r"Extractor needs a student of entities, .* trained on relations"):
+    with pytest.raises(
+        UsageError, match=r"Extractor needs a student trained on entities, got one trained on relations"
+    ):
         Extractor(relations.student)
     assert isinstance(extractor_of(student), Extractor)
     assert isinstance(extractor_of(relations.student), RelationExtractor)
@@ -148,7 +152,7 @@ def test_pairs_too_far_apart_in_a_long_text_are_counted_as_omitted(relations: Re
     ]
     assert extraction.num_omitted == 1 + 20 - 8
     spans = [Span(place, place + 1) for place in range(0, 16_000, 50)]
-    assert len(candidates(relations.student.reader, words, spans)) == 2 * (len(spans) - 1)
+    assert len(candidate_pairs(relations.student.reader, words, spans)) == 2 * (len(spans) - 1)
 
 
 def test_narrowing_reads_only_the_surroundings_of_a_pair(relations: RelationExtractor) -> None:
@@ -161,7 +165,7 @@ def test_narrowing_reads_only_the_surroundings_of_a_pair(relations: RelationExtr
 
 
 @pytest.mark.parametrize(
-    ("start", "words", "kept"),
+    ("start", "words", "num_context"),
     [
         (1_000, ("ab",) * 2_000, (124, 124)),
         (3, ("ab",) * 2_000, (3, 245)),
@@ -170,13 +174,13 @@ def test_narrowing_reads_only_the_surroundings_of_a_pair(relations: RelationExtr
     ],
 )
 def test_narrowing_keeps_as_many_words_on_both_sides_as_possible(
-    relations: RelationExtractor, start: int, words: tuple[str, ...], kept: tuple[int, int]
+    relations: RelationExtractor, start: int, words: tuple[str, ...], num_context: tuple[int, int]
 ) -> None:
-    """Only the words before it were kept; what one side leaves free goes to the other."""
+    """Room that one side does not need goes to the other side."""
     pair = Relation(Span(start, start + 1), Span(start + 2, start + 3), "peer")
     cut = narrow(relations.student.reader, Example("1", words, relations=(pair,)), "relations")
     [moved] = cut.relations
-    assert (moved.head.start, len(cut.words) - moved.tail.end) == kept
+    assert (moved.head.start, len(cut.words) - moved.tail.end) == num_context
 
 
 spans = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 4)), max_size=12).map(
@@ -192,7 +196,7 @@ def test_candidates_are_all_pairs_within_the_maximum_distance(relations: Relatio
         for first, second in [sorted((head, tail))]
         if first.end <= second.start <= first.end + REACH
     }
-    found = candidates(relations.student.reader, ("a",) * 204, spans)
+    found = candidate_pairs(relations.student.reader, ("a",) * 204, spans)
     assert len(found) == len(expected)
     assert {(pair.head, pair.tail) for pair in found} == expected
 

@@ -46,7 +46,7 @@ def test_targets_keep_their_order_and_their_offsets(sentiment: SentimentExtracto
     assert sentiment([MarkedText("no target")])[0].sentiments == ()
 
 
-def test_extraction_uses_the_one_decode_path(sentiment: SentimentExtractor) -> None:
+def test_extraction_uses_decode(sentiment: SentimentExtractor) -> None:
     example = Example("1", ("Anna", "joins", "Ajax"), sentiments=(TargetSentiment(Span(2, 3), "neutral"),))
     [prediction] = decode(sentiment.student, [example], kind=ViewKind.PROMPT)
     [mention] = sentiment(MarkedText("Anna joins Ajax", entities=((11, 15),))).sentiments
@@ -54,7 +54,7 @@ def test_extraction_uses_the_one_decode_path(sentiment: SentimentExtractor) -> N
 
 
 @pytest.mark.parametrize("kind", ViewKind)
-def test_each_target_is_read_in_a_view_of_its_own(sentiment: SentimentExtractor, kind: ViewKind) -> None:
+def test_each_target_gets_its_own_view(sentiment: SentimentExtractor, kind: ViewKind) -> None:
     targets = (TargetSentiment(Span(0, 1), "neutral"), TargetSentiment(Span(2, 3), "positive"))
     example = Example("1", ("anna", "joins", "ajax"), sentiments=targets)
     windows = list(DECODERS["sentiment"].windows(sentiment.student, 0, example, kind))
@@ -69,7 +69,7 @@ def test_a_target_in_a_long_text_is_read_with_the_words_around_it(sentiment: Sen
     text = "ab " * 2_000
     [mention] = sentiment(MarkedText(text, entities=((3_000, 3_002),))).sentiments
     assert mention.target.word == "ab"
-    with pytest.raises(DataError, match="are more than the encoder takes"):
+    with pytest.raises(DataError, match="but the encoder accepts at most"):
         sentiment(MarkedText(text, entities=((0, 5_000),)))
 
 
@@ -88,5 +88,5 @@ def test_rows_mark_one_target_or_all_entities(sentiment: SentimentExtractor) -> 
 def test_extractors_of_other_tasks_are_a_usage_error(sentiment: SentimentExtractor, student: Student) -> None:
     with pytest.raises(UsageError, match="trained on sentiment"):
         Extractor(sentiment.student)
-    with pytest.raises(UsageError, match="SentimentExtractor needs a student of sentiment"):
+    with pytest.raises(UsageError, match="SentimentExtractor needs a student trained on sentiment"):
         SentimentExtractor(student)

@@ -42,7 +42,7 @@ PAIRS = [
 
 
 def num_pairs(report: Report) -> list[int]:
-    """How many classified pairs gold calls unrelated, calls related, and does not state."""
+    """Return the numbers of pairs that are unrelated, related and unknown in gold."""
     assert report.co_occurrence
     claims = report.co_occurrence.by_status
     return [claims["unrelated"].pairs, claims["related"].pairs, claims["unknown"].pairs]
@@ -58,7 +58,7 @@ def test_each_view_is_scored_as_it_is_decoded(student: Student, dev: tuple[Examp
             assert score_student(student, dev, view=view, resamples=0).by_type == expected.by_type
 
 
-def test_the_report_of_entities_tells_seen_from_unseen_ones(student: Student, sample: Corpus) -> None:
+def test_the_entity_report_separates_seen_and_unseen_entities(student: Student, sample: Corpus) -> None:
     dev = sample.dev[:6]
     without = evaluate_student(student, EvaluationSet.as_stated(dev))
     assert [scores.rule for scores in without.secondary] == ["boundaries", "overlap"]
@@ -107,7 +107,7 @@ def test_all_pairs_of_marked_entities_are_the_stated_ones(relation_student: Stud
     assert num_pairs(report) == num_pairs(evaluate_student(relation_student, EvaluationSet.as_stated(dev)))
 
 
-def test_another_student_finds_the_entities(student: Student, relation_student: Student) -> None:
+def test_an_entity_finder_provides_the_entities(student: Student, relation_student: Student) -> None:
     words = ("Ann", "left", "Oslo", "for", "Rome")
     relation = Relation(Span(0, 1), Span(2, 3), "lives_in")
     gold = Example("a", words, (Entity(Span(0, 1), "PER"), Entity(Span(2, 3), "LOC")), (relation,))
@@ -118,9 +118,7 @@ def test_another_student_finds_the_entities(student: Student, relation_student: 
     assert report.scores.total.support == 1
 
 
-def test_pairs_need_a_student_of_relations_and_a_finder_of_entities(
-    student: Student, relation_student: Student
-) -> None:
+def test_all_pairs_need_a_relation_student_and_an_entity_finder(student: Student, relation_student: Student) -> None:
     with pytest.raises(UsageError, match="expected a run trained on relations, got one trained on entities"):
         all_pairs_set(student, PAIRS)
     with pytest.raises(UsageError, match="expected a run trained on entities, got one trained on relations"):

@@ -1,4 +1,4 @@
-"""Saving and loading a student, and the errors of everything that is not a saved student."""
+"""Saving and loading a student, and the errors for directories without an intact student."""
 
 import json
 from collections.abc import Callable
@@ -82,7 +82,7 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
             {"labels": ["A"] * 2, "id2label": dict(zip("01234", ["O", "B-A", "I-A", "B-A", "I-A"], strict=True))},
             "the labels must differ",
         ),
-        ({"prompt": {"heads": 7}}, r"config\.json: UsageError: a prompt generator of 48 .* cannot have 7 heads"),
+        ({"prompt": {"heads": 7}}, r"config\.json: UsageError: prompt generator: .* 48 is not divisible by 7 heads"),
         ({"prompt": {"depth": 3}}, "depth"),
         ({"prompt": {"heads": 2, "length": 4}}, "do not fit"),
     ],

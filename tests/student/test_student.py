@@ -77,7 +77,7 @@ def test_a_new_prompt_generator_has_heads_of_about_64_units(hidden_size: int, he
 
 
 def test_heads_must_divide_the_hidden_size(make_student: Callable[..., Student]) -> None:
-    with pytest.raises(UsageError, match="48 hidden units cannot have 5 heads"):
+    with pytest.raises(UsageError, match="48 is not divisible by 5 heads"):
         make_student({"heads": 5})
 
 

@@ -131,7 +131,7 @@ def test_a_student_learns_from_the_folds_of_its_target(read_plan: ReadPlan, tmp_
 
 
 @pytest.mark.slow
-def test_a_full_disk_or_memory_ends_one_run_and_not_the_study(
+def test_a_full_disk_or_exhausted_memory_fails_only_one_run(
     read_plan: ReadPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = read_plan(

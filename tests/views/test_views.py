@@ -93,7 +93,7 @@ def test_every_word_of_any_text_keeps_its_first_piece(pieces: Pieces, words: lis
 
 def test_a_text_longer_than_the_encoder_is_a_data_error(pieces: Pieces) -> None:
     reader = ViewReader(pieces, ViewConfig(), 10)
-    with pytest.raises(DataError, match="12 pieces and the encoder takes at most 8"):
+    with pytest.raises(DataError, match="12 pieces, but the encoder accepts at most 8"):
         reader.read(example("abcdefghijkl"), ViewKind.TEXT)
 
 

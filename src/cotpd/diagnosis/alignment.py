@@ -31,12 +31,12 @@ class Distance(NamedTuple):
     """The distance between two views on some words or pairs.
 
     Attributes:
-        num: The number of words or pairs.
+        num_decisions: The number of words or pairs.
         kl: The mean KL(target ‖ student), in nats.
-        agreement: The share on which both prefer the same label.
+        agreement: The share of decisions on which both prefer the same label.
     """
 
-    num: int
+    num_decisions: int
     kl: float
     agreement: float
 
@@ -56,7 +56,7 @@ class Distances:
     groups: tuple[frozenset[str], ...]
 
     def of_group(self, name: str) -> Distance:
-        """Return the distance over a group."""
+        """Return the mean distance over a group."""
         chosen = np.array([name in groups for groups in self.groups], dtype=bool)
         if not chosen.any():
             return Distance(0, 0.0, 1.0)
@@ -99,15 +99,14 @@ def alignment_finding(distances: Distances, target_vs_deployed: Comparison, loss
     """
     is_behind = target_vs_deployed.difference > _MIN_LEAD and target_vs_deployed.interval.low > 0
     is_found = is_behind and distances.of_group(ALL).agreement < _MAX_AGREEMENT
-    names = [name for name in (ALL, *distances.group_names) if distances.of_group(name).num]
+    names = [name for name in (ALL, *distances.group_names) if distances.of_group(name).num_decisions]
     return Finding(
         FAILED_ALIGNMENT,
         FindingVerdict.FOUND if is_found else FindingVerdict.ABSENT,
-        meaning="The deployed view keeps of the knowledge only what it learns from its target, so it should give the "
-        "same labels.",
+        meaning="The deployed view learns from the knowledge only through its target, so both should prefer the same "
+        "labels.",
         rule=f"the target leads by more than {100 * _MIN_LEAD:.0f} point of F1, the interval lies above 0, and both "
-        f"prefer the same label on less than {100 * _MAX_AGREEMENT:.0f} % of the words of entities, or of the pairs "
-        "with a relation",
+        f"agree on less than {100 * _MAX_AGREEMENT:.0f} % of the words in entities, or of the pairs with a relation",
         advice="raise objective.weight, or set objective.temperature to 2 or 4; train longer; if the distance is large "
         "only for unseen entities, the text may not contain what the knowledge adds, and more training posts help more "
         "than a higher weight",
@@ -125,10 +124,10 @@ def alignment_finding(distances: Distances, target_vs_deployed: Comparison, loss
 def memory_finding(
     student: Student, train: tuple[Targets, Sequence[Example]], held_out: tuple[Targets, Sequence[Example]]
 ) -> Finding:
-    """Judge whether the target gives the gold labels of training examples with more confidence than those of others.
+    """Judge whether the target has memorised the gold labels of its training examples.
 
     Args:
-        student: The student, which knows the labels.
+        student: The student, whose design lists the labels.
         train: Targets and examples of the training set.
         held_out: Targets and examples that the target was not trained on.
     """
@@ -138,10 +137,10 @@ def memory_finding(
     return Finding(
         MEMORISED,
         FindingVerdict.FOUND if is_found else FindingVerdict.ABSENT,
-        meaning="A target that has memorised the gold labels of the training set only repeats these labels, and "
-        "transfers nothing of the knowledge.",
-        rule=f"the probability of the gold label on words of entities is {_LARGE_DROP} higher in training, or above "
-        f"{_HIGH_CONFIDENCE} in training and {_DROP} lower elsewhere",
+        meaning="A target that has memorised the gold labels of the training set only repeats these labels "
+        "and transfers no knowledge.",
+        rule=f"the mean probability of the gold label on words in entities is {_LARGE_DROP} higher on training "
+        f"examples than on others, or is above {_HIGH_CONFIDENCE} on training examples and {_DROP} lower on others",
         advice="teach each example with a target that was trained without it: runs with held-out folds (`folds` in a "
         "plan), listed in objective.target_runs; or raise objective.temperature",
         figures=(
@@ -163,7 +162,7 @@ def _gold_probability(student: Student, targets: Targets, examples: Sequence[Exa
 
 
 def _groups(example: Example, num_decisions: int, surfaces: frozenset[str]) -> Iterator[frozenset[str]]:
-    """Yield the groups of each decision: its gold label, `ALL`, and whether the entity occurs in training."""
+    """Yield the groups of each decision: its gold label, `ALL`, and ``seen`` or ``unseen entities``."""
     if num_decisions != len(example.words):
         labels = (relation.label for relation in example.relations)
         yield from (frozenset({label} if label == NO_RELATION else {label, ALL}) for label in labels)
@@ -177,4 +176,4 @@ def _groups(example: Example, num_decisions: int, surfaces: frozenset[str]) -> I
 
 
 def _row(name: str, distance: Distance) -> tuple[str, ...]:
-    return name, f"{distance.num:,}", f"{distance.kl:.3f}", f"{100 * distance.agreement:.1f} %"
+    return name, f"{distance.num_decisions:,}", f"{distance.kl:.3f}", f"{100 * distance.agreement:.1f} %"

@@ -1,4 +1,4 @@
-"""Harmful augmentation: variants with wrong labels, or with words that people do not write."""
+"""Harmful augmentation: variants with wrong labels, or with words that posts do not use."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class VariantFigures(NamedTuple):
 
     Attributes:
         kind: The kind.
-        num: The number of variants.
+        num_variants: The number of variants.
         f1: F1 of the student on the variants.
         f1_parents: F1 of the student on their parents.
         f1_without: F1 on the variants of a student trained without variants, if there is one.
-        new_words: The share of words that no training example written by people has.
+        new_words: The share of words that occur in no original training example.
     """
 
     kind: VariantKind
-    num: int
+    num_variants: int
     f1: float
     f1_parents: float
     f1_without: float | None
@@ -64,55 +64,60 @@ def augmentation_finding(
 
     Args:
         student: The student of the examined run.
-        train: Its training examples, including variants.
-        held_out: Examples that it was not trained on.
+        train: The training examples of the run, including variants.
+        held_out: Examples that the student was not trained on.
         without: A run without variants, if there is one.
     """
     variants = [example for example in train if example.origin]
     if not variants:
         return unmeasured(HARMFUL_AUGMENTATION, "this run was trained without variants")
-    written = [example for example in train if not example.origin]
-    new_in_held_out = _new_words(held_out, _vocabulary(written))
-    kinds = list(_figures(student, without, variants, written))
+    originals = [example for example in train if not example.origin]
+    new_in_held_out = _new_words(held_out, _vocabulary(originals))
+    by_kind = list(_figures(student, without, variants, originals))
     f1_held_out = without.comparison.second if without else None
-    noisy = [one.kind for one in kinds if one.is_noisy(f1_held_out)]
-    drifting = [one.kind for one in kinds if one.new_words > _MIN_DRIFT * max(new_in_held_out, 0.01)]
+    noisy = [figures.kind for figures in by_kind if figures.is_noisy(f1_held_out)]
+    drifting = [figures.kind for figures in by_kind if figures.new_words > _MIN_DRIFT * max(new_in_held_out, 0.01)]
     is_worse = without is not None and without.comparison.interval.high < 0
     return Finding(
         HARMFUL_AUGMENTATION,
         FindingVerdict.FOUND if is_worse or noisy or drifting else FindingVerdict.ABSENT,
-        meaning="Variants may teach wrong labels (noise), or another language than that of the posts (drift).",
+        meaning="Variants may have wrong labels (noise), or other words than the posts (drift).",
         rule="a run without variants (--against) has a lower F1 on the variants of a kind than on the examined "
-        f"examples or, without such a run, the student has {100 * _MIN_NOISE:.0f} points less on them than on their "
-        "parents, which detects nothing if it has memorised both (noise); or the variants of a kind have more than "
+        f"examples or, if no such run is given, the F1 of the student is {100 * _MIN_NOISE:.0f} points lower on them "
+        "than on their parents, unless it has memorised both (noise); or the variants of a kind have more than "
         f"{_MIN_DRIFT:g} times as many new words as the examined examples (drift); or this run is significantly worse "
         "than the run without variants",
         advice=_advice(noisy, drifting),
         figures=(
             ("new words in the examined examples", f"{100 * new_in_held_out:.1f} %"),
             (
-                "difference to a run without variants",
+                "difference from a run without variants",
                 format_difference(without.comparison) if without else "unknown; give a run with --against",
             ),
             *((("F1 of the run without variants", percent(without.comparison.second)),) if without else ()),
         ),
         header=("variants", "number", "F1", "F1 on parents", "F1 without variants", "new words"),
-        rows=tuple(map(_row, kinds)),
+        rows=tuple(map(_row, by_kind)),
     )
 
 
-def _row(one: VariantFigures) -> tuple[str, ...]:
-    f1 = ("–" if figure is None else percent(figure) for figure in (one.f1, one.f1_parents, one.f1_without))
-    return (one.kind.value, f"{one.num:,}", *f1, f"{100 * one.new_words:.1f} %")
+def _row(figures: VariantFigures) -> tuple[str, ...]:
+    scores = ("–" if f1 is None else percent(f1) for f1 in (figures.f1, figures.f1_parents, figures.f1_without))
+    return (figures.kind.value, f"{figures.num_variants:,}", *scores, f"{100 * figures.new_words:.1f} %")
 
 
 def _figures(
-    student: Student, without: RunWithoutVariants | None, variants: Sequence[Example], written: Sequence[Example]
+    student: Student, without: RunWithoutVariants | None, variants: Sequence[Example], originals: Sequence[Example]
 ) -> Iterator[VariantFigures]:
-    by_parent, known = _by_post(written), _vocabulary(written)
+    by_parent, known = _by_post(originals), _vocabulary(originals)
     for kind in VariantKind:
         own = [example for example in variants if example.origin and example.origin.kind is kind][:_MAX_VARIANTS]
-        parents = {p.id: p for example in own if example.origin for p in by_parent.get(example.origin.parent, ())}
+        parents = {
+            parent.id: parent
+            for variant in own
+            if variant.origin
+            for parent in by_parent.get(variant.origin.parent, ())
+        }
         if parents:
             f1, f1_parents = _f1(student, own), _f1(student, [*parents.values()])
             f1_without = _f1(without.student, own) if without else None
@@ -145,4 +150,6 @@ def _new_words(examples: Sequence[Example], known: frozenset[str]) -> float:
 def _advice(noisy: Sequence[VariantKind], drifting: Sequence[VariantKind]) -> str:
     harmful = ", ".join(dict.fromkeys(kind.value for kind in (*noisy, *drifting)))
     change = f"train without variants of kind {harmful}" if harmful else "train without variants"
-    return f"{change}, or lower the share of augmentation; read some variants with `cotpd show` before you use others"
+    return (
+        f"{change}, or lower the share of augmentation; inspect variants with `cotpd show` before you use other kinds"
+    )

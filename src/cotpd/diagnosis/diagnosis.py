@@ -1,4 +1,4 @@
-"""The diagnosis of a finished run: every known failure is measured, and those that are found come first."""
+"""The diagnosis of a finished run, which measures every known failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from cotpd.core.errors import UsageError
 from cotpd.diagnosis.alignment import FAILED_ALIGNMENT, MEMORISED, alignment_finding, measure_distances, memory_finding
 from cotpd.diagnosis.augmentation import RunWithoutVariants, augmentation_finding
-from cotpd.diagnosis.examined_run import ExaminedRun, have_no_knowledge
+from cotpd.diagnosis.examined_run import ExaminedRun, all_lack_knowledge
 from cotpd.diagnosis.finding import Finding, sort_by_verdict, unmeasured
 from cotpd.diagnosis.knowledge import UNUSED_KNOWLEDGE, knowledge_finding
 from cotpd.diagnosis.learning import learning_finding
@@ -23,7 +23,7 @@ from cotpd.distillation.training_set.corruption import corrupt_knowledge
 from cotpd.evaluation import compare
 from cotpd.views.view import ViewKind
 
-_NO_KNOWLEDGE = "these examples have none of the captions and knowledge that the view reads"
+_NO_KNOWLEDGE = "these examples have no captions or knowledge of the kinds that the view reads"
 
 
 def diagnose(
@@ -39,22 +39,22 @@ def diagnose(
             only by having no variants.
 
     Returns:
-        One finding for each known failure; those that the run shows come first.
+        One finding for each known failure; failures that were found come first.
 
     Raises:
-        CheckpointError: If a run is not finished or damaged.
+        CheckpointError: If a run is unfinished or damaged.
         DataError: If the corpus cannot be read or the split is empty.
-        UsageError: If a run in ``against`` is neither of both.
+        UsageError: If a run in ``against`` is neither.
     """
     corpora = RunCorpora()
     examined = ExaminedRun.load(run, data, split, corpora)
     others = [ExaminedRun.load(other, data, split, corpora) for other in against]
     knowledge_only = [other for other in others if other.config.objective.student == "knowledge"]
     without_variants = [other for other in others if _differs_by_variants(other, examined)]
-    if useless := [other for other in others if other not in (*knowledge_only, *without_variants)]:
+    if unusable := [other for other in others if other not in (*knowledge_only, *without_variants)]:
         raise UsageError(
-            f"{useless[0].path}: cannot be compared with {run}; give a run of the knowledge-enhanced view only, or one "
-            "without variants that has the same deployed view"
+            f"{unusable[0].path}: cannot be compared with {run}; give a run trained on the knowledge-enhanced view "
+            "only, or a run without variants and with the same deployed view"
         )
     findings = [
         _learning(examined),
@@ -69,17 +69,17 @@ def diagnose(
 
 def _differs_by_variants(other: ExaminedRun, examined: ExaminedRun) -> bool:
     """Return whether only the examined run has variants, and both have the same deployed view."""
-    has_variants, other_has = (bool(run.config.training_set.augmentation.kinds) for run in (examined, other))
-    return has_variants and not other_has and other.deployed_view == examined.deployed_view
+    has_variants, other_has_variants = (bool(run.config.training_set.augmentation.kinds) for run in (examined, other))
+    return has_variants and not other_has_variants and other.deployed_view == examined.deployed_view
 
 
 def _learning(run: ExaminedRun) -> Finding:
-    on_train, on_held_out = (part.scores(run.deployed_view) for part in (run.with_examples(run.train_sample), run))
+    on_train, on_held_out = (side.scores(run.deployed_view) for side in (run.with_examples(run.train_sample), run))
     return learning_finding(on_train.micro_f1, on_held_out.micro_f1, run.losses("task_loss"))
 
 
 def _knowledge(run: ExaminedRun) -> Finding:
-    """Compare the knowledge view of the run, or of its first target run, with and without each post's own knowledge."""
+    """Compare the knowledge view of the run, or of its first target run, with own and with foreign knowledge."""
     readers = run.target_runs() if run.config.objective.target == "recorded" else [run]
     readers = [reader for reader in readers if teaching_view(reader.path) is ViewKind.KNOWLEDGE]
     if not readers:
@@ -110,15 +110,17 @@ def _why_alignment_is_unmeasured(run: ExaminedRun) -> str:
         return "this run was trained without alignment"
     if objective.weight == 0:
         return "this run was trained without alignment (objective.weight is 0)"
-    if any(have_no_knowledge(run.examples, parts) for parts in parts_read(run.config)):
+    if any(all_lack_knowledge(run.examples, parts) for parts in parts_read(run.config)):
         return _NO_KNOWLEDGE
     return ""
 
 
 def _memory(run: ExaminedRun, target: Targets) -> Finding:
-    """Compare the confidence of the target on training examples and, by ``target``, on held-out ones."""
+    """Compare the target's confidence on training examples with ``target``, recorded on held-out examples."""
     if run.config.objective.aligned == "unlabelled":
-        return unmeasured(MEMORISED, "only unlabelled examples are aligned, so the target teaches no labels it learned")
+        return unmeasured(
+            MEMORISED, "only unlabelled examples are aligned, and they have no gold labels that the target could repeat"
+        )
     with torch.inference_mode():
         on_train = run.targets(run.train_sample)
     return memory_finding(run.student, (on_train, run.train_sample), (target, run.examples))
@@ -132,10 +134,10 @@ def _multimodal_inputs(run: ExaminedRun, knowledge_only: ExaminedRun | None) -> 
     if role is None or objective.task_loss not in ("both", role):
         return unmeasured(WORSE_KNOWLEDGE_VIEW, "this run did not learn to read knowledge")
     if knowledge_only is None:
-        return unmeasured(WORSE_KNOWLEDGE_VIEW, "give a run of the knowledge-enhanced view only with --against")
+        return unmeasured(WORSE_KNOWLEDGE_VIEW, "pass a run trained on the knowledge-enhanced view only with --against")
     if run.lacks_knowledge:
         return unmeasured(WORSE_KNOWLEDGE_VIEW, _NO_KNOWLEDGE)
-    return multimodal_inputs_finding(compare(*(one.scores(ViewKind.KNOWLEDGE) for one in (run, knowledge_only))))
+    return multimodal_inputs_finding(compare(*(side.scores(ViewKind.KNOWLEDGE) for side in (run, knowledge_only))))
 
 
 def _augmentation(run: ExaminedRun, other: ExaminedRun | None) -> Finding:

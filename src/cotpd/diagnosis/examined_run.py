@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +29,7 @@ from cotpd.views.view import ViewKind, num_without_knowledge
 logger = logging.getLogger(__name__)
 
 _MAX_TRAIN = 500
-"""The number of training examples to score: enough for a mean."""
+"""The number of training examples to score, which is enough for a mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class ExaminedRun:
 
     Attributes:
         path: The run directory.
-        config: The configuration, with the present paths of the corpus and of the target runs.
+        config: The configuration, with the current paths of the corpus and of the target runs.
         student: The trained student.
         examples: The held-out examples.
         train: The training examples.
@@ -51,7 +52,7 @@ class ExaminedRun:
 
     @classmethod
     def load(cls, run: Path, corpus: Path | None, split: Literal["dev", "test"], corpora: RunCorpora) -> ExaminedRun:
-        """Load a run, without examples that are longer than the encoder's limit.
+        """Load a run and its examples, except examples that are longer than the encoder allows.
 
         Args:
             run: The run directory.
@@ -64,17 +65,20 @@ class ExaminedRun:
             DataError: If the split has no examples.
         """
         student, saved = checkpoint.load(run / "model"), ExperimentConfig.of_run(run)
-        config = _with_present_paths(saved, run, corpus)
+        config = _with_current_paths(saved, run, corpus)
         training_path, saved_path = corpus_config(config).path, corpus_config(saved).path
         training_corpus = corpora.scored(config, training_path)
         if training_path != saved_path and _has_changed(config, run, corpora):
-            message = "%s: its training corpus %s was not found, and %s has other examples, captions or knowledge"
+            message = (
+                "%s: the training corpus %s was not found, and %s has other examples, captions or knowledge, so figures "
+                "on training examples are unreliable"
+            )
             logger.warning(message, run, saved_path, corpus)
         path = corpus or training_path
-        examples = _readable(student, corpora.scored(config, path).splits.get(split, ()))
+        examples = _readable_units(student, corpora.scored(config, path).splits.get(split, ()))
         if not examples:
             raise DataError(f"no {split} examples to examine", where=str(path))
-        return cls(run, config, student, examples, _readable(student, labelled_examples(training_corpus, config)))
+        return cls(run, config, student, examples, _readable_units(student, labelled_examples(training_corpus, config)))
 
     @property
     def deployed_view(self) -> ViewKind:
@@ -89,7 +93,7 @@ class ExaminedRun:
     @property
     def lacks_knowledge(self) -> bool:
         """Whether no example has any part of the knowledge that the student reads."""
-        return have_no_knowledge(self.examples, self.student.design.views.parts)
+        return all_lack_knowledge(self.examples, self.student.design.views.parts)
 
     def scores(self, view: ViewKind) -> Scores:
         """Return the scores of a view on the examples, in the mode in which the run is evaluated."""
@@ -114,12 +118,12 @@ class ExaminedRun:
         return record_targets(self.student, examples, kind=ViewKind(objective.target))
 
     def target_scores(self) -> Scores:
-        """Return the scores of the target view; of several target runs, those with the median F1."""
+        """Return the scores of the target view. With several target runs, return the scores with the median F1."""
         objective = self.config.objective
         if objective.target != "recorded":
             return self.scores(ViewKind(objective.target))
         scores = [run.scores(teaching_view(run.path)) for run in self.target_runs()]
-        return sorted(scores, key=lambda one: one.micro_f1)[len(scores) // 2]
+        return sorted(scores, key=attrgetter("micro_f1"))[len(scores) // 2]
 
     def losses(self, name: Literal["task_loss", "alignment_loss"]) -> list[float]:
         """Return the losses in the order of training, or an empty list if the run has no metrics."""
@@ -128,13 +132,13 @@ class ExaminedRun:
         return [float(row[name]) for row in rows if name in row]
 
 
-def have_no_knowledge(examples: Sequence[Example], parts: Sequence[Part]) -> bool:
+def all_lack_knowledge(examples: Sequence[Example], parts: Sequence[Part]) -> bool:
     """Return True if no example has any of ``parts``. Always False for empty ``parts``."""
     return bool(parts) and num_without_knowledge(examples, parts) == len(examples)
 
 
-def _with_present_paths(config: ExperimentConfig, run: Path, corpus: Path | None) -> ExperimentConfig:
-    """Replace the paths of target runs that were moved along with the run, and of a training corpus that is gone."""
+def _with_current_paths(config: ExperimentConfig, run: Path, corpus: Path | None) -> ExperimentConfig:
+    """Replace the paths of target runs that were moved together with the run, and of a missing training corpus."""
     target_runs = tuple(
         moved if not target.exists() and (moved := run.parent / target.name).exists() else target
         for target in config.objective.target_runs
@@ -150,7 +154,7 @@ def _with_present_paths(config: ExperimentConfig, run: Path, corpus: Path | None
 
 
 def _has_changed(config: ExperimentConfig, run: Path, corpora: RunCorpora) -> bool:
-    """Return whether the run was trained on other examples; False if anything else that it read is missing."""
+    """Return whether the run was trained on other examples; False if this cannot be determined."""
     try:
         training_set = TrainingSet.of(corpora.training(config), config)
         return RunDirectory(run).data not in (None, training_set.fingerprint(config))
@@ -158,8 +162,8 @@ def _has_changed(config: ExperimentConfig, run: Path, corpora: RunCorpora) -> bo
         return False
 
 
-def _readable(student: Student, examples: Sequence[Example]) -> tuple[Example, ...]:
+def _readable_units(student: Student, examples: Sequence[Example]) -> tuple[Example, ...]:
     """Return the examples that fit into the encoder; for relations, one for each pair."""
     max_pieces = student.reader.max_text_pieces - 4
-    fitting = (each for each in examples if sum(map(len, student.reader.pieces.of(each.words))) <= max_pieces)
+    fitting = (example for example in examples if sum(map(len, student.reader.pieces.of(example.words))) <= max_pieces)
     return tuple(ANNOTATIONS[student.design.task].units(fitting))

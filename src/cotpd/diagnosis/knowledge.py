@@ -1,4 +1,4 @@
-"""Knowledge without use: a view that reads it does as well with the knowledge of another post."""
+"""Unused knowledge: the knowledge-enhanced view scores as well with the knowledge of another post."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def knowledge_finding(own_vs_other: Comparison, corruption: str) -> Finding:
     return Finding(
         UNUSED_KNOWLEDGE,
         FindingVerdict.FOUND if own_vs_other.interval.low <= 0 else FindingVerdict.ABSENT,
-        meaning="If the view does as well with the captions and knowledge of another post, it does not use their "
-        "content and cannot teach more than a view of the text. The other findings may follow from this one.",
+        meaning="If the view scores as well with the captions and knowledge of another post, it does not use their "
+        "content and cannot teach more than the text view. The other findings may follow from this one.",
         rule="F1 with a post's own knowledge is not significantly above F1 with the knowledge of another post (the "
         "interval of the difference reaches 0); with few posts, only large differences are significant",
         advice=f"this run is a control with {corruption} knowledge; train without corruption"

@@ -1,4 +1,4 @@
-"""A student that has not learned its task, which makes all other figures meaningless."""
+"""Failed learning: the student has not learned its task, so all other figures are meaningless."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def learning_finding(on_train: float, on_held_out: float, losses: Sequence[float
     return Finding(
         NOT_LEARNED,
         FindingVerdict.FOUND if on_train < _MIN_TRAINING_F1 else FindingVerdict.ABSENT,
-        meaning="A student that does not know the labels of its own training examples has nothing to align or to "
-        "transfer, and the other findings may follow from this one.",
+        meaning="A student that cannot predict the labels of its own training examples has nothing to align or "
+        "transfer. The other findings may follow from this one.",
         rule=f"micro F1 on its own training examples is below {100 * _MIN_TRAINING_F1:.0f}",
         advice="train longer (optimisation.epochs) or with a higher learning rate; make sure that student.encoder has "
         "pretrained weights for the language of the posts, and check the labels with `cotpd check`",

@@ -1,4 +1,4 @@
-"""A student of two views that reads knowledge worse than a run of the knowledge-enhanced view only."""
+"""A student trained on two views that reads knowledge worse than a run trained on the knowledge-enhanced view."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def multimodal_inputs_finding(comparison: Comparison) -> Finding:
     return Finding(
         WORSE_KNOWLEDGE_VIEW,
         FindingVerdict.FOUND if comparison.interval.high < 0 else FindingVerdict.ABSENT,
-        meaning="A student of two views may read knowledge worse than a run that learns only this, and then has less "
-        "to transfer.",
+        meaning="A student trained on two views may read knowledge worse than a run trained on the knowledge-enhanced "
+        "view only, and then has less to transfer.",
         rule="the knowledge-enhanced view is significantly worse than that of a run trained on this view only (the "
         "interval of the difference lies below 0)",
-        advice="train in two stages: first a run of the knowledge-enhanced view only, then a student with "
+        advice="train in two stages: first a run with the knowledge-enhanced view only, then a student with "
         "objective.target = 'recorded' and that run in objective.target_runs; or set objective.task_loss = 'target', "
         "or lower objective.weight",
         figures=(

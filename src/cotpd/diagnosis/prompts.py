@@ -29,7 +29,7 @@ class PromptFigures:
     Attributes:
         variance: The share of the prompts' mean square that differs between examples.
         entropy: The entropy of the first layer's attention: 0 on a single piece, 1 if uniform.
-        swapped: The share of examples whose prediction changes with the prompts of another example.
+        swapped: The share of examples whose prediction changes if they get the prompts of another example.
         removed: The share of examples whose prediction changes without prompts.
         has_predictions: Whether the student predicts any entity or relation.
     """
@@ -51,17 +51,16 @@ def prompt_finding(student: Student, examples: Sequence[Example]) -> Finding:
         )
     figures = measure_prompts(student, examples)
     if not figures.has_predictions:
-        reason = "this student predicts nothing for these posts, with its own prompts or with those of another post"
+        reason = "this student predicts nothing for these posts, neither with their own nor with other prompts"
         return unmeasured(COLLAPSED_PROMPTS, reason)
     return Finding(
         COLLAPSED_PROMPTS,
         FindingVerdict.FOUND if figures.swapped < _MIN_CHANGED else FindingVerdict.ABSENT,
-        meaning="Soft prompts should differ between posts and change the predictions; otherwise they cost time for "
-        "nothing.",
+        meaning="Soft prompts should differ between posts and change the predictions; otherwise they only cost time.",
         rule=f"the prompts of another post change the predictions of less than {100 * _MIN_CHANGED:.0f} % of the "
         "posts, because the prompts hardly vary or the encoder ignores them",
         advice="train longer; let the prompt queries attend to the encoder's states (prompt.source = 'states'); "
-        "compare with a run with prompt.source = 'nothing' to see whether prompts are worth their cost",
+        "compare with a run with prompt.source = 'nothing' to see whether prompts are worth the cost",
         figures=(
             ("variance between posts, share of the mean square", f"{100 * figures.variance:.2f} %"),
             ("entropy of the attention (0: one piece, 1: uniform)", f"{figures.entropy:.2f}"),
@@ -72,7 +71,7 @@ def prompt_finding(student: Student, examples: Sequence[Example]) -> Finding:
 
 
 def measure_prompts(student: Student, examples: Sequence[Example]) -> PromptFigures:
-    """Measure the prompts of a student. Each example also gets the prompts of the previous one in its batch."""
+    """Measure the prompts of a student. To swap prompts, give each example those of the previous one in its batch."""
     generator = student.generator
     assert generator is not None
     prompts: list[Tensor] = []

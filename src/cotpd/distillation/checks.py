@@ -1,4 +1,4 @@
-"""Checks of a training set before training starts, so that a run fails in the first second and not in the last."""
+"""Checks of a training set before training starts, so that a run does not fail at its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_training_set(training_set: TrainingSet, corpus: Corpus, config: ExperimentConfig) -> None:
-    """Check that a run has everything that it needs to learn.
+    """Check that a training set is sufficient for a run.
 
     Raises:
         DataError: If there are no training or dev examples, no labels, none of the knowledge that is read, or no
@@ -40,7 +40,7 @@ def check_dev(student: Student, dev: Sequence[Example]) -> None:
     """
     repeated = [example_id for example_id, count in Counter(example.id for example in dev).items() if count > 1]
     if repeated:
-        raise DataError("two dev examples have this id; give each its own", where=repeated[0])
+        raise DataError("two dev examples have this id; give each example its own id", where=repeated[0])
     for example in dev:
         LEARNING[student.design.task].check_dev(example, student.reader)
 
@@ -48,7 +48,10 @@ def check_dev(student: Student, dev: Sequence[Example]) -> None:
 def _check_labels(training_set: TrainingSet, config: ExperimentConfig) -> None:
     where = _place(config)
     if not training_set.labelled or not training_set.dev:
-        raise DataError("training needs train and dev examples; run `cotpd check`", where=where)
+        num_train, num_dev = len(training_set.labelled), len(training_set.dev)
+        raise DataError(
+            f"training needs train and dev examples, got {num_train} and {num_dev}; run `cotpd check`", where=where
+        )
     annotations = ANNOTATIONS[config.task]
     if not any(annotations.of(example) for example in training_set.labelled):
         raise DataError(f"no training example has {config.task}; run `cotpd check`", where=where)

@@ -9,14 +9,14 @@ from accelerate import PartialState
 
 
 def processes() -> PartialState:
-    """Return the state of this process among the processes of its run, also on machines without an accelerator."""
+    """Return the state of this process among the processes of its run, on machines with and without an accelerator."""
     return PartialState(cpu=not torch.accelerator.is_available())
 
 
-def share(batch: Sequence[int], process: int, *, num_processes: int) -> list[int]:
+def share_of_process(batch: Sequence[int], process: int, *, num_processes: int) -> list[int]:
     """Return the examples of a batch for one process; every process gets the same number.
 
-    A batch that cannot be divided evenly is filled up by repeating its first examples.
+    If a batch cannot be divided evenly, its first examples are repeated.
     """
-    most = -(-len(batch) // num_processes)
-    return [batch[place % len(batch)] for place in range(process, most * num_processes, num_processes)]
+    size = -(-len(batch) // num_processes)
+    return [batch[place % len(batch)] for place in range(process, size * num_processes, num_processes)]

@@ -10,8 +10,8 @@ def alignment_loss(target: Tensor, student: Tensor, mask: Tensor, *, temperature
 
         T² / batch · Σ_decisions Σ_labels  p^T (log p^T − log q^T),   p^T = softmax(log p / T)
 
-    The sum over decisions and labels and the mean over examples follow ITA and MoRe (KB-NER, AdaSeq). To hold the
-    target fixed, detach it before.
+    The sum over decisions and labels and the mean over examples follow ITA and MoRe (KB-NER, AdaSeq). Detach the
+    target to hold it fixed.
 
     Args:
         target: Scores ``[batch, decisions, labels]``, float32: log-marginals of a CRF, or its emissions.

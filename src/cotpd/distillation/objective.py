@@ -52,7 +52,7 @@ class Objective(nn.Module):
             view: The student's view, with gold.
             target: The target's view, or recorded log-probabilities ``[batch, decisions, labels]``, or None.
             labelled: ``[batch]`` bool, True for examples with gold labels; by default all have them.
-            progress: The share of the training that is done, for the warm-up of the alignment weight.
+            progress: The completed share of the training, for the warm-up of the alignment weight.
         """
         config, head = self.config, self.student.head
         gold, mask = self.student.tensor(_gold(view)), self.student.tensor(view.decision_mask)
@@ -64,7 +64,7 @@ class Objective(nn.Module):
             learning.append(target_scores)
         has_labels = self.student.tensor(np.ones(len(mask), dtype=bool) if labelled is None else labelled)
         task = torch.stack(
-            [head.nll(each, gold, mask).masked_fill(~has_labels, 0.0).mean() for each in learning]
+            [head.nll(view_scores, gold, mask).masked_fill(~has_labels, 0.0).mean() for view_scores in learning]
         ).mean()
 
         if target is None or config.alignment == "none":
@@ -84,8 +84,8 @@ class Objective(nn.Module):
             divergence = self.student.head.path_divergence(target, scores, mask, detach=self.config.detach)
             return divergence.masked_fill(~aligned, 0.0).mean()
         student = self._distribution(scores, mask)
-        held = target.detach() if self.config.detach else target
-        return alignment_loss(held, student, mask & aligned.unsqueeze(1), temperature=self.config.temperature)
+        target = target.detach() if self.config.detach else target
+        return alignment_loss(target, student, mask & aligned.unsqueeze(1), temperature=self.config.temperature)
 
     def _weight(self, progress: float) -> float:
         share = self.config.warmup_share
@@ -93,5 +93,5 @@ class Objective(nn.Module):
 
 
 def _gold(batch: Batch) -> np.ndarray:
-    assert batch.gold is not None, "a training batch carries gold labels"
+    assert batch.gold is not None, "a training batch has gold labels"
     return batch.gold

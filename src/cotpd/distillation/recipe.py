@@ -12,7 +12,7 @@ from typing import Any, TypedDict, Unpack
 
 import torch
 
-from cotpd.core.config import ExperimentConfig, ObjectiveConfig, Task
+from cotpd.core.config import CorpusConfig, ExperimentConfig, ObjectiveConfig, Task
 from cotpd.core.errors import UsageError
 from cotpd.core.files import json_line, write_atomic
 from cotpd.core.methods import TEACHER_METHODS, Method, preset
@@ -38,7 +38,7 @@ from cotpd.views.view import ViewKind
 
 logger = logging.getLogger(__name__)
 
-_MOST_TEACHER_EPOCHS = 20
+_MAX_TEACHER_EPOCHS = 20
 
 
 class Settings(TypedDict, total=False):
@@ -54,7 +54,7 @@ class Settings(TypedDict, total=False):
 
 
 def _ignore(_: Progress) -> None:
-    """Listen to nothing."""
+    """Ignore the progress of training."""
 
 
 @memory_advice("lower optimisation.batch_size or views.knowledge_pieces")
@@ -81,16 +81,16 @@ def distill(
         resume: Continue a run that was stopped.
         listener: Called with the progress of training.
         **settings: ``method``, ``encoder``, ``task``, ``epochs``, ``learning_rate``, ``batch_size`` and ``seed``, in
-            place of ``config``. The task defaults to what the corpus has labels for.
+            place of ``config``. The default task is the one that the corpus has labels for.
 
     Raises:
         DataError: If the corpus lacks training or dev examples, labels, or the knowledge or variants that the
-            configuration asks for, or if dev examples cannot be scored.
-        UsageError: If the corpus was not read as the configuration says, or the directory is in use.
+            configuration needs, or if dev examples cannot be scored.
+        UsageError: If the corpus was read with other settings than the configuration has, or the directory is in use.
         TrainingError: If training cannot continue.
     """
     path = Path(out)
-    config = _matching(corpus, config or _configuration(corpus, settings))
+    config = _bind_to_corpus(corpus, config or _configuration(corpus, settings))
     if config.needs_teacher:
         config = _with_teacher(corpus, config, path, resume=resume, listener=listener)
     training_set = TrainingSet.of(corpus, config)
@@ -132,7 +132,7 @@ def build_student(training_set: TrainingSet, corpus: Corpus, config: ExperimentC
 
 
 def _configuration(corpus: Corpus, settings: Settings) -> ExperimentConfig:
-    """Return the configuration that the keyword arguments of `distill` stand for."""
+    """Return the configuration given by the keyword arguments of `distill`."""
     sections = {"encoder": "student", "epochs": "optimisation", "learning_rate": "optimisation"}
     sections["batch_size"] = "optimisation"
     values: dict[str, Any] = {"task": task_of(corpus.train)}
@@ -141,17 +141,28 @@ def _configuration(corpus: Corpus, settings: Settings) -> ExperimentConfig:
     return ExperimentConfig.of(values, where="distill")
 
 
-def _matching(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfig:
+def _bind_to_corpus(corpus: Corpus, config: ExperimentConfig) -> ExperimentConfig:
     """Return the configuration with the source of the corpus.
 
     Raises:
-        UsageError: If the configuration asks for another corpus, or for unlabelled corpora that were not read.
+        UsageError: If the configuration names another corpus, or unlabelled corpora that were not read.
     """
     if config.corpus not in (None, corpus.source):
-        raise UsageError("the corpus was not read as [corpus] says; read it with read_corpus(config)")
+        differing = ", ".join(_differing_keys(config.corpus, corpus.source))
+        raise UsageError(
+            f"the corpus was read with other settings than [corpus] ({differing}); read it with read_corpus(config)"
+        )
     if config.training_set.unlabelled_paths != corpus.unlabelled_paths:
-        raise UsageError("training_set.unlabelled differs from the corpora read; use read_corpus(config)")
+        listed = ", ".join(map(str, config.training_set.unlabelled_paths)) or "none"
+        read = ", ".join(map(str, corpus.unlabelled_paths)) or "none"
+        raise UsageError(f"training_set.unlabelled lists {listed}, but {read} were read; use read_corpus(config)")
     return config.model_copy(update={"corpus": corpus.source})
+
+
+def _differing_keys(config: CorpusConfig | None, source: CorpusConfig | None) -> list[str]:
+    """Return the keys in which two ``[corpus]`` tables differ; None stands for an absent table."""
+    tables = [table.model_dump() if table else {} for table in (config, source)]
+    return sorted(key for key in tables[0].keys() | tables[1].keys() if tables[0].get(key) != tables[1].get(key))
 
 
 def _with_teacher(
@@ -165,7 +176,7 @@ def _with_teacher(
         corpus_of_teacher = corpus.without_unlabelled()
         distill(corpus_of_teacher, out=path, config=teacher, resume=resume, listener=listener)
     elif not teacher.trains_like(ExperimentConfig.of_run(path)):
-        raise UsageError(f"{path}: holds a teacher with another configuration; move it or choose another --out")
+        raise UsageError(f"{path}: this teacher has another configuration; move it, or choose another --out")
     objective = config.objective.model_copy(update={"target_runs": (path,)})
     return config.model_copy(update={"objective": objective})
 
@@ -175,7 +186,7 @@ def _teacher_config(config: ExperimentConfig, training_set: TrainingSet) -> Expe
     method = TEACHER_METHODS[config.method]
     num_labelled, num_unlabelled = len(training_set.labelled), len(training_set.unlabelled)
     epochs = round(config.optimisation.epochs * (num_labelled + num_unlabelled) / max(1, num_labelled))
-    epochs = max(config.optimisation.epochs, min(_MOST_TEACHER_EPOCHS, epochs))
+    epochs = max(config.optimisation.epochs, min(_MAX_TEACHER_EPOCHS, epochs))
     patience = max(config.optimisation.patience, epochs if num_unlabelled else 0)
     return config.model_copy(
         update={
@@ -212,7 +223,9 @@ def _peak_memory_mib() -> int | None:
 def _finish(student: Student, training_set: TrainingSet, run: RunDirectory, summary: dict[str, Any]) -> None:
     """Write the dev predictions, the summary and, last, the model; then remove the checkpoints."""
     predictions = decode(student, training_set.dev, kind=student.design.deployed_view)
-    write_atomic(run.path / "predictions.dev.jsonl", "".join(json_line(asdict(each)) for each in predictions))
+    write_atomic(
+        run.path / "predictions.dev.jsonl", "".join(json_line(asdict(prediction)) for prediction in predictions)
+    )
     write_atomic(run.path / "summary.json", json.dumps(summary, indent=2) + "\n")
     checkpoint.save(student, run.model, card=_card(summary, student.design.task))
     run.finish()

@@ -1,4 +1,4 @@
-"""The training loop, which resumes after any update, bit for bit on a CPU."""
+"""The training loop, which can resume after any update, with bitwise equal results on a CPU."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cotpd.core.config import ExperimentConfig
 from cotpd.core.errors import TrainingError
 from cotpd.core.files import verify_directory
 from cotpd.core.records import Example
-from cotpd.distillation.distributed import share
+from cotpd.distillation.distributed import share_of_process
 from cotpd.distillation.objective import Losses, Objective
 from cotpd.distillation.optimisation import (
     MAX_GRADIENT_NORM,
@@ -47,7 +47,7 @@ class Trainer:
     """Trains a student in a run directory.
 
     The order of the examples, the dropout and the learning rates depend only on the seed and the number of updates. A
-    checkpoint therefore consists of weights, optimizer and a `State`.
+    checkpoint therefore consists of the weights, the optimizer and a `State`.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Trainer:
     def train(self, listener: Listener) -> State:
         """Train, and load the weights with the best dev score into the student.
 
-        Training stops early when the dev score has not improved for ``patience`` epochs. As long as the score is 0, the
-        latest weights count as the best, and patience does not begin.
+        Training stops early when the dev score has not improved for ``patience`` epochs. While the score is 0, the
+        latest weights count as the best, so training does not stop early.
 
         Raises:
-            TrainingError: The loss is not finite; the message names the examples.
+            TrainingError: If the loss is not finite. The message names the examples.
         """
         self._resume()
         self._begun = time.monotonic() - self._state.seconds
@@ -110,7 +110,7 @@ class Trainer:
 
     def _update(self, step: Step) -> Losses:
         done = self._state.step
-        torch.manual_seed(_mixed(self._config.seed, done, self._accelerator.process_index))
+        torch.manual_seed(_mix_seed(self._config.seed, done, self._accelerator.process_index))
         set_learning_rates(self._optimizer, step=done, num_steps=self.num_steps)
         target = step.target.to(self._accelerator.device) if isinstance(step.target, Tensor) else step.target
         with self._autocast:
@@ -201,7 +201,7 @@ class Trainer:
 
     def _share_of(self, indices: list[int]) -> list[int]:
         accelerator = self._accelerator
-        return share(indices, accelerator.process_index, num_processes=accelerator.num_processes)
+        return share_of_process(indices, accelerator.process_index, num_processes=accelerator.num_processes)
 
 
 class _RecentLosses:
@@ -219,7 +219,7 @@ class _RecentLosses:
         return self._task / self._count, self._alignment / self._count
 
 
-def _mixed(*numbers: int) -> int:
+def _mix_seed(*numbers: int) -> int:
     """Mix several numbers into one seed, so that neighbouring updates get unrelated seeds."""
     value = 0x9E3779B97F4A7C15
     for number in numbers:

@@ -38,18 +38,18 @@ class Step:
 
 
 class TrainingBatches:
-    """The batches of a run, a pure function of seed, epoch and number, so that training resumes at any of them.
+    """The batches of a run: a pure function of seed, epoch and index, so that training can resume at any batch.
 
-    An example that is longer than the encoder takes is divided into several units; nothing is truncated silently.
+    An example that is longer than the encoder allows is divided into several units; nothing is truncated silently.
 
     Args:
         student: The student, which determines the task and the pieces.
         examples: The training examples.
         config: The configuration of the run.
-        unlabelled: Examples without gold labels, which have only a target. They are mixed with the others.
+        unlabelled: Examples without gold labels, which have only a target. They are mixed with the labelled ones.
 
     Raises:
-        DataError: An example cannot be learnt, for example because its entities overlap.
+        DataError: If an example cannot be learned, for example because its entities overlap.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ import numpy as np
 
 from cotpd.core.pairs import post_numbers
 from cotpd.core.records import NO_RELATION, Example, Prediction, Relation
-from cotpd.evaluation.pairing import paired
+from cotpd.evaluation.pairing import pair_by_id
 from cotpd.evaluation.statistics.resampling import (
     CONFIDENCE_LEVEL,
     Counts,
@@ -30,7 +30,7 @@ _STATUS_LABELS = {"unrelated": "no relation", "related": "a relation", "unknown"
 
 
 class PairCounts(NamedTuple):
-    """Number of classified pairs, and of those for which any relation was predicted (``claimed``)."""
+    """Number of classified pairs, and number of pairs for which a relation was predicted (``claimed``)."""
 
     pairs: int
     claimed: int
@@ -113,8 +113,7 @@ def co_occurrence(
 ) -> CoOccurrence:
     """Count predicted relations by what gold says about the pair.
 
-    If a corpus marks entities, a pair that gold does not list is unrelated. If a corpus only lists pairs (MNRE), it is
-    unknown.
+    A pair that gold does not list is unrelated if the corpus marks entities, and unknown if it only lists pairs (MNRE).
 
     Args:
         predictions: One prediction for each example. Its relations include the classified pairs without a relation,
@@ -124,13 +123,13 @@ def co_occurrence(
         seed: Seed of the bootstrap.
 
     Raises:
-        DataError: As `evaluate` does.
+        DataError: If the predictions do not fit the examples, as in `evaluate`.
     """
     examples = tuple(gold)
     is_exhaustive = _is_exhaustive(examples)
     counts = [
         _count_pairs(prediction, example, is_exhaustive=is_exhaustive)
-        for prediction, example in paired(predictions, examples)
+        for prediction, example in pair_by_id(predictions, examples)
     ]
     table = np.array(counts, dtype=np.int64).reshape(len(examples), 2 * len(_STATUSES))
     return CoOccurrence(sum_by_post(table, post_numbers(examples)), resamples, seed)
@@ -149,12 +148,12 @@ def drop_unknown_pairs(predictions: Iterable[Prediction], gold: Iterable[Example
                 if _pair_status(relation, example, is_exhaustive=is_exhaustive) != "unknown"
             ),
         )
-        for prediction, example in paired(predictions, examples)
+        for prediction, example in pair_by_id(predictions, examples)
     ]
 
 
 def _is_exhaustive(examples: Sequence[Example]) -> bool:
-    """Return True if gold annotates every relation of an example, which corpora that mark entities do."""
+    """Return True if gold annotates every relation. This holds for corpora that mark entities."""
     return any(example.entities for example in examples)
 
 

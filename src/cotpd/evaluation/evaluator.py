@@ -13,7 +13,7 @@ from cotpd.core.errors import UsageError
 from cotpd.core.records import Example, Prediction
 from cotpd.core.tasks import task_of
 from cotpd.evaluation.matching import DEFAULT_MODE, MatchingRule, Mode
-from cotpd.evaluation.pairing import paired
+from cotpd.evaluation.pairing import pair_by_id
 from cotpd.evaluation.scores import Scores
 from cotpd.evaluation.statistics.resampling import Counts
 from cotpd.evaluation.tasks import SCORING
@@ -21,7 +21,7 @@ from cotpd.evaluation.tasks import SCORING
 
 @runtime_checkable
 class Predictor(Protocol):
-    """Anything that predicts examples, such as an `Extractor`."""
+    """An object that predicts examples, such as an `Extractor`."""
 
     def predict(self, examples: Iterable[Example]) -> Iterable[Prediction]:
         """Return one prediction for each example, with its id and its words."""
@@ -49,16 +49,16 @@ def evaluate(
 
     Args:
         predicted: Predictions in any order, or a predictor.
-        gold: The gold examples; `Scores` keeps their order.
+        gold: The gold examples, in the order of the rows of `Scores`.
         mode: Whether entities that begin with an ``I-`` tag count.
-        rule: The matching rule. By default the exact rule of the predictor's task; for predictions, of the task whose
-            annotations gold has, entities before others.
+        rule: The matching rule. By default the exact rule of the predictor's task. For predictions, the task follows
+            from the gold annotations, with entities first.
         resamples: The number of bootstrap resamples of `Scores.interval`; 0 for no interval.
         seed: The seed of the bootstrap.
 
     Raises:
-        UsageError: The mode is unknown, or the rule belongs to another task than the predictor.
-        DataError: The predictions do not fit the examples, see `cotpd.evaluation.pairing.paired`.
+        UsageError: If the mode is unknown, or the rule belongs to another task than the predictor.
+        DataError: If the predictions do not fit the examples, see `cotpd.evaluation.pairing.pair_by_id`.
     """
     if mode not in get_args(Mode):
         raise UsageError(f"unknown mode {mode!r}; choose {' or '.join(get_args(Mode))}")
@@ -68,7 +68,7 @@ def evaluate(
     if task not in (None, rule.task):
         raise UsageError(f"the predictor was trained on {task}, and the rule scores {rule.task}; choose another rule")
     predictions = predicted.predict(examples) if isinstance(predicted, Predictor) else predicted
-    counts = [rule.count(prediction, example, mode) for prediction, example in paired(predictions, examples)]
+    counts = [rule.count(prediction, example, mode) for prediction, example in pair_by_id(predictions, examples)]
     types = tuple(sorted({name for post in counts for side in post for name in side}))
     return Scores(
         task=rule.task,

@@ -16,14 +16,14 @@ Mode = Literal["conlleval", "strict"]
 
 DEFAULT_MODE: Mode = "conlleval"
 MatchKey = tuple[str, Hashable]
-"""A type, and what identifies an annotation: annotations with equal keys match."""
+"""The type and the identity of an annotation. Annotations with equal keys match."""
 
 UNSEEN = "unseen"
-"""The name under which `SeenEntities` counts entities that no group has."""
+"""The name under which `SeenEntities` counts entities that are in no group."""
 
 
-class PostCounts(NamedTuple):
-    """The counts of one example by type, each annotation as often as it occurs."""
+class ExampleCounts(NamedTuple):
+    """The counts of one example by type; repeated annotations count repeatedly."""
 
     correct: Counter[str]
     predicted: Counter[str]
@@ -41,7 +41,7 @@ class MatchingRule(Protocol):
     task: ClassVar[Task]
     name: ClassVar[str]
 
-    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
+    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> ExampleCounts:
         """Count one example. Each gold annotation makes at most one prediction correct."""
 
 
@@ -51,7 +51,7 @@ class ExactEntities:
     task: ClassVar[Task] = "entities"
     name: ClassVar[str] = "exact"
 
-    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
+    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> ExampleCounts:
         """Count one example by type."""
         return count_matches(_typed(predicted.entities, mode), _typed(gold.entities, mode))
 
@@ -62,21 +62,21 @@ class Boundaries:
     task: ClassVar[Task] = "entities"
     name: ClassVar[str] = "boundaries"
 
-    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
+    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> ExampleCounts:
         """Count one example, with all types as one."""
         return count_matches(_untyped(predicted.entities, mode), _untyped(gold.entities, mode))
 
 
 class Overlap:
-    """The same type and at least one common word: nervaluate's ``ent_type``, paired for the most matches."""
+    """The same type and at least one common word: nervaluate's ``ent_type`` with an optimal assignment."""
 
     task: ClassVar[Task] = "entities"
     name: ClassVar[str] = "overlap"
 
-    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
+    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> ExampleCounts:
         """Count one example by type."""
         sides = _in_mode(predicted.entities, mode), _in_mode(gold.entities, mode)
-        by_type = PostCounts(Counter(), *(Counter(entity.label for entity in side) for side in sides))
+        by_type = ExampleCounts(Counter(), *(Counter(entity.label for entity in side) for side in sides))
         for label in by_type.gold:
             spans = (sorted(entity.span for entity in side if entity.label == label) for side in sides)
             by_type.correct[label] = _num_overlapping(*spans)
@@ -85,18 +85,18 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class SeenEntities:
-    """The primary rule, counted by whether the words of an entity occur as an entity elsewhere, of whatever type.
+    """The primary rule, grouped by whether an entity with the same words, of any type, occurs elsewhere.
 
     Attributes:
         known: Groups of surfaces (see `surfaces_of`) by name. An entity counts under the name of the first group that
-            has its surface, or else as `UNSEEN`.
+            contains its surface, otherwise as `UNSEEN`.
     """
 
     task: ClassVar[Task] = "entities"
     name: ClassVar[str] = "exact, by training surface"
     known: Mapping[str, frozenset[str]]
 
-    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
+    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> ExampleCounts:
         """Count one example by the names of ``known`` and `UNSEEN`."""
         return count_matches(self._keys(predicted, mode), self._keys(gold, mode))
 
@@ -117,14 +117,14 @@ class ExactRelations:
     task: ClassVar[Task] = "relations"
     name: ClassVar[str] = "exact"
 
-    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
+    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> ExampleCounts:
         """Count one example by relation."""
         return count_matches(_related(predicted), _related(gold))
 
 
-def count_matches(predicted: Counter[MatchKey], gold: Counter[MatchKey]) -> PostCounts:
+def count_matches(predicted: Counter[MatchKey], gold: Counter[MatchKey]) -> ExampleCounts:
     """Count the keys of one example by type."""
-    return PostCounts(_by_type(predicted & gold), _by_type(predicted), _by_type(gold))
+    return ExampleCounts(_by_type(predicted & gold), _by_type(predicted), _by_type(gold))
 
 
 def surfaces_of(examples: Iterable[Example]) -> frozenset[str]:

@@ -87,7 +87,7 @@ def secondary_scores(
         train: Training examples, for the rules that separate seen from unseen entities.
 
     Raises:
-        DataError: As `evaluate` does.
+        DataError: If the predictions do not fit the examples, as in `evaluate`.
     """
     rules = SCORING[task].secondary_rules(train)
     return tuple(evaluate(predictions, examples, mode=mode, rule=rule) for rule in rules)

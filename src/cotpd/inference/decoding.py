@@ -1,4 +1,4 @@
-"""Decoding: the one way from examples, read in any view, to predictions."""
+"""Decoding of examples, read in any view, into predictions. All parts of the package use it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
 _POOL = 32
-"""The number of batches that are sorted by length together: little padding, and a stream still flows."""
-_ADVICE = "lower batch_size, stop what else uses the device, or set CUDA_VISIBLE_DEVICES= to use the CPU"
+"""The number of batches that are sorted by length together, which limits both padding and buffering."""
+_ADVICE = "lower batch_size, stop other programs that use the device, or set CUDA_VISIBLE_DEVICES= to use the CPU"
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -30,7 +30,7 @@ def decode(
     batch_size: int = 32,
     precision: Precision = "float32",
 ) -> Iterator[Prediction]:
-    """Yield one prediction for each example, in their order, from one view of each.
+    """Yield a prediction for each example, in order, from one view.
 
     Examples are taken from the iterable in pools of 32 batches, or one by one if ``batch_size`` is 1, so any stream can
     be decoded. What is predicted and scored depends on the task, see `cotpd.inference.tasks`.
@@ -40,11 +40,11 @@ def decode(
         examples: The examples, of any length.
         kind: The view to read.
         batch_size: The number of views that the encoder reads together.
-        precision: ``bfloat16`` is about twice as fast where the device supports it, with scores off by a few hundredths
-            at most; ``auto`` uses it exactly there.
+        precision: ``bfloat16`` is about twice as fast on devices that support it, and changes scores by a few
+            hundredths at most. ``auto`` uses it on these devices.
 
     Raises:
-        TrainingError: The memory of the device is exhausted.
+        TrainingError: If the device runs out of memory.
     """
     num_pooled = batch_size * _POOL if batch_size > 1 else 1
     source, decoder = iter(examples), DECODERS[student.design.task]
@@ -57,11 +57,11 @@ def decode(
 def in_precision(student: Student, precision: Precision) -> torch.autocast:
     """Return the context in which a student computes in ``bfloat16`` or float32."""
     device = student.device
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=resolved(precision, device) == "bfloat16")
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=resolve_precision(precision, device) == "bfloat16")
 
 
-def resolved(precision: Precision, device: torch.device) -> Precision:
-    """Return the precision itself, or for ``auto`` the one that suits the device."""
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
+    """Return the precision to use on a device: ``precision``, or the choice of ``auto``."""
     if precision != "auto":
         return precision
     return "bfloat16" if _has_bfloat16(device) else "float32"
@@ -82,5 +82,7 @@ def _has_bfloat16(device: torch.device) -> bool:
     """Return True if the device multiplies in bfloat16 instead of emulating it."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    has_it = device.type == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return bool(has_it)
+    is_supported = device.type == "cpu" and (
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
+    return bool(is_supported)

@@ -1,4 +1,4 @@
-"""The views of one example as a person can read them: in words, or in the pieces that a student's encoder reads."""
+"""The views of one example in readable form: in words, or in the pieces of a student's encoder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class ReadableView:
     """One view of an example.
 
     Attributes:
-        windows: The words or pieces of each part that is encoded on its own.
+        windows: The words or pieces of each part that is encoded separately.
         num_cut: The number of knowledge pieces that did not fit.
-        unit: What one part is, see `TaskDecoder`: some words of a long text, or the text with one marked pair.
+        unit: The name of a part, see `TaskDecoder`.
     """
 
     windows: list[list[str]]
@@ -29,10 +29,10 @@ class ReadableView:
 
 
 def word_views(example: Example) -> dict[str, ReadableView]:
-    """Return the views of an example in words, under the default settings and without an encoder's limit."""
+    """Return the views of an example in words, under the default settings and without a limit of length."""
     task = task_of([example])
     markers, unit = ANNOTATIONS[task].markers, DECODERS[task].unit
-    marked = [each.spans for each in ANNOTATIONS[task].of(example)] if markers else [()]
+    marked = [annotation.spans for annotation in ANNOTATIONS[task].of(example)] if markers else [()]
     texts = [_with_markers(example, spans, markers) for spans in marked]
     return {
         kind: ReadableView([[*words, "[SEP]", *extra] for words in texts], unit=unit)
@@ -62,7 +62,7 @@ def _knowledge_words(example: Example) -> list[str]:
 
 
 def _with_markers(example: Example, marked: Sequence[Span], markers: Sequence[str]) -> list[str]:
-    """Return the words with the markers before and behind the marked spans."""
+    """Return the words with markers before and after the marked spans."""
     before = markers_before(marked)
     words: list[str] = []
     for place, word in enumerate([*example.words, ""]):

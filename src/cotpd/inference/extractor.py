@@ -55,10 +55,10 @@ class Extractor(TrainedStudent):
     def __call__(self, texts: Sequence[str]) -> list[Extraction]: ...
 
     def __call__(self, texts: str | Sequence[str]) -> Extraction | list[Extraction]:
-        """Extract the entities of one text, or of each of several texts.
+        """Extract the entities of one text, or of several texts.
 
         Raises:
-            TypeError: ``texts`` is neither a str nor a sequence of str.
+            TypeError: If ``texts`` is neither a str nor a sequence of str.
         """
         if isinstance(texts, str):
             return next(self.stream([texts]))
@@ -67,7 +67,7 @@ class Extractor(TrainedStudent):
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Extraction]:
-        """Yield the entities of each text in order, as the texts arrive; see `decode` for how many are buffered."""
+        """Yield the entities of each text, in order and as a stream; `decode` says how many texts are buffered."""
         waiting: deque[tuple[str, list[Word]]] = deque()
 
         def examples() -> Iterator[Example]:

@@ -1,4 +1,4 @@
-"""Marked text: a text with the places that a task needs marked, and its words with their offsets."""
+"""Text with marked entities or pairs, and its words with their offsets."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class MarkedText:
 
     Attributes:
         text: The text.
-        entities: The places of entities. For relations they stand for all their ordered pairs.
+        entities: The places of entities. For relations, every ordered pair of them is classified.
         pairs: Single pairs of a head and a tail, for relations.
 
     Raises:
-        TypeError: The text is not a str.
-        DataError: A pair or a place is malformed, lies outside the text or holds no word; or the two places of a pair,
-            or two entities, overlap.
+        TypeError: If the text is not a str.
+        DataError: If a pair or a place is malformed, lies outside the text or contains no word, or if the two places of
+            a pair, or two entities, overlap.
     """
 
     text: str
@@ -57,14 +57,14 @@ class MarkedText:
 
     def _require_words(self, place: Place) -> None:
         if not (_has_two(place) and all(isinstance(edge, Integral) for edge in place)):
-            raise DataError(f"expected a place (start, end) in whole characters, got {place!r}")
+            raise DataError(f"expected a place (start, end) with integer offsets, got {place!r}")
         start, end = place
         if not 0 <= start < end <= len(self.text):
             raise DataError(
-                f"{list(place)} does not lie in a text of {len(self.text)} characters (the end is exclusive)"
+                f"place {list(place)} lies outside the text of {len(self.text)} characters; the end is exclusive"
             )
         if self.text[start:end].isspace():
-            raise DataError(f"{list(place)} contains only white space")
+            raise DataError(f"place {list(place)} contains only whitespace; mark at least one word")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,14 @@ class MarkedPlace:
 
 @dataclass(frozen=True, slots=True)
 class MarkedWords:
-    """A marked text in words, which convert between places in characters and spans of words."""
+    """The words of a marked text, with conversion between character places and word spans."""
 
     text: str
     words: Sequence[Word]
 
     @classmethod
     def of(cls, marked: MarkedText, rule: Rule) -> MarkedWords:
-        """Split a text into words, also in the middle of a word where a marked place begins or ends."""
+        """Split a text into words, and also where a marked place begins or ends inside a word."""
         edges = sorted({edge for place in marked.places for edge in place})
         words = []
         for word in split_words(marked.text, rule):
@@ -112,7 +112,7 @@ class MarkedWords:
 
 
 def as_marked_text(text: MarkedText | Extraction) -> MarkedText:
-    """Return the marked text itself, or that of the entities of an extraction. Raises TypeError for other types."""
+    """Return marked text unchanged, and an extraction as text with marked entities. Raises TypeError otherwise."""
     if isinstance(text, Extraction):
         return MarkedText(text.text, entities=tuple((mention.start, mention.end) for mention in text.entities))
     if not isinstance(text, MarkedText):

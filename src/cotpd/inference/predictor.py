@@ -1,4 +1,4 @@
-"""A trained student as people use it: loaded from a directory or the hub, predicting examples, saved."""
+"""A trained student: load it from a directory or the hub, predict examples, save it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class TrainedStudent:
         precision: See `cotpd.inference.decoding.decode`.
 
     Raises:
-        UsageError: An option is invalid, or the student was trained on another task than this extractor needs.
+        UsageError: If an option is invalid, or the student was trained on another task than this extractor needs.
     """
 
     required_task: ClassVar[Task | None] = None
@@ -38,8 +38,8 @@ class TrainedStudent:
             raise UsageError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}")
         if self.required_task not in (None, student.design.task):
             raise UsageError(
-                f"{type(self).__name__} needs a student of {self.required_task}, and this one was trained on "
-                f"{student.design.task}; `load_extractor` chooses the extractor of a student"
+                f"{type(self).__name__} needs a student trained on {self.required_task}, got one trained on "
+                f"{student.design.task}; use `load_extractor`, which chooses the extractor"
             )
         self.student = student
         self.batch_size = batch_size
@@ -68,9 +68,9 @@ class TrainedStudent:
             local_files_only: Use only files that were downloaded before.
 
         Raises:
-            CheckpointError: There is no intact model.
-            MissingExtraError: The hub or the device is not available.
-            UsageError: The student was trained on another task than this extractor needs.
+            CheckpointError: If there is no intact model.
+            MissingExtraError: If the hub or the device is not available.
+            UsageError: If the student was trained on another task than this extractor needs.
         """
         repository = repository_of(str(path_or_name))
         if repository is None:
@@ -92,14 +92,14 @@ class TrainedStudent:
         return self.student.design.task
 
     def predict(self, examples: Iterable[Example], *, kind: str | None = None) -> Iterator[Prediction]:
-        """Predict examples, without splitting their words again.
+        """Predict examples, whose words are not split again.
 
         Args:
             examples: The examples; gold labels are not used.
             kind: The view to read (a `ViewKind`), by default the deployed view.
 
         Raises:
-            UsageError: There is no such view.
+            UsageError: If the view is unknown.
         """
         if kind is not None and kind not in list(ViewKind):
             raise UsageError(f"unknown view {kind!r}; choose one of {', '.join(ViewKind)}")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, overload
 
 from cotpd.core.config import Task
 from cotpd.core.records import NO_RELATION, Example, Relation
-from cotpd.inference.candidates import candidates, fits
+from cotpd.inference.candidates import candidate_pairs, fits_together
 from cotpd.inference.extractor import Extraction
 from cotpd.inference.marked_text import MarkedPlace, MarkedText, MarkedWords, as_marked_text
 from cotpd.inference.predictor import TrainedStudent
@@ -31,7 +31,7 @@ class RelationExtraction:
 
     Attributes:
         text: The text.
-        pairs: The marked pairs in their order, then the pairs of the marked entities, sorted.
+        pairs: The marked pairs in the given order, then the pairs of the marked entities, sorted.
         num_omitted: The number of pairs that were not classified because they are too far apart (see `candidates`).
     """
 
@@ -41,7 +41,7 @@ class RelationExtraction:
 
     @property
     def relations(self) -> tuple[RelationMention, ...]:
-        """The pairs that hold a relation."""
+        """The pairs with a relation."""
         return tuple(pair for pair in self.pairs if pair.label != NO_RELATION)
 
     def to_dict(self, *, unrelated: bool = False) -> dict[str, Any]:
@@ -73,17 +73,17 @@ class RelationExtractor(TrainedStudent):
     def __call__(
         self, texts: MarkedText | Extraction | Sequence[MarkedText | Extraction]
     ) -> RelationExtraction | list[RelationExtraction]:
-        """Classify the pairs of one text, or of each of several texts.
+        """Classify the pairs of one text, or of several texts.
 
         Raises:
-            TypeError: A text is neither a `MarkedText` nor an `Extraction`.
+            TypeError: If a text is neither a `MarkedText` nor an `Extraction`.
         """
         if isinstance(texts, MarkedText | Extraction):
             return next(self.stream([texts]))
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[MarkedText | Extraction]) -> Iterator[RelationExtraction]:
-        """Yield the relations of each text in order, as the texts arrive; see `decode` for how many are buffered."""
+        """Yield the relations of each text, in order and as a stream; `decode` says how many texts are buffered."""
         waiting: deque[_Request] = deque()
 
         def examples() -> Iterator[Example]:
@@ -100,10 +100,10 @@ class RelationExtractor(TrainedStudent):
         plain = words.plain
         stated = [(words.span(head), words.span(tail)) for head, tail in marked.pairs]
         entities = {words.span(place) for place in marked.entities}
-        fitting = [Relation(*pair, NO_RELATION) for pair in stated if fits(reader, plain, *pair)]
-        found, already = candidates(reader, plain, entities), set(fitting)
-        num_omitted = len(stated) - len(fitting) + len(entities) * (len(entities) - 1) - len(found)
-        return _Request(words, (*fitting, *(pair for pair in found if pair not in already)), num_omitted)
+        fitting = [Relation(*pair, NO_RELATION) for pair in stated if fits_together(reader, plain, *pair)]
+        candidates, marked_pairs = candidate_pairs(reader, plain, entities), set(fitting)
+        num_omitted = len(stated) - len(fitting) + len(entities) * (len(entities) - 1) - len(candidates)
+        return _Request(words, (*fitting, *(pair for pair in candidates if pair not in marked_pairs)), num_omitted)
 
 
 @dataclass(frozen=True, slots=True)

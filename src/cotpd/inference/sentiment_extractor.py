@@ -54,18 +54,18 @@ class SentimentExtractor(TrainedStudent):
     def __call__(
         self, texts: MarkedText | Extraction | Sequence[MarkedText | Extraction]
     ) -> SentimentExtraction | list[SentimentExtraction]:
-        """Classify the targets of one text, or of each of several texts.
+        """Classify the targets of one text, or of several texts.
 
         Raises:
-            TypeError: A text is neither a `MarkedText` nor an `Extraction`.
-            DataError: A target is longer than the encoder allows.
+            TypeError: If a text is neither a `MarkedText` nor an `Extraction`.
+            DataError: If a target is longer than the encoder allows.
         """
         if isinstance(texts, MarkedText | Extraction):
             return next(self.stream([texts]))
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[MarkedText | Extraction]) -> Iterator[SentimentExtraction]:
-        """Yield the sentiments of each text in order, as the texts arrive; see `decode` for how many are buffered."""
+        """Yield the sentiments of each text, in order and as a stream; `decode` says how many texts are buffered."""
         waiting: deque[MarkedWords] = deque()
 
         def examples() -> Iterator[Example]:
@@ -78,7 +78,9 @@ class SentimentExtractor(TrainedStudent):
 
         for prediction in self.predict(examples()):
             words = waiting.popleft()
-            yield SentimentExtraction(words.text, tuple(_mention(words, each) for each in prediction.sentiments))
+            yield SentimentExtraction(
+                words.text, tuple(_mention(words, sentiment) for sentiment in prediction.sentiments)
+            )
 
 
 def _mention(words: MarkedWords, sentiment: TargetSentiment) -> SentimentMention:

@@ -14,13 +14,13 @@ from cotpd.evaluation.matching import DEFAULT_MODE, Mode
 from cotpd.evaluation.report import Report, secondary_scores
 from cotpd.evaluation.scores import Scores
 from cotpd.evaluation.tasks import SCORING, exact_rule
-from cotpd.inference.candidates import candidates
+from cotpd.inference.candidates import candidate_pairs
 from cotpd.inference.decoding import decode
 from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
 EvaluationProgress = Callable[[int, int], None]
-"""Receives the number of examples predicted so far, and of all examples."""
+"""Receives the number of predicted examples and the number of all examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class EvaluationSet:
         gold: The examples with their gold labels.
         inputs: What the student reads, one input for each gold example and with the same id. They differ from ``gold``
             where the student classifies other pairs of entities than the corpus states.
-        train: Training examples, to tell entities that were seen in training from unseen ones; may be empty.
+        train: Training examples, which separate seen from unseen entities; may be empty.
     """
 
     gold: tuple[Example, ...]
@@ -61,8 +61,8 @@ def evaluate_student(
         progress: Called after each predicted example.
 
     Raises:
-        UsageError: The student cannot read this view.
-        DataError: Two examples have the same id, or there is no example.
+        UsageError: If the student cannot read this view.
+        DataError: If two examples have the same id, or there are no examples.
     """
     kind = view or student.design.deployed_view
     predictions = list(_with_progress(decode(student, examples.inputs, kind=kind), len(examples.gold), progress))
@@ -80,25 +80,25 @@ def score_student(
 def all_pairs_set(
     student: Student, examples: Iterable[Example], *, entity_finder: Student | None = None
 ) -> EvaluationSet:
-    """Return a set in which a student of relations classifies all ordered pairs of the entities of each example.
+    """Return a set in which a student classifies all ordered pairs of the entities of each example.
 
     Examples with the same words and image become one example.
 
     Args:
-        student: A student of relations.
+        student: A student trained on relations.
         examples: The examples with gold relations.
         entity_finder: A student that finds the entities; by default the gold entities are used.
 
     Raises:
-        UsageError: ``student`` was not trained on relations, or ``entity_finder`` not on entities.
+        UsageError: If ``student`` was not trained on relations, or ``entity_finder`` not on entities.
     """
-    _require_task(student, "relations", "only a run of relations classifies pairs of entities")
+    _require_task(student, "relations", "only such a run classifies pairs of entities")
     gold = group_by_post(examples)
     if entity_finder:
-        _require_task(entity_finder, "entities", "only a run of entities finds entities")
-        found = zip(gold, _predicted_spans(entity_finder, gold), strict=True)
+        _require_task(entity_finder, "entities", "only such a run finds entities")
+        with_spans = zip(gold, _predicted_spans(entity_finder, gold), strict=True)
         inputs = tuple(
-            _with_pairs(example, candidates(student.reader, example.words, spans)) for example, spans in found
+            _with_pairs(example, candidate_pairs(student.reader, example.words, spans)) for example, spans in with_spans
         )
     else:
         inputs = tuple(_with_gold_pairs(student, example) for example in gold)
@@ -137,7 +137,8 @@ def _with_gold_pairs(student: Student, example: Example) -> Example:
     """Return the example with its stated pairs, then all other pairs of its gold entities."""
     stated = {(pair.head, pair.tail) for pair in example.relations}
     spans = [*(entity.span for entity in example.entities), *(span for pair in stated for span in pair)]
-    others = [pair for pair in candidates(student.reader, example.words, spans) if (pair.head, pair.tail) not in stated]
+    candidates = candidate_pairs(student.reader, example.words, spans)
+    others = [pair for pair in candidates if (pair.head, pair.tail) not in stated]
     return _with_pairs(example, [*example.relations, *others])
 
 

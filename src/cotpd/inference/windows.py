@@ -20,12 +20,12 @@ class Window:
     """One view of an example.
 
     Attributes:
-        post: The number of the example.
+        example: The number of the example.
         span: The decisions that the view covers: words of the example, or the one decision about marked spans.
-        core: The decisions of which no other window of the example has more context.
+        core: The decisions for which no other window has more context.
     """
 
-    post: int
+    example: int
     span: Span
     core: range
     view: View

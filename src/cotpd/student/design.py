@@ -1,4 +1,4 @@
-"""The design of a student: everything besides the weights and the tokenizer that decides what it computes."""
+"""The design of a student: everything that decides what it computes, except weights and tokenizer."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class PromptDesign(NamedTuple):
     @classmethod
     def of(cls, config: PromptConfig, hidden_size: int) -> Self:
         """Return the design of a new generator for an encoder with this hidden size, with heads of about 64 units."""
-        most = max(1, hidden_size // _HEAD_SIZE)
-        heads = next(heads for heads in range(most, 0, -1) if hidden_size % heads == 0)
+        max_heads = max(1, hidden_size // _HEAD_SIZE)
+        heads = next(heads for heads in range(max_heads, 0, -1) if hidden_size % heads == 0)
         return cls(config.length, config.layers, heads, config.source)
 
 
@@ -48,7 +48,7 @@ class Design(NamedTuple):
         views: The settings of the knowledge-enhanced view.
         splitting: The rule by which running text is split into words.
         scheme: The tag scheme of entities.
-        encoder: The name of the encoder whose weights the training began with.
+        encoder: The name of the pretrained encoder.
     """
 
     task: Task

@@ -11,7 +11,7 @@ from cotpd.core.labels import LabelSet
 from cotpd.student.crf.linear_chain import LinearChainCRF
 
 DROPOUT = 0.1
-"""The dropout in front of the linear layer."""
+"""The dropout before the linear layer."""
 
 
 class TaggingHead(nn.Module):
@@ -50,8 +50,9 @@ class TaggingHead(nn.Module):
 class MarkedSpanHead(nn.Module):
     """A classifier of marked spans, from the states of the markers that open them.
 
-    Entity markers and their start states as in Soares et al. (2019): concatenate, normalise, project. Marked spans are
-    one decision: in all methods ``scores`` is ``[batch, 1, labels]``, ``gold`` and ``mask`` are ``[batch, 1]``.
+    Entity markers and their start states as in Soares et al. (2019): concatenate, normalise, project. All marked spans
+    together are one decision. In all methods ``scores`` is ``[batch, 1, labels]``; ``gold`` and ``mask`` are
+    ``[batch, 1]``.
     """
 
     def __init__(self, labels: Sequence[str], *, num_spans: int, hidden_size: int) -> None:

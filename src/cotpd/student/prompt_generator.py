@@ -28,7 +28,9 @@ class ConditionalPromptGenerator(nn.Module):
     def __init__(self, design: PromptDesign, *, hidden_size: int, embedding_size: int, scale: float) -> None:
         super().__init__()
         if hidden_size % design.heads:
-            raise UsageError(f"a prompt generator of {hidden_size} hidden units cannot have {design.heads} heads")
+            raise UsageError(
+                f"prompt generator: the hidden size {hidden_size} is not divisible by {design.heads} heads"
+            )
         width = hidden_size if design.source == "states" else embedding_size
         self.source = design.source
         self.queries = nn.Parameter(torch.randn(design.length, hidden_size) * 0.5)

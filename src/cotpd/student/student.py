@@ -27,8 +27,8 @@ class Student(nn.Module):
         text, knowledge   ids ─ embed ─────────────────────────▶ encoder ─▶ head ─▶ scores
         prompt            ids ─ embed ─ generator ─▶ prompts ──▶    ″
 
-    The prompt vectors take the positions behind the text, where the knowledge-enhanced view has its knowledge. So a
-    word has the same position in every view. ``design.deployed_view`` names the view that inference uses.
+    The prompt vectors follow the text, as the knowledge does in the knowledge-enhanced view. A word therefore has the
+    same position in every view. ``design.deployed_view`` names the view that inference uses.
     """
 
     def __init__(self, encoder: TextEncoder, tokenizer: Tokenizer, design: Design) -> None:
@@ -47,13 +47,15 @@ class Student(nn.Module):
 
     @property
     def crf(self) -> LinearChainCRF:
-        """The CRF over the tags of a student of entities.
+        """The CRF over the tags of words, for entities.
 
         Raises:
-            UsageError: The student was trained on another task and has no CRF.
+            UsageError: If the student was trained on another task.
         """
         if not isinstance(self.head, TaggingHead):
-            raise UsageError(f"a student of {self.design.task} has no CRF; only a student of entities has one")
+            raise UsageError(
+                f"this student was trained on {self.design.task} and has no CRF; use a student trained on entities"
+            )
         return self.head.crf
 
     @property
@@ -83,9 +85,9 @@ class Student(nn.Module):
         return torch.from_numpy(array).to(self.device, non_blocking=True)
 
     def _with_prompts(self, embeddings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Insert prompt vectors behind the last piece: ``[batch, pieces + prompt, embedding]`` and its mask."""
+        """Insert prompt vectors after the last piece: ``[batch, pieces + prompt, embedding]`` and its mask."""
         if self.generator is None:
-            raise UsageError("this student was trained without prompts; use its text or its knowledge view")
+            raise UsageError("this student was trained without prompts; use its text or knowledge view")
         memory = self.encoder(embeddings, mask) if self.generator.source == "states" else embeddings
         prompts = self.generator(memory, mask).to(embeddings.dtype)
         num_examples, num_pieces = mask.shape
@@ -101,7 +103,7 @@ def _max_pieces(encoder: TextEncoder, prompt: PromptDesign | None) -> int:
     """Return the number of pieces that fit beside the prompt. Raises `UsageError` if the prompt takes over half."""
     if prompt and prompt.length > encoder.max_pieces // 2:
         raise UsageError(
-            f"prompt.length must be at most half of the {encoder.max_pieces} pieces that the encoder takes, "
+            f"prompt.length must be at most half of the {encoder.max_pieces} pieces that the encoder accepts, "
             f"got {prompt.length}"
         )
     return encoder.max_pieces - (prompt.length if prompt else 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from cotpd.core.files import real_path, write_atomic
 from cotpd.distillation.distributed import processes
 from cotpd.studies.execution.progress import StudyListener, StudyProgress
-from cotpd.studies.execution.runner import make_runs
+from cotpd.studies.execution.runner import execute_runs
 from cotpd.studies.plan.plan import Plan
 from cotpd.studies.plan.resolution import resolve_plan
 from cotpd.studies.report.gathering import gather
@@ -47,13 +47,13 @@ def study(
         UsageError: If the plan cannot be carried out.
     """
     design = resolve_plan(plan, out)
-    outcomes = make_runs(design.runs, listener, only_report=only_report)
+    outcomes = execute_runs(design.runs, listener, only_report=only_report)
     results = gather(design, outcomes, name=real_path(out).name, command=command)
     return _write_reports(results, out) if processes().is_main_process else results
 
 
 def _write_reports(results: Results, out: Path) -> Results:
-    """Write the reports, and return the results with those that could not be written among the failures."""
+    """Write the reports, and record those that cannot be written in `Results.failures`."""
     reports = {
         "report.json": json.dumps(json_report(results), indent=2, ensure_ascii=False) + "\n",
         "report.md": markdown_report(results),
@@ -65,5 +65,5 @@ def _write_reports(results: Results, out: Path) -> Results:
             write_atomic(out / name, text)
         except OSError as error:
             path = out / name
-            failures[name] = f"{path}: cannot be written ({error.strerror}); fix this and start the study again"
+            failures[name] = f"{path}: cannot be written ({error.strerror}); free the path and run the command again"
     return replace(results, failures=failures)

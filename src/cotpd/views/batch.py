@@ -1,4 +1,4 @@
-"""Batches of views: padded arrays, and an order of the examples that keeps the padding small."""
+"""Batches of views as padded arrays, in an order that needs little padding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from cotpd.views.view import View, ViewKind
 
 _POOL = 32
-"""The number of batches that are sorted by length together: padding is small and the order still random."""
+"""The number of batches that are sorted by length together, so that padding is small and the order still random."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Batch:
     @classmethod
     def of(cls, views: Sequence[View], *, pad: int, gold: Sequence[npt.NDArray[np.int64]] | None = None) -> Batch:
         """Pad views of one kind together; ``pad`` is the id of the padding piece, ``gold`` has a row for each view."""
-        ids, mask = padded([view.ids for view in views], fill=pad)
-        first_pieces, word_mask = padded([view.first_pieces for view in views])
+        ids, mask = pad_rows([view.ids for view in views], fill=pad)
+        first_pieces, word_mask = pad_rows([view.first_pieces for view in views])
         markers = np.array([view.markers for view in views], dtype=np.int64) if views[0].markers else None
-        labels = padded(gold)[0] if gold is not None else None
+        labels = pad_rows(gold)[0] if gold is not None else None
         return cls(views[0].kind, ids, mask, first_pieces, word_mask, markers, labels)
 
     @property
@@ -50,7 +50,7 @@ class Batch:
         return self.word_mask if self.markers is None else np.ones((len(self.ids), 1), dtype=bool)
 
 
-def padded(
+def pad_rows(
     rows: Sequence[Sequence[int] | npt.NDArray[np.int64]], *, fill: int = 0
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return rows as one array, padded on the right with ``fill``, and a mask that is True for real values."""

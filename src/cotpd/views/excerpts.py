@@ -1,4 +1,4 @@
-"""Excerpts: the words of a span as an example of their own, for texts that are longer than the encoder allows."""
+"""Excerpts: the words of a span as a separate example, for texts that are longer than the encoder allows."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ def excerpt(example: Example, span: Span) -> Example:
         part_of=example.post_id,
     )
     for task in ANNOTATIONS.values():
-        inside = [each for each in task.of(example) if all(span.contains(own) for own in each.spans)]
-        part = task.replaced(part, [each.moved(lambda own: own.shifted(-span.start)) for each in inside])
+        annotations = task.of(example)
+        inside = [annotation for annotation in annotations if all(map(span.contains, annotation.spans))]
+        part = task.replaced(part, [annotation.moved(lambda own: own.shifted(-span.start)) for annotation in inside])
     return part
 
 
 def narrow(reader: ViewReader, unit: Example, task: Task) -> Example:
-    """Return a unit with marked spans, without its outermost words if the encoder does not take all of them.
+    """Return a unit with marked spans, shortened to fit the encoder.
 
-    As many words remain on one side of the marked spans as on the other, as far as there are so many.
+    The remaining words are balanced between both sides of the marked spans.
 
     Raises:
-        DataError: The words from the first marked span to the last are longer than the encoder allows.
+        DataError: If the words from the first to the last marked span do not fit.
     """
     marked = marked_spans(unit, task)
     inner = Span(min(span.start for span in marked), max(span.end for span in marked))
@@ -41,11 +42,13 @@ def narrow(reader: ViewReader, unit: Example, task: Task) -> Example:
     if around.end - around.start < len(unit.words):
         return narrow(reader, excerpt(unit, around), task)
     lengths = [len(word) for word in reader.pieces.of(unit.words)]
-    room = reader.max_marked_pieces(len(marked)) - sum(lengths[inner.start : inner.end])
+    max_pieces, num_inner = reader.max_marked_pieces(len(marked)), sum(lengths[inner.start : inner.end])
+    room = max_pieces - num_inner
     if room < 0:
         between = " to ".join(repr(unit.words_of(span)) for span in marked)
         raise DataError(
-            f"the words from {between} are more than the encoder takes; remove this annotation from the corpus",
+            f"the words from {between} have {num_inner} pieces, but the encoder accepts at most {max_pieces}; "
+            "remove this annotation from the corpus",
             where=unit.post_id,
         )
     if sum(lengths[: inner.start]) + sum(lengths[inner.end :]) <= room:
@@ -58,10 +61,10 @@ def _widened(span: Span, lengths: Sequence[int], room: int) -> Span:
     start, end = span.start, span.end
     while True:
         fits_before = start > 0 and lengths[start - 1] <= room
-        fits_behind = end < len(lengths) and lengths[end] <= room
-        if not fits_before and not fits_behind:
+        fits_after = end < len(lengths) and lengths[end] <= room
+        if not fits_before and not fits_after:
             return Span(start, end)
-        if fits_before and (not fits_behind or span.start - start <= end - span.end):
+        if fits_before and (not fits_after or span.start - start <= end - span.end):
             start -= 1
             room -= lengths[start]
         else:

@@ -1,4 +1,4 @@
-"""The three views of an example: its text, its text with knowledge, and its text with room for a soft prompt."""
+"""The three views of an example: text, text with knowledge, and text with a soft prompt."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class View:
         ids: The ids of the pieces.
         first_pieces: The position of the first piece of each word.
         num_cut: The number of knowledge pieces that did not fit.
-        markers: The positions of the marker pieces, the opening and the closing one of each marked span in turn. The
-            student has vectors of its own for them.
+        markers: The positions of the marker pieces: for each marked span the opening and the closing one. The student
+            replaces their embeddings with learned vectors.
     """
 
     kind: ViewKind
@@ -70,16 +70,17 @@ class ViewReader:
             example: The example; it must fit the encoder, see `windows` and `cotpd.views.excerpts.narrow`.
             kind: The kind of the view.
             marked: The spans to mark, in the order of the student's marker vectors.
-            without: The parts of the knowledge to leave out.
+            without: The parts of the knowledge to omit.
 
         Raises:
-            DataError: The text alone is longer than the encoder allows.
+            DataError: If the text, even without knowledge, is longer than the encoder allows.
         """
         text = _MarkedPieces.of(self.pieces, example.words, marked)
         opening, closing = self.pieces.opening, self.pieces.closing
         if len(text.ids) > self.max_text_pieces:
             raise DataError(
-                f"the text has {len(text.ids)} pieces and the encoder takes at most {self.max_text_pieces}",
+                f"the text has {len(text.ids)} pieces, but the encoder accepts at most {self.max_text_pieces}; "
+                "split the example",
                 where=example.id,
             )
         first_pieces = [position + len(opening) for position in text.first_pieces]
@@ -90,11 +91,11 @@ class ViewReader:
 
     @property
     def max_text_pieces(self) -> int:
-        """The length of the longest text that is read whole, in pieces."""
+        """The maximum number of pieces of a text."""
         return self.max_pieces - len(self.pieces.opening) - len(self.pieces.closing)
 
     def max_marked_pieces(self, num_spans: int) -> int:
-        """Return the length of the longest text with so many marked spans, in pieces without the markers."""
+        """Return the maximum number of pieces of a text with ``num_spans`` marked spans, without the markers."""
         return self.max_text_pieces - 2 * num_spans
 
     def windows(self, words: Sequence[str], *, overlap: int = 0, whole: Collection[Span] = ()) -> Iterator[Span]:
@@ -120,7 +121,7 @@ class ViewReader:
             start = max(end - overlap, (start + end + 1) // 2)
 
     def _knowledge(self, example: Example, num_text: int, without: Collection[Part]) -> tuple[list[int], int]:
-        """Return the knowledge pieces, truncated to the room behind the text, and how many were cut."""
+        """Return the knowledge pieces, truncated to the room after the text, and the number of cut pieces."""
         ids: list[int] = []
         for part in self.config.parts:
             for text in texts_of(example, part) if part not in without else ():
@@ -149,7 +150,7 @@ class _MarkedPieces:
         return text
 
     def _add_markers(self, slots: Sequence[int], piece: int) -> None:
-        """Add a piece for each marker; the student replaces its embedding by the vector of the marker."""
+        """Add a piece for each marker; the student replaces its embedding with the vector of the marker."""
         for slot in slots:
             self.markers[slot] = len(self.ids)
             self.ids.append(piece)
@@ -168,7 +169,7 @@ def num_without_knowledge(examples: Iterable[Example], parts: Collection[Part]) 
 
 
 def markers_before(marked: Sequence[Span]) -> dict[int, list[int]]:
-    """Return the markers in front of each word, as slots: ``2 n`` opens span ``n``, ``2 n + 1`` closes it.
+    """Return the markers before each word, as slots: ``2 n`` opens span ``n``, ``2 n + 1`` closes it.
 
     Where one span ends and another begins, the closing marker comes first.
     """

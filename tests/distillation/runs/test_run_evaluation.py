@@ -73,15 +73,15 @@ def test_the_corpus_of_the_run_is_the_default(finished_run: Path, data: Path, tm
         evaluate_run(shutil.copytree(run / "model", tmp_path / "alone"))
 
 
-def test_the_settings_of_a_run_hold_for_its_model_directory_and_for_no_other(
+def test_run_settings_apply_only_to_its_own_model_directory(
     text_run: Path, data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     evaluate_run(text_run / "model", data)
-    assert "did not learn" not in caplog.text
+    assert "does not know" not in caplog.text
     moved = shutil.copytree(text_run / "model", tmp_path / "moved" / "m")
     (tmp_path / "moved" / "config.toml").write_text("title = 1\n")
     evaluate_run(moved, data)
-    assert "gold entities with labels that the student did not learn: MISC" in caplog.text
+    assert "gold entities have labels that the student does not know: MISC" in caplog.text
 
 
 def test_a_single_file_needs_no_split(text_run: Path, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_single_file_needs_no_split(text_run: Path, tmp_path: Path) -> None:
     assert evaluate_run(text_run, file).facts["data"] == f"{file} (unsplit)"
 
 
-def test_captions_and_knowledge_may_be_missing_if_the_run_names_their_makers(
+def test_captions_and_knowledge_may_be_missing_if_the_run_names_captioner_and_model(
     text_run: Path, data: Path, tmp_path: Path
 ) -> None:
     """A study scores its runs in the same way."""
@@ -105,8 +105,8 @@ def test_captions_and_knowledge_may_be_missing_if_the_run_names_their_makers(
         assert evaluate_run(run, corpus, view="text").scores.total.support
 
 
-def test_broken_tags_count_as_the_run_was_trained(text_run: Path, tmp_path: Path) -> None:
-    """Training with repair = "drop" and its score by default leave out the same gold entities."""
+def test_broken_tags_count_as_in_training(text_run: Path, tmp_path: Path) -> None:
+    """With repair = "drop", training and the default score mode ignore the same gold entities."""
     tags = "IMGID:1\nAnn\tB-PER\nsaw\tO\nOslo\tI-LOC\n\nIMGID:2\nRome\tB-LOC\n\n"
     (tmp_path / "test.txt").write_text(tags, encoding="utf-8")
     run = copy_run(text_run, tmp_path / "run", repair="drop")
@@ -153,7 +153,7 @@ def test_only_labels_of_the_task_are_checked_against_the_student(
     relation_run: Path, data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     evaluate_run(relation_run, data, split="train")
-    assert "gold relations with labels that the student did not learn: /" in caplog.text
+    assert "gold relations have labels that the student does not know: /" in caplog.text
     assert "MISC" not in caplog.text
 
 
@@ -168,7 +168,7 @@ def test_examples_without_gold_or_knowledge_are_counted_in_a_warning(
     assert "these examples have no gold entities" in caplog.text
 
 
-def test_what_cannot_be_scored_is_an_error_that_says_why(
+def test_unscorable_input_is_an_error_with_its_reason(
     finished_run: Path, text_run: Path, relation_run: Path, bare: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "begun").mkdir()

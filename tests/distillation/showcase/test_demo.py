@@ -50,7 +50,7 @@ def test_both_runs_are_trained_once_compared_and_used(tiny_encoder: Path, tmp_pa
     assert [event.is_trained for event in second if isinstance(event, DemoRun)] == [True, True]
 
 
-def test_every_task_has_runs_of_its_own(tmp_path: Path) -> None:
+def test_every_task_has_its_own_runs(tmp_path: Path) -> None:
     runs = {demo_run(tmp_path, name, task) for task in DEMO_TASKS for name in ("baseline", "student")}
     assert len(runs) == 2 * len(DEMO_TASKS)
 

@@ -102,7 +102,7 @@ def test_the_corpus_is_read_with_the_settings_of_the_run(finished_run: Path, cor
         assert loaded.predictions == report.predictions
 
 
-def test_captions_and_knowledge_may_be_missing_if_the_run_names_their_makers(
+def test_captions_and_knowledge_may_be_missing_if_the_run_names_captioner_and_model(
     finished_run: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     run = shutil.copytree(finished_run, tmp_path_factory.mktemp("runs") / "run")

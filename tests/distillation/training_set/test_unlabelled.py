@@ -135,8 +135,8 @@ def test_corpus_that_was_read_with_other_settings_is_an_error(
     """Otherwise a run would use other posts or types than its configuration says."""
     renamed = {"path": "elsewhere", "label_map": {corpus.label_set.types[0]: "other"}}
     for sections, message in (
-        ({"training_set": ELSEWHERE}, r"training_set\.unlabelled differs"),
-        ({"corpus": renamed}, r"not read as \[corpus\] says"),
+        ({"training_set": ELSEWHERE}, r"training_set\.unlabelled lists elsewhere, but none were read"),
+        ({"corpus": renamed}, r"read with other settings than \[corpus\]"),
     ):
         with pytest.raises(UsageError, match=rf"{message}.*read_corpus\(config\)"):
             distill(corpus, config=configure(**sections), out=tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Extraction from rows: the answers of both tasks, as a stream, up to the first defective row."""
+"""Extraction from rows: answers for each task, as a stream, up to the first defective row."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def texts(*texts: str) -> list[TextRow]:
 
 
 def pairs(answer: dict[str, Any]) -> list[tuple[str, str]]:
-    """The words of each head and tail, which must stand at their offsets."""
+    """Return the words of each head and tail after checking them against their offsets."""
     for relation in answer["relations"]:
         for side in ("head", "tail"):
             assert relation[side]["word"] == answer["text"][relation[side]["start"] : relation[side]["end"]]
@@ -61,7 +61,7 @@ def test_rows_before_a_defective_one_are_answered(student: Student, relation_stu
     cases: list[tuple[Student, dict[str, Any], str]] = [
         (student, {"words": [1]}, "f:2: expected `text`"),
         (relation_student, {"text": TEXT}, "f:2: the row has no marks"),
-        (relation_student, long_pair, "f:2: .*more than the encoder takes"),
+        (relation_student, long_pair, "f:2: .*longer than the encoder allows"),
     ]
     for reader, defective, message in cases:
         answers = extract_rows(reader, rows(pair, defective))
@@ -109,7 +109,7 @@ def test_unrelated_pairs_of_entities_are_an_option_and_a_single_pair_is_always_a
     assert any(relations[0]["label"] == "None" for relations in answers)
 
 
-def test_another_student_finds_the_entities(student: Student, relation_student: Student) -> None:
+def test_an_entity_finder_provides_the_entities(student: Student, relation_student: Student) -> None:
     finder = Extractor(student)
     options = RowOptions(entity_finder=finder, unrelated=True)
     found = finder(TEXTS)

@@ -1,4 +1,4 @@
-"""Marked entities in JSON lines: offsets in characters or words, and every mark that cannot be right."""
+"""Marked entities in JSON lines: offsets in characters or words, and invalid marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading rows of text: lines and JSON lines, and the place of whatever is wrong with them."""
+"""Reading rows of text: lines, JSON lines, and the place of each error."""
 
 from __future__ import annotations
 

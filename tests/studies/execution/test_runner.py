@@ -17,7 +17,7 @@ from cotpd.core.files import new_directory
 from cotpd.distillation.training_set.selection import TrainingSet
 from cotpd.studies.execution import runner
 from cotpd.studies.execution.run_state import exclusive, state_of
-from cotpd.studies.execution.runner import RunOutcome, make_runs
+from cotpd.studies.execution.runner import RunOutcome, execute_runs
 from cotpd.studies.execution.scoring import RunScores
 from cotpd.studies.plan.design import StudyDesign
 from cotpd.studies.plan.plan import Plan
@@ -69,7 +69,7 @@ def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
 
 
 def make(design: StudyDesign, **options: Any) -> tuple[RunOutcome, ...]:
-    return make_runs(design.runs, lambda _: None, **options)
+    return execute_runs(design.runs, lambda _: None, **options)
 
 
 def problems(outcomes: Sequence[RunOutcome]) -> dict[str, str]:
@@ -106,7 +106,10 @@ def test_a_failed_run_stops_only_the_runs_that_need_it(resolve: Resolve, trainin
 def test_a_bug_in_training_or_scoring_ends_only_its_run(
     resolve: Resolve, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    design, reason = resolve(TEXT + "[runs.both]"), "a bug in cotpd (ValueError: unexpected shape)"
+    design, reason = (
+        resolve(TEXT + "[runs.both]"),
+        "a bug in cotpd (ValueError: unexpected shape); please report it with the log",
+    )
     training.errors["text-seed1"] = ValueError("unexpected shape")
     assert problems(make(design)) == {"text-seed1": reason}
     training.errors.clear()
@@ -136,7 +139,7 @@ def test_a_run_that_fails_here_but_finishes_in_another_process_counts_as_finishe
     assert not problems(make(design))
 
 
-def test_only_report_trains_nothing_and_states_what_is_pending(resolve: Resolve, training: FakeTraining) -> None:
+def test_only_report_trains_nothing_and_lists_pending_runs(resolve: Resolve, training: FakeTraining) -> None:
     make(resolve(TEXT))
     training.trained.clear()
     design = resolve(f"seeds = [1, 2]\n{TEXT}\n[runs.later]")
@@ -165,7 +168,7 @@ def test_a_finished_run_with_other_settings_or_examples_is_rejected(
     assert training.trained == []
 
 
-def test_a_started_run_resumes_with_the_present_paths(
+def test_a_started_run_resumes_with_the_current_paths(
     resolve: Resolve, write_plan: Callable[[str], Path], training: FakeTraining, data: Path, tmp_path: Path
 ) -> None:
     before = resolve(TEXT).runs[0]
@@ -205,7 +208,7 @@ def test_leftover_checkpoints_of_a_finished_run_are_removed(resolve: Resolve, tr
     assert not checkpoints.exists()
 
 
-def test_a_run_that_another_process_trains_is_waited_for(
+def test_a_study_waits_for_a_run_that_another_process_trains(
     resolve: Resolve, training: FakeTraining, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     design = resolve(TEXT + "[runs.both]")

@@ -59,7 +59,7 @@ def with_settings(run: PlannedRun, table: str, **changes: Any) -> PlannedRun:
     return replace(run, config=run.config.model_copy(update={table: changed}))
 
 
-def test_a_view_omits_what_it_does_not_read() -> None:
+def test_a_view_removes_knowledge_that_it_does_not_read() -> None:
     example = Example("a", ("Ann",), caption=None, knowledge=(Knowledge("noun", "t", "m", "x", None, "a"),))
     assert PROMPT.select([example])[0].knowledge == ()
     assert KNOWLEDGE.select([example]) == (example,)
@@ -94,7 +94,7 @@ def test_examples_that_cannot_be_scored_do_not_affect_others(run: PlannedRun) ->
 def test_a_corpus_from_another_captioner_or_model_cannot_be_scored_in_the_knowledge_view(
     run: PlannedRun, data: Path, other_data: Path
 ) -> None:
-    """In the other views, and if the corpus has no such file at all, it is scored."""
+    """It is scored in the other views, and also if it has no captions and knowledge at all."""
     other = [PlannedScore("other", view, "dev", other_data) for view in (KNOWLEDGE, TEXT, PROMPT)]
     for key, file, maker in (
         ("captioner", "captions.jsonl", "captioner"),

@@ -75,7 +75,7 @@ def test_a_failed_seed_leaves_the_other_seeds_paired(resolve: Resolve, gathered:
     assert any("without seed 2" in remark for remark in remarks(one))
 
 
-def test_holms_correction_counts_planned_comparisons_and_no_descriptive_ones(
+def test_holms_correction_counts_missing_comparisons_but_not_descriptive_ones(
     resolve: Resolve, gathered: Gather
 ) -> None:
     comparison = "[[comparisons]]\nbaseline = 'text'\n"
@@ -87,7 +87,7 @@ def test_holms_correction_counts_planned_comparisons_and_no_descriptive_ones(
     decided, described = results.compared
     assert decided.p_holm == min(1.0, 2 * decided.p_value) > decided.p_value
     assert (described.p_holm, verdict_of(described)) == (None, ComparisonVerdict.DESCRIBED)
-    assert "no seed has scores of known" in results.failures["comparison known − text"]
+    assert "no seed has all scores of known" in results.failures["comparison known − text"]
 
 
 def test_a_ceiling_with_fewer_seeds_or_none_does_not_change_the_lead(resolve: Resolve, gathered: Gather) -> None:
@@ -134,7 +134,7 @@ def test_a_comparison_of_pending_runs_is_unfinished(resolve: Resolve, gathered: 
     assert (results.num_finished, results.num_runs) == (2, 6)
 
 
-def test_a_missing_learning_curve_is_a_failure_that_keeps_the_scores(
+def test_a_missing_learning_curve_is_a_failure_without_effect_on_scores(
     resolve: Resolve, made_up_scores: Callable[..., Any]
 ) -> None:
     (run,) = resolve(TEXT).runs

@@ -72,7 +72,7 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_complete_and_neither_loads_nor_runs_anything(results: Results) -> None:
+def test_the_page_is_complete_and_loads_neither_scripts_nor_resources(results: Results) -> None:
     page = html_report(results)
     tags = Tags()
     tags.feed(page)
@@ -124,7 +124,7 @@ VERDICTS: list[tuple[dict[str, Any], str, str | None]] = [
     ({"p_holm": 0.2, "run_is_control": True}, "undecided", "a control leads"),
     ({"p_holm": 0.2}, "undecided", "its interval excludes 0"),
     ({"p_holm": 0.04, "baseline_is_control": True}, "ahead", "the lead comes from what the control lacks"),
-    ({"p_holm": 0.2, "baseline_is_control": True}, "undecided", "a control: there is no significant lead over it"),
+    ({"p_holm": 0.2, "baseline_is_control": True}, "undecided", "a control: no significant lead"),
     ({"p_holm": 0.04, "ceiling": "c"}, "ahead", "c has no scores of these examples"),
     ({"p_holm": 0.04, "gap_closed": GapClosed(0.5, None), "gap_num_seeds": 2}, "ahead", "uses 2 of 3 seeds"),
     ({"p_holm": 1.0, "run_is_control": True, "num_seeds": 1}, "undecided", "its interval"),
@@ -139,9 +139,9 @@ VERDICTS: list[tuple[dict[str, Any], str, str | None]] = [
 
 def test_verdicts_and_remarks_follow_from_the_figures() -> None:
     for changes, verdict, remark in VERDICTS:
-        one = replace(COMPARED, **changes)
-        assert verdict_of(one) is ComparisonVerdict(verdict), changes
-        first = remarks(one)[:1]
+        result = replace(COMPARED, **changes)
+        assert verdict_of(result) is ComparisonVerdict(verdict), changes
+        first = remarks(result)[:1]
         assert remark in first[0] if remark else first == [], changes
 
 

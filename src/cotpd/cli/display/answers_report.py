@@ -25,7 +25,7 @@ class AnswersReport:
 
     @classmethod
     def of(cls, corpus: Corpus) -> AnswersReport:
-        """Measure the knowledge in the sidecar file of a corpus, as far as it belongs to its examples."""
+        """Measure the knowledge in the sidecar file of a corpus that belongs to its examples."""
         from cotpd.corpus.formats.parsing.reading import Reading
         from cotpd.corpus.sidecars import add_knowledge, read_knowledge
         from cotpd.knowledge.agreement import agreement
@@ -83,4 +83,4 @@ def _display_name(model: str) -> str:
 
 
 def _by_grain(figures: Mapping[Grain, Quality] | Mapping[Grain, Agreement]) -> dict[str, Any]:
-    return {str(grain): asdict(each) for grain, each in figures.items()}
+    return {str(grain): asdict(values) for grain, values in figures.items()}

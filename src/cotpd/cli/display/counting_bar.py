@@ -1,4 +1,4 @@
-"""A live bar on stderr that counts, with a note beside it; nothing where nobody watches."""
+"""A progress bar on stderr with a note; nothing if stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 class CountingBar:
-    """A bar that begins with ``label``; use it with ``with``."""
+    """A bar after the text ``label``; use it as a context manager."""
 
     def __init__(self, label: str) -> None:
         console = Console(stderr=True)
@@ -31,5 +31,5 @@ class CountingBar:
         self._bar.stop()
 
     def show(self, completed: int, total: int, note: str) -> None:
-        """Show how far the work is."""
+        """Show the progress of the work."""
         self._bar.update(self._task, completed=completed, total=total, note=note)

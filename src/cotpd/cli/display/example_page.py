@@ -40,8 +40,8 @@ def _title(report: ExampleReport) -> Text:
 
 
 def _marked_words(example: Example) -> Text:
-    """Return the words; those of gold entities and pairs are coloured."""
-    spans = [span for each in example.annotations for span in each.spans]
+    """Return the words, with the words of gold entities and pairs in colour."""
+    spans = [span for annotation in example.annotations for span in annotation.spans]
     inside = {place for span in spans for place in range(span.start, span.end)}
     words = [Text(printable(word), "bold cyan" if place in inside else "") for place, word in enumerate(example.words)]
     return Text(" ").join(words)
@@ -51,8 +51,8 @@ def _knowledge_rows(example: Example) -> Iterator[tuple[str, str, str]]:
     """Yield name, source and text of the caption and of each answer of a language model."""
     if example.caption:
         yield "caption", example.caption.captioner, example.caption.text
-    for known in example.knowledge:
-        yield known.grain, f"{known.model} {known.template}".strip(), known.text
+    for answer in example.knowledge:
+        yield answer.grain, f"{answer.model} {answer.template}".strip(), answer.text
     if not example.caption and not example.knowledge:
         yield "knowledge", "", "none; put captions.jsonl or knowledge.jsonl beside the corpus"
 
@@ -78,18 +78,18 @@ def _grid(rows: Iterable[tuple[str, str, str]]) -> Table:
 def _label_table(report: ExampleReport) -> Table:
     """Return a table with a row for each annotation and a column for gold and for each view.
 
-    Pairs that gold does not state and no view relates have no row.
+    A pair that gold does not list and that every view labels as unrelated has no row.
     """
     example = report.example
     columns: dict[str, Example | Prediction] = {"gold": example, **report.predictions}
     cells: dict[_RowKey, dict[str, str]] = {}
     shown: set[_RowKey] = set()
     for name, record in columns.items():
-        for each in record.annotations:
-            key = (each.spans, type(each).__name__)
-            score = "" if each.score is None else f" {each.score:.2f}"
-            cells.setdefault(key, {})[name] = each.label + score
-            if record is example or each.label != NO_RELATION:
+        for annotation in record.annotations:
+            key = (annotation.spans, type(annotation).__name__)
+            score = "" if annotation.score is None else f" {annotation.score:.2f}"
+            cells.setdefault(key, {})[name] = annotation.label + score
+            if record is example or annotation.label != NO_RELATION:
                 shown.add(key)
     title = "" if shown else "no annotations"
     table = Table(title, *columns, box=None, padding=(0, 2, 0, 0), header_style="bold")

@@ -16,7 +16,7 @@ class TrainingBar:
     """A live bar with losses, dev F1 and remaining time, or one line for each epoch if stderr is not a terminal.
 
     Args:
-        shown: Whether this process shows its bar. Only one of several processes of a run does.
+        shown: Whether this process shows the bar. Only one of several processes of a run shows it.
     """
 
     def __init__(self, *, shown: bool = True) -> None:
@@ -36,7 +36,7 @@ class TrainingBar:
 
     @property
     def is_live(self) -> bool:
-        """Whether the bar is drawn, and not printed line by line."""
+        """Whether the bar is drawn live instead of printed line by line."""
         return not self._bar.disable
 
     def __enter__(self) -> TrainingBar:

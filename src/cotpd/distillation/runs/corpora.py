@@ -1,4 +1,4 @@
-"""The corpus of a run: the one way to read it, for training, evaluation, studies and diagnosis."""
+"""The corpus of a run, read in the same way for training, evaluation, studies and diagnosis."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def read_corpus(config: ExperimentConfig) -> Corpus:
 def corpus_config(config: ExperimentConfig) -> CorpusConfig:
     """Return the ``[corpus]`` table. Raises `UsageError` if the run was trained on a corpus in memory."""
     if config.corpus is None:
-        raise UsageError("this run was trained on a corpus in memory; name a corpus directory")
+        raise UsageError("this run was trained on a corpus in memory; give the path of a corpus")
     return config.corpus
 
 
 class RunCorpora:
-    """The corpora of runs. Each is read once, also if several runs share it."""
+    """The corpora of runs. A corpus that several runs share is read once."""
 
     def __init__(self) -> None:
         self._training: dict[str, Corpus] = {}
@@ -58,7 +58,7 @@ class RunCorpora:
     def scored(self, config: ExperimentConfig, path: Path | None = None, *, reads_knowledge: bool = True) -> Corpus:
         """Return the corpus on which a run is scored.
 
-        Entities with broken tags are kept whatever ``corpus.repair`` says, because the mode of the score decides
+        Entities with broken tags remain in the corpus regardless of ``corpus.repair``, because the score mode decides
         whether they count (`CorpusConfig.score_mode` is the default mode of a run).
 
         Args:
@@ -75,11 +75,11 @@ class RunCorpora:
 
 
 def as_scored(source: CorpusConfig, path: Path | None = None, *, reads_knowledge: bool = True) -> CorpusConfig:
-    """Return how a corpus is read for scoring; see `RunCorpora.scored`."""
+    """Return the settings with which a corpus is read for scoring; see `RunCorpora.scored`."""
     changes: dict[str, object] = {"repair": Repair.CONLLEVAL, "path": path or source.path}
     for key, file in (("captioner", CAPTIONS), ("knowledge_model", KNOWLEDGE)):
-        may_miss = path is not None or not reads_knowledge
-        if may_miss and not (reads_knowledge and sidecar_path(path or source.path, file).is_file()):
+        is_optional = path is not None or not reads_knowledge
+        if is_optional and not (reads_knowledge and sidecar_path(path or source.path, file).is_file()):
             changes[key] = None
     return source.model_copy(update=changes)
 
@@ -87,14 +87,14 @@ def as_scored(source: CorpusConfig, path: Path | None = None, *, reads_knowledge
 def _check_sources(train: Sequence[Example], unlabelled: Sequence[Example]) -> None:
     """Raise `UsageError` if ``unlabelled`` uses a captioner or language model that ``train`` does not."""
     for key in ("captioner", "knowledge_model"):
-        own, others = (set(_makers(examples, key)) for examples in (train, unlabelled))
+        own, others = (set(_sources(examples, key)) for examples in (train, unlabelled))
         if len(own | others) > 1 and others - own:
             names = " and ".join(name or "(unnamed)" for name in sorted(own | others))
             raise UsageError(f"training_set.unlabelled mixes {names}; choose one with corpus.{key}")
 
 
-def _makers(examples: Sequence[Example], key: str) -> Iterator[str]:
-    """Yield the captioner, or the language model, of each caption or answer; empty for inline ones."""
+def _sources(examples: Sequence[Example], key: str) -> Iterator[str]:
+    """Yield the captioner of each caption, or the language model of each answer; empty if it is unknown."""
     for example in examples:
         if key == "knowledge_model":
             yield from (answer.model for answer in example.knowledge)

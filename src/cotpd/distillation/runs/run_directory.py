@@ -29,7 +29,7 @@ from cotpd.core.files import (
 )
 from cotpd.core.guards.locks import locked
 from cotpd.distillation.distributed import processes
-from cotpd.inference.decoding import resolved
+from cotpd.inference.decoding import resolve_precision
 
 logger = logging.getLogger(__name__)
 
@@ -264,5 +264,5 @@ def _environment(config: ExperimentConfig) -> dict[str, str]:
         **packages,
         "device": together.device.type,
         "num_processes": str(together.num_processes),
-        "precision": resolved(config.optimisation.precision, together.device),
+        "precision": resolve_precision(config.optimisation.precision, together.device),
     }

@@ -1,4 +1,4 @@
-"""The evaluation of a finished run on a corpus, read as the run reads its own."""
+"""The evaluation of a finished run on a corpus, which is read with the settings of the run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class EvaluationOptions(TypedDict, total=False):
 def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unpack[EvaluationOptions]) -> Report:
     """Score a finished run on a corpus.
 
-    The corpus is read as the run reads its own: with the same label map, word normalisation, captioner and language
+    The corpus is read with the settings of the run: the same label map, word normalisation, captioner and language
     model.
 
         report = evaluate_run("runs/mine", split="dev", view="knowledge")
@@ -60,15 +60,15 @@ def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unp
         against: Another run of the same task to compare with. It is scored in its deployed view.
         entities_from: For relations: classify all ordered pairs of the entities that this run finds.
         all_pairs: For relations: classify all ordered pairs of the gold entities.
-        progress: Called with the number of examples predicted so far, and of all examples.
+        progress: Called with the number of predicted examples and the number of all examples.
 
     Raises:
-        UsageError: The options contradict each other, or do not fit the task or the views of the run.
-        DataError: The corpus cannot be read, or lacks the split or the knowledge that the view reads.
-        CheckpointError: A run is not finished or is damaged.
+        UsageError: If the options contradict each other, or do not fit the task or the views of the run.
+        DataError: If the corpus cannot be read, or lacks the split or the knowledge that the view reads.
+        CheckpointError: If a run is unfinished or damaged.
     """
     if options.get("entities_from") and options.get("all_pairs"):
-        raise UsageError("entities_from and all_pairs exclude each other; give one of them")
+        raise UsageError("entities_from and all_pairs exclude each other; give only one of them")
     run, against = Path(run), options.get("against")
     if against:
         _require_same_task(run, Path(against))
@@ -83,9 +83,9 @@ def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unp
 
 
 def read_scored_corpus(run: Path, data: Path | None = None, *, reads_knowledge: bool = True) -> Corpus:
-    """Read a corpus with the settings of a run, and with gold labels as every evaluation reads them.
+    """Read a corpus for scoring, with the settings of a run.
 
-    A model outside of a run, or of a run on a corpus in memory, reads the corpus with the default settings.
+    The default settings are used for a model outside of a run, and for a run that was trained on a corpus in memory.
 
     Args:
         run: A run directory, or a model directory.
@@ -93,13 +93,13 @@ def read_scored_corpus(run: Path, data: Path | None = None, *, reads_knowledge: 
         reads_knowledge: Whether captions and knowledge are needed.
 
     Raises:
-        UsageError: There is no ``data``, and the run does not name its corpus.
+        UsageError: If there is no ``data``, and the run does not record the path of its corpus.
     """
     config = _config_of(run)
     if config and config.corpus:
         return RunCorpora().scored(config, data, reads_knowledge=reads_knowledge)
     if data is None:
-        raise UsageError(f"{run}: the run does not name its corpus; give the corpus to score on")
+        raise UsageError(f"{run}: the run does not record the path of its corpus; give the corpus to score on")
     return Corpus.from_path(data)
 
 
@@ -140,7 +140,7 @@ def _evaluate(run: _LoadedRun, mode: Mode, options: EvaluationOptions) -> Report
 
 
 def _require_same_task(run: Path, against: Path) -> None:
-    """Compare the tasks of two runs, before hours are spent on predictions."""
+    """Raise `UsageError` if two runs have different tasks, before any predictions are made."""
     task, other = (checkpoint.read_design(_model_directory(path)).task for path in (run, against))
     if task != other:
         raise UsageError(f"{run} was trained on {task} and {against} on {other}; compare runs of the same task")
@@ -192,8 +192,8 @@ def _require_knowledge(examples: tuple[Example, ...], data: Path, parts: tuple[P
 
 def _log_cut_knowledge(student: Student, examples: tuple[Example, ...]) -> None:
     windows = DECODERS[student.design.task].windows
-    read = (windows(student, number, example, ViewKind.KNOWLEDGE) for number, example in enumerate(examples))
-    if num_cut := sum(any(window.view.num_cut for window in each) for each in read):
+    by_example = (windows(student, number, example, ViewKind.KNOWLEDGE) for number, example in enumerate(examples))
+    if num_cut := sum(any(window.view.num_cut for window in parts) for parts in by_example):
         limit = student.design.views.knowledge_pieces
         logger.info("knowledge was cut to %d pieces in %d of %d examples", limit, num_cut, len(examples))
 
@@ -201,8 +201,8 @@ def _log_cut_knowledge(student: Student, examples: tuple[Example, ...]) -> None:
 def _warn_of_gold(student: Student, examples: Iterable[Example]) -> None:
     """Warn if there is no gold, or gold with labels that the student cannot predict."""
     task = student.design.task
-    gold = {each.label for example in examples for each in ANNOTATIONS[task].of(example)}
+    gold = {annotation.label for example in examples for annotation in ANNOTATIONS[task].of(example)}
     if not gold:
-        logger.warning("these examples have no gold %s", task)
+        logger.warning("these examples have no gold %s, so all scores are 0", task)
     if unknown := sorted(gold.difference(student.design.labels, {NO_RELATION})):
-        logger.warning("gold %s with labels that the student did not learn: %s", task, ", ".join(unknown))
+        logger.warning("gold %s have labels that the student does not know: %s", task, ", ".join(unknown))

@@ -1,4 +1,4 @@
-"""One example with all that belongs to it: its knowledge, its views, its gold labels and a run's predictions."""
+"""The report of one example: knowledge, views, gold labels and predictions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ExampleReport:
 
     Attributes:
         example: The example with its caption, knowledge and gold labels.
-        split: The split that holds it.
+        split: The split of the example.
         where: Its place in the corpus, such as ``train.jsonl:3``; empty for a corpus made in memory.
         views: What an encoder reads, by view.
         predictions: The prediction of a run, by view; empty without a run.
@@ -58,7 +58,7 @@ class ExampleReport:
 def show_example(
     corpus: Corpus | str | Path, example_id: str, *, run: str | Path | TrainedStudent | None = None
 ) -> ExampleReport:
-    """Collect all that belongs to one example of a corpus.
+    """Collect the knowledge, views, gold labels and predictions of one example.
 
         report = show_example("data/twitter2017", "O_1926", run="runs/mine")
         print(report.views["knowledge"].windows, report.predictions["prompt"].entities)
@@ -70,17 +70,17 @@ def show_example(
             the views are in words, and there are no predictions.
 
     Raises:
-        UsageError: The corpus has no such example; the message suggests similar ids.
-        DataError: The corpus cannot be read.
-        CheckpointError: The run is not finished or is damaged.
+        UsageError: If the corpus has no such example; the message suggests similar ids.
+        DataError: If the corpus cannot be read.
+        CheckpointError: If the run is unfinished or damaged.
     """
-    found = _find_example(corpus if isinstance(corpus, Corpus) else _read(Path(corpus), run), example_id)
+    match = _find_example(corpus if isinstance(corpus, Corpus) else _read(Path(corpus), run), example_id)
     if run is None:
-        return ExampleReport(*found, word_views(found.example))
+        return ExampleReport(*match, word_views(match.example))
     student = run if isinstance(run, TrainedStudent) else TrainedStudent.from_pretrained(run)
     kinds = readable_kinds(student.student)
-    predictions = {kind.value: next(student.predict([found.example], kind=kind)) for kind in kinds}
-    return ExampleReport(*found, piece_views(student.student, found.example), predictions)
+    predictions = {kind.value: next(student.predict([match.example], kind=kind)) for kind in kinds}
+    return ExampleReport(*match, piece_views(student.student, match.example), predictions)
 
 
 class _FoundExample(NamedTuple):
@@ -97,30 +97,30 @@ def _read(path: Path, run: str | Path | TrainedStudent | None) -> Corpus:
 
 def _find_example(corpus: Corpus, example_id: str) -> _FoundExample:
     """Return the first example with this id, otherwise the first one with this image id."""
-    found = list(_examples(corpus))
+    candidates = _examples(corpus)
     for attribute in ("id", "image_id"):
-        for each in found:
-            if getattr(each.example, attribute) == example_id:
-                return each
-    ids = [each.example.id for each in found]
+        for candidate in candidates:
+            if getattr(candidate.example, attribute) == example_id:
+                return candidate
+    ids = [candidate.example.id for candidate in candidates]
     close = get_close_matches(example_id, ids, n=3, cutoff=0.8)
     hint = f"similar ids: {', '.join(close)}" if close else f"the first id is {ids[0]}"
     raise UsageError(f"no example has the id {example_id!r}; {hint}")
 
 
 def _examples(corpus: Corpus) -> list[_FoundExample]:
-    found = []
+    candidates = []
     for split, examples in corpus.splits.items():
         places = corpus.places.get(split) or [""] * len(examples)
-        found += [_FoundExample(example, split, where) for example, where in zip(examples, places, strict=True)]
-    return found
+        candidates += [_FoundExample(example, split, where) for example, where in zip(examples, places, strict=True)]
+    return candidates
 
 
 def _plain_annotations(record: Example | Prediction, example: Example) -> dict[str, list[dict[str, Any]]]:
     return {
         annotations.key: [
-            {"label": each.label, **_plain_spans(annotations, each, example), "score": each.score}
-            for each in annotations.of(record)
+            {"label": annotation.label, **_plain_spans(annotations, annotation, example), "score": annotation.score}
+            for annotation in annotations.of(record)
         ]
         for annotations in ANNOTATIONS.values()
     }

@@ -37,7 +37,7 @@ class EntityLearning:
             spans = list(reader.windows(example.words, whole=entities))
             units = [example] if len(spans) == 1 else [excerpt(example, span) for span in spans]
             if num_lost := len(entities) - sum(len(unit.entities) for unit in units):
-                logger.warning("%s: skipped %d entities that are longer than the encoder takes", example.id, num_lost)
+                logger.warning("%s: skipped %d entities that are longer than the encoder allows", example.id, num_lost)
             yield from units
 
     def gold(self, unit: Example, design: Design) -> npt.NDArray[np.int64]:

@@ -14,7 +14,7 @@ from cotpd.views.view import ViewReader
 
 
 class TaskLearning(Protocol):
-    """What a student of one task learns from examples."""
+    """How the examples of one task are learned."""
 
     def check(self, example: Example, design: Design) -> None:
         """Check that the student can learn an example. Raises `DataError`, naming the example, if it cannot."""
@@ -23,12 +23,12 @@ class TaskLearning(Protocol):
         """Check that a dev example can be scored after every epoch. Raises `DataError`, naming it, if it cannot."""
 
     def units(self, examples: Sequence[Example], reader: ViewReader, taken: Collection[str]) -> Iterator[Example]:
-        """Yield what is learnt at once: parts of the examples that fit the encoder.
+        """Yield the units of learning: parts of the examples that fit the encoder.
 
         Args:
             examples: The examples, each checked.
             reader: The reader of the student.
-            taken: Ids that no unit of another example may have.
+            taken: Ids that new units must not use.
         """
 
     def gold(self, unit: Example, design: Design) -> npt.NDArray[np.int64]:

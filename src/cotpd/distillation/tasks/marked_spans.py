@@ -1,4 +1,4 @@
-"""What tasks with marked spans share in training."""
+"""Checks and labels that tasks with marked spans share in training."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from cotpd.student.design import Design
 
 
 def check_spans(example: Example, spans: Iterable[Span]) -> None:
-    """Raise `DataError`, naming the example, for a span that ends behind its last word."""
+    """Raise `DataError`, naming the example, for a span that ends after its last word."""
     num_words = len(example.words)
     last = max((span.end for span in spans), default=0)
     if last > num_words:
-        raise DataError(f"a marked span ends at word {last} of an example of {num_words} words", where=example.id)
+        raise DataError(f"a marked span ends at word {last}, but the example has {num_words} words", where=example.id)
 
 
 def check_labels(example: Example, annotations: Iterable[Annotation], design: Design) -> None:
     """Raise `DataError`, naming the example, for a label that the student does not know."""
-    if unknown := sorted({each.label for each in annotations} - set(design.labels)):
+    if unknown := sorted({annotation.label for annotation in annotations} - set(design.labels)):
         raise DataError(
             f"unknown label {unknown[0]!r}; the labels of this run are {', '.join(design.labels)}", where=example.id
         )

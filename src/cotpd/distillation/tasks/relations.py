@@ -19,7 +19,7 @@ from cotpd.views.view import ViewReader
 
 
 class RelationLearning:
-    """A unit is one ordered pair, with as much of the text around it as the encoder takes."""
+    """A unit is one ordered pair, with as much of the text around it as fits the encoder."""
 
     def check(self, example: Example, design: Design) -> None:
         """Raise `DataError` for a pair that lies outside the example or has an unknown label."""
@@ -33,7 +33,7 @@ class RelationLearning:
             narrow(reader, replace(example, relations=(pair,)), "relations")
 
     def units(self, examples: Sequence[Example], reader: ViewReader, taken: Collection[str]) -> Iterator[Example]:
-        """Yield each stated pair and each other readable pair of entities, which is unrelated."""
+        """Yield each stated pair, and each other readable pair of entities as a pair without a relation."""
         for example, found in zip(examples, readable_pairs(reader, examples), strict=True):
             parts = (replace(example, relations=(pair,)) for pair in found)
             yield from (narrow(reader, unit, "relations") for unit in split_units(example, parts, taken=taken))

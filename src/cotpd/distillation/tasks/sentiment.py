@@ -17,16 +17,16 @@ from cotpd.views.view import ViewReader
 
 
 class SentimentLearning:
-    """A unit is one target, with as much of the text around it as the encoder takes."""
+    """A unit is one target, with as much of the text around it as fits the encoder."""
 
     def check(self, example: Example, design: Design) -> None:
         """Raise `DataError` for a target that lies outside the example or has an unknown label."""
-        check_spans(example, (each.span for each in example.sentiments))
+        check_spans(example, (sentiment.span for sentiment in example.sentiments))
         check_labels(example, example.sentiments, design)
 
     def check_dev(self, example: Example, reader: ViewReader) -> None:
         """Raise `DataError` for a target that lies outside the example or does not fit the encoder."""
-        check_spans(example, (each.span for each in example.sentiments))
+        check_spans(example, (sentiment.span for sentiment in example.sentiments))
         for target in example.sentiments:
             narrow(reader, replace(example, sentiments=(target,)), "sentiment")
 
@@ -38,4 +38,4 @@ class SentimentLearning:
 
     def gold(self, unit: Example, design: Design) -> npt.NDArray[np.int64]:
         """Return the label of each target of the unit."""
-        return np.array([label_index(each.label, design) for each in unit.sentiments], dtype=np.int64)
+        return np.array([label_index(sentiment.label, design) for sentiment in unit.sentiments], dtype=np.int64)

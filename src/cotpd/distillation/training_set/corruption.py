@@ -15,7 +15,7 @@ _Edit = Callable[[list[str]], list[str]]
 
 
 def corrupt_knowledge(train: Sequence[Example], config: TrainingSetConfig, *, seed: int) -> tuple[Example, ...]:
-    """Corrupt the captions and the knowledge of training examples as ``config.corruption`` says.
+    """Corrupt the captions and the knowledge of training examples as configured.
 
     Corrupt the whole training set before taking a share or holding out a fold, so that an example is corrupted in the
     same way in all of them.
@@ -23,7 +23,7 @@ def corrupt_knowledge(train: Sequence[Example], config: TrainingSetConfig, *, se
     Args:
         train: All training examples.
         config: Kind and share of the corruption.
-        seed: Seed that determines the result.
+        seed: Random seed.
     """
     generator = np.random.default_rng([seed, len(train)])
     share = config.corruption_share
@@ -31,9 +31,11 @@ def corrupt_knowledge(train: Sequence[Example], config: TrainingSetConfig, *, se
         return _shuffle(train, share, generator)
     if config.corruption == "missing":
         chosen = set(_sample_indices(train, share, generator))
-        return tuple(_copy_knowledge(None, to=one) if index in chosen else one for index, one in enumerate(train))
+        return tuple(
+            _copy_knowledge(None, to=example) if index in chosen else example for index, example in enumerate(train)
+        )
     if config.corruption == "truncated":
-        return tuple(_edit_texts(one, lambda words: words[: round(len(words) * (1 - share))]) for one in train)
+        return tuple(_edit_texts(example, lambda words: words[: round(len(words) * (1 - share))]) for example in train)
     if config.corruption == "noised":
         return _add_noise(train, share, generator)
     return tuple(train)
@@ -79,7 +81,7 @@ def _texts(example: Example) -> list[str]:
 
 
 def _copy_knowledge(donor: Example | None, *, to: Example) -> Example:
-    """Replace caption and knowledge by those of ``donor``; remove them if there is no donor."""
+    """Replace caption and knowledge with those of ``donor``; remove them if there is no donor."""
     return replace(to, caption=donor.caption if donor else None, knowledge=donor.knowledge if donor else ())
 
 

@@ -1,4 +1,4 @@
-"""Folds of a training set for cross-fitting: a teacher must not have been trained on the examples that it teaches."""
+"""Folds of a training set for cross-fitting, in which no teacher is trained on the examples that it teaches."""
 
 from __future__ import annotations
 

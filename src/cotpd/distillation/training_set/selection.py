@@ -44,7 +44,7 @@ class TrainingSet(NamedTuple):
     def fingerprint(self, config: ExperimentConfig) -> str:
         """Return a hash of the examples, the labels and the teachers.
 
-        Resumed runs and studies compare it to see that the data have not changed.
+        Resumed runs and studies compare it to detect changed data.
 
         Raises:
             CheckpointError: If a teacher's model is damaged.
@@ -58,7 +58,7 @@ class TrainingSet(NamedTuple):
 def labelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
     """Return the training examples that a run uses with their labels.
 
-    In this order: damage the knowledge, take the share, hold out the fold, add variants, add reversed pairs.
+    In this order: corrupt the knowledge, take the share, hold out the fold, add variants, add reversed pairs.
     """
     settings = config.training_set
     train, _ = _take_share(corrupt_knowledge(corpus.train, settings, seed=config.seed), config)
@@ -68,7 +68,7 @@ def labelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Example
 
 
 def unlabelled_examples(corpus: Corpus, config: ExperimentConfig) -> tuple[Example, ...]:
-    """Return the examples that a run uses without their labels: those of other corpora, and the rest of its own."""
+    """Return the examples that a run uses without their labels, from other corpora and from the rest of its own."""
     settings = config.training_set
     without_labels = ANNOTATIONS[config.task].without_labels
     others, own = (corrupt_knowledge(part, settings, seed=config.seed) for part in (corpus.unlabelled, corpus.train))

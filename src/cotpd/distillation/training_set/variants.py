@@ -20,9 +20,9 @@ def select_variants(
 ) -> list[Example]:
     """Return the variants to train on together with ``train``, in file order.
 
-    Variants of other examples are not selected, so that a run on a share of the corpus sees nothing of the rest.
-    Near-duplicates of dev and test posts are removed. A style or image variant without knowledge inherits that of its
-    parent, since both have the same content. Every variant gets the image id of its parent and is part of its post, so
+    Variants of other examples are not selected, so that a run on a share of the corpus does not use the rest.
+    Near-duplicates of dev and test posts are removed. A style or image variant without knowledge inherits the knowledge
+    of its parent, because both have the same content. Every variant gets the image id and the post id of its parent, so
     that both belong to the same fold.
 
     Args:

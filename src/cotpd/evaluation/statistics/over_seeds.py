@@ -60,10 +60,9 @@ def hierarchical_interval(
       are scaled so that only ``Var(P)`` remains.
     - The part of the seeds, ``(Var(S) + Var(I)) / n``, is estimated by the sample variance of the runs and drawn from
       Student's t with n - 1 degrees of freedom, because a variance estimated from three to five runs is itself
-      uncertain. A single run has no such part.
+      uncertain. With a single run this part is 0.
 
-    The p-value is the share of resampled differences at least as far from the observed one as that is from zero, as in
-    `compare`.
+    The p-value is the share of resamples with ``|difference - observed| >= |observed|``, as in `compare`.
 
     Args:
         runs: Scores of the runs.
@@ -130,7 +129,8 @@ class _ResampledGroups:
     @classmethod
     def draw(cls, groups: Sequence[Sequence[Scores]], *, paired: bool, resamples: int, seed: int) -> _ResampledGroups:
         if not all(groups):
-            raise UsageError("an interval over seeds needs at least one run in each group")
+            sizes = ", ".join(str(len(group)) for group in groups)
+            raise UsageError(f"an interval over seeds needs at least one run in each group, got {sizes}")
         if paired and len(set(map(len, groups))) > 1:
             sizes = ", ".join(str(len(group)) for group in groups)
             raise UsageError(f"paired groups need the same number of runs, in the order of their seeds; got {sizes}")
@@ -158,7 +158,9 @@ class _ResampledGroups:
         total, observed = float(means.var()), self.contrast(*weights)
         shrinkage = np.sqrt(max(0.0, total - interaction) / total) if total > 0 else 0.0
         effects = [weight * (group - group.mean()) for weight, group in zip(weights, self.observed, strict=True)]
-        seed_part = sum(by @ effect for by, effect in zip(self.seed_multipliers, effects, strict=True))
+        seed_part = sum(
+            multipliers @ effect for multipliers, effect in zip(self.seed_multipliers, effects, strict=True)
+        )
         return np.asarray(observed + shrinkage * (means - observed) + seed_part)
 
 

@@ -1,4 +1,4 @@
-"""Pooling of scores over several test sets, because a small test set resolves only large differences."""
+"""Pooling of scores over several test sets, because a small test set only shows large differences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pool_scores(parts: Sequence[Scores]) -> Scores:
         DataError: If the parts differ in task, matching rule or mode.
     """
     if not parts:
-        raise UsageError("pooling needs the scores of at least one test set")
+        raise UsageError("pooling needs the scores of at least one test set, got none")
     first, *others = parts
     if not others:
         return first

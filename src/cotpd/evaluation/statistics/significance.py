@@ -24,7 +24,7 @@ from cotpd.evaluation.statistics.resampling import (
 from cotpd.evaluation.table import percent
 
 _TOLERANCE = 1e-12
-"""Differences this close to the observed one count as equal to it, despite rounding."""
+"""Differences this close to the observed one count as equal to it, because of rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ def compare(first: Scores, second: Scores, *, resamples: int = 10_000, seed: int
     """Compare the micro F1 of two predictors with two paired tests over posts.
 
     - Paired bootstrap (Efron and Tibshirani 1993): draw the same posts for both predictors. The p-value is the share
-      of resampled differences that are at least as far from the observed difference as that is from zero.
+      of resamples with ``|difference - observed| >= |observed|``.
     - Approximate randomisation (Noreen 1989): swap the two predictors on each post with probability one half. The
-      p-value is the share of differences at least as large as the observed one.
+      p-value is the share of resamples with ``|difference| >= |observed|``.
 
     Both tests are two-sided and count the observation itself, so p is never 0.
 
@@ -114,20 +114,20 @@ def compare(first: Scores, second: Scores, *, resamples: int = 10_000, seed: int
     Raises:
         DataError: If the scores differ in their posts, gold labels, matching rule or mode.
     """
-    one, other = align_counts([first, second])
+    first_counts, second_counts = align_counts([first, second])
     generator = np.random.default_rng(seed)
-    observed = float(_f1_difference(one.sum(0), other.sum(0)))
-    joint = bootstrap_sums(np.hstack([one, other]), resamples, generator)
+    observed = float(_f1_difference(first_counts.sum(0), second_counts.sum(0)))
+    joint = bootstrap_sums(np.hstack([first_counts, second_counts]), resamples, generator)
     bootstrapped = _f1_difference(joint[:, :3], joint[:, 3:])
-    randomised = _f1_difference(*randomised_sums(one, other, resamples, generator))
+    randomised = _f1_difference(*randomised_sums(first_counts, second_counts, resamples, generator))
     return Comparison(
         first=first.micro_f1,
         second=second.micro_f1,
         interval=percentile_interval(bootstrapped),
         p_bootstrap=two_sided_p_value(bootstrapped - observed, observed),
         p_randomisation=two_sided_p_value(randomised, observed),
-        num_posts=len(one),
-        num_differing=int((one != other).any(axis=1).sum()),
+        num_posts=len(first_counts),
+        num_differing=int((first_counts != second_counts).any(axis=1).sum()),
         resamples=resamples,
         seed=seed,
     )
@@ -136,7 +136,7 @@ def compare(first: Scores, second: Scores, *, resamples: int = 10_000, seed: int
 def mean_and_deviation(values: Sequence[float]) -> MeanAndDeviation:
     """Compute the mean and the sample standard deviation. Raises `UsageError` if there are no values."""
     if not values:
-        raise UsageError("a mean needs at least one value")
+        raise UsageError("a mean needs at least one value, got none")
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return MeanAndDeviation(float(np.mean(values)), deviation, len(values))
 
@@ -185,7 +185,7 @@ def _align_to(scores: Scores, reference: Scores) -> Counts:
         unpaired = min(rows.keys() ^ set(reference.ids))
         raise DataError("scored in only one of the two runs; score both on the same examples", where=unpaired)
     if (scores.task, scores.rule, scores.mode) != (reference.task, reference.rule, reference.mode):
-        raise DataError(f"cannot compare runs that were scored differently: {scores.heading}; {reference.heading}")
+        raise DataError(f"cannot compare runs that were scored differently: {scores.heading} and {reference.heading}")
     order = [rows[example] for example in reference.ids]
     for name in sorted({*scores.types, *reference.types}):
         differing = np.flatnonzero(_gold_counts(scores, name)[order] != _gold_counts(reference, name))
@@ -201,6 +201,6 @@ def _gold_counts(scores: Scores, name: str) -> Counts:
     return scores.gold[:, scores.types.index(name)] if name in scores.types else none
 
 
-def _f1_difference(one: Floats | Counts, other: Floats | Counts) -> Floats:
+def _f1_difference(first: Floats | Counts, second: Floats | Counts) -> Floats:
     """Subtract F1 values; the last axis of both arguments holds correct, predicted and gold."""
-    return f1(*np.moveaxis(one, -1, 0)) - f1(*np.moveaxis(other, -1, 0))
+    return f1(*np.moveaxis(first, -1, 0)) - f1(*np.moveaxis(second, -1, 0))

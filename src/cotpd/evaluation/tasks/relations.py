@@ -25,11 +25,11 @@ class RelationScoring:
         return []
 
     def post_numbers(self, examples: Sequence[Example]) -> tuple[int, ...]:
-        """Return the post of each example; examples with the same words and image belong to one post."""
+        """Return the post number of each example. Examples with the same words and image belong to one post."""
         return post_numbers(examples)
 
     def scorable(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> Sequence[Prediction]:
-        """Return the predictions without the pairs that gold does not state in a corpus that lists pairs."""
+        """Return the predictions without unlisted pairs if the corpus only lists pairs."""
         return drop_unknown_pairs(predictions, examples)
 
     def co_occurrence(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> CoOccurrence:

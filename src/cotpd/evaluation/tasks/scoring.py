@@ -31,10 +31,10 @@ class TaskScoring(Protocol):
         """Return the rules of the secondary scores; some need the training examples."""
 
     def post_numbers(self, examples: Sequence[Example]) -> tuple[int, ...]:
-        """Return the number of each example's post, from 0; empty if every example is a post of its own."""
+        """Return the post number of each example, from 0; empty if every example is a post of its own."""
 
     def scorable(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> Sequence[Prediction]:
-        """Return the predictions without the annotations on which gold is silent."""
+        """Return the predictions without annotations that gold neither confirms nor refutes."""
 
     def co_occurrence(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> CoOccurrence | None:
         """Count the relations predicted between entities that merely co-occur; None for other tasks."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from cotpd.core.config import Task
 from cotpd.core.pairs import post_numbers
 from cotpd.core.records import Example, Prediction
-from cotpd.evaluation.matching import MatchingRule, MatchKey, Mode, PostCounts, count_matches
+from cotpd.evaluation.matching import ExampleCounts, MatchingRule, MatchKey, Mode, count_matches
 from cotpd.evaluation.tasks.scoring import Metric
 
 
@@ -19,7 +19,7 @@ class ExactSentiments:
     task: ClassVar[Task] = "sentiment"
     name: ClassVar[str] = "exact"
 
-    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> PostCounts:
+    def count(self, predicted: Prediction, gold: Example, mode: Mode) -> ExampleCounts:
         """Count one example by sentiment."""
         return count_matches(_keys(predicted), _keys(gold))
 
@@ -41,7 +41,7 @@ class SentimentScoring:
         return []
 
     def post_numbers(self, examples: Sequence[Example]) -> tuple[int, ...]:
-        """Return the post of each example; a corpus may have an example for each target of a post."""
+        """Return the post number of each example. A corpus may have one example per target of a post."""
         return post_numbers(examples)
 
     def scorable(self, predictions: Sequence[Prediction], examples: Sequence[Example]) -> Sequence[Prediction]:
@@ -53,4 +53,4 @@ class SentimentScoring:
 
 
 def _keys(record: Prediction | Example) -> Counter[MatchKey]:
-    return Counter((each.label, each.span) for each in record.sentiments)
+    return Counter((sentiment.label, sentiment.span) for sentiment in record.sentiments)

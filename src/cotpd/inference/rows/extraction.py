@@ -15,7 +15,7 @@ from cotpd.student.student import Student
 
 
 class RowTask(NamedTuple):
-    """How the rows of one task are answered.
+    """How rows are answered for one task.
 
     Attributes:
         answer: Yields each row with its answer.
@@ -39,6 +39,6 @@ def extract_rows(student: Student, rows: Iterable[TextRow], options: RowOptions 
     Rows before a defective one are answered before its error is raised.
 
     Raises:
-        DataError: A row is defective; the message names its place.
+        DataError: If a row is defective. The message names its place.
     """
     return ROW_TASKS[student.design.task].answer(student, rows, options or RowOptions())

@@ -17,7 +17,7 @@ def marked_text(row: TextRow) -> MarkedText:
     Each mark is ``{start, end}``, the end exclusive: offsets in code points of ``text``, or in words of ``words``.
 
     Raises:
-        DataError: The row marks nothing, an offset lies outside the text, or ``word`` differs from the marked text.
+        DataError: If the row marks nothing, an offset lies outside the text, or ``word`` differs from the marked text.
     """
     marks = _validate_marks(row)
     words = _offset_words(row, marks)
@@ -82,11 +82,11 @@ def _offset_words(row: TextRow, marks: _RowMarks) -> list[str] | None:
 
 
 def _character_place(mark: _Mark, words: list[str] | None) -> Place:
-    """Convert a mark to character offsets; ``words`` are the words that it counts, if it counts words."""
+    """Convert a mark to character offsets. With ``words``, its offsets count these words."""
     if words is None:
         return mark.start, mark.end
     if not 0 <= mark.start < mark.end <= len(words):
-        raise DataError(f"[{mark.start}, {mark.end}) is not a range of the {len(words)} words (the end is exclusive)")
+        raise DataError(f"[{mark.start}, {mark.end}) lies outside the {len(words)} words; the end is exclusive")
     start = sum(len(word) + 1 for word in words[: mark.start])
     return start, start + len(" ".join(words[mark.start : mark.end]))
 

@@ -20,12 +20,12 @@ logger = logging.getLogger(__name__)
 
 
 def answer_relations(student: Student, rows: Iterable[TextRow], options: RowOptions) -> Iterator[RowAnswer]:
-    """Yield each row with its ``relations``, and with the ``entities`` if ``options.entity_finder`` finds them.
+    """Yield each row with its ``relations``, and with its ``entities`` if ``options.entity_finder`` is set.
 
-    Pairs without a relation are left out, unless ``options.unrelated`` is set or the row marks a single pair.
+    Pairs without a relation are omitted unless ``options.unrelated`` is set or the row marks a single pair.
 
     Raises:
-        DataError: A row marks no entities, or marks a pair that is longer than the encoder takes.
+        DataError: If a row marks no entities, or marks a pair that is longer than the encoder allows.
     """
     extractor, finder = RelationExtractor(student, batch_size=options.batch_size), options.entity_finder
     if finder:
@@ -43,8 +43,8 @@ def _answer_found(
     extractor: RelationExtractor, finder: Extractor, rows: Iterator[TextRow], options: RowOptions
 ) -> Iterator[RowAnswer]:
     to_read, to_answer = tee(rows)
-    to_relate, found = tee(finder.stream(row.text for row in to_read))
-    for extraction, entities, row in zip(extractor.stream(to_relate), found, to_answer, strict=False):
+    to_relate, extractions = tee(finder.stream(row.text for row in to_read))
+    for extraction, entities, row in zip(extractor.stream(to_relate), extractions, to_answer, strict=False):
         _warn_of_distant_pairs(extraction, row)
         yield row, entities.to_dict() | extraction.to_dict(unrelated=options.unrelated)
 
@@ -57,11 +57,17 @@ def _answer_marked(
     for extraction, (row, marked) in zip(extractions, to_answer, strict=False):
         is_single_pair = bool(marked.pairs)
         if is_single_pair and extraction.num_omitted:
-            raise DataError("the words from head to tail are more than the encoder takes", where=row.where)
+            raise DataError(
+                "the words from head to tail are longer than the encoder allows; remove this row", where=row.where
+            )
         _warn_of_distant_pairs(extraction, row)
         yield row, extraction.to_dict(unrelated=options.unrelated or is_single_pair)
 
 
 def _warn_of_distant_pairs(extraction: RelationExtraction, row: TextRow) -> None:
     if extraction.num_omitted:
-        logger.warning("%s: skipped %d pairs of entities that are too far apart", row.where, extraction.num_omitted)
+        logger.warning(
+            "%s: skipped %d pairs of entities that are too far apart to be read together",
+            row.where,
+            extraction.num_omitted,
+        )

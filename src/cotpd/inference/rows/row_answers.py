@@ -1,4 +1,4 @@
-"""What every task shares when it answers rows: the options, and the answers before a defective row."""
+"""Answers to rows, for all tasks: the options, and the answers before a defective row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cotpd.inference.extractor import Extractor
 from cotpd.inference.rows.text_rows import TextRow
 
 RowAnswer = tuple[TextRow, dict[str, Any]]
-"""A row and what was extracted from it, as plain values that begin with ``text``."""
+"""A row and the extraction from it, as plain values that begin with ``text``."""
 
 _Item = TypeVar("_Item")
 
@@ -22,7 +22,8 @@ class RowOptions:
 
     Attributes:
         batch_size: Rows that the student reads together. With 1, each row is answered as soon as it is read.
-        entity_finder: For relations: the extractor that finds the entities. Without one, the rows must mark them.
+        entity_finder: For relations and sentiment: the extractor that finds the entities. Without one, the rows must
+            mark them.
         unrelated: For relations: also return the pairs that have no relation.
     """
 
@@ -45,7 +46,7 @@ def answer_until_error(
 
 
 class _UntilError(Generic[_Item]):
-    """Iterate up to the first `DataError`, and keep that error."""
+    """Iterates up to the first `DataError`, and stores it in ``error``."""
 
     def __init__(self, items: Iterable[_Item]) -> None:
         self._items = items

@@ -17,12 +17,12 @@ from cotpd.student.student import Student
 
 
 def answer_sentiments(student: Student, rows: Iterable[TextRow], options: RowOptions) -> Iterator[RowAnswer]:
-    """Yield each row with its ``sentiments``, and with the ``entities`` if ``options.entity_finder`` finds them.
+    """Yield each row with its ``sentiments``, and with its ``entities`` if ``options.entity_finder`` is set.
 
     A row marks one ``target``, or several targets as ``entities``.
 
     Raises:
-        DataError: A row marks no target, or marks one that is longer than the encoder takes.
+        DataError: If a row marks no target, or a target that is longer than the encoder allows.
     """
     extractor, finder = SentimentExtractor(student, batch_size=options.batch_size), options.entity_finder
     if finder:
@@ -49,8 +49,8 @@ def _with_entities(row: TextRow) -> TextRow:
 
 def _answer_found(extractor: SentimentExtractor, finder: Extractor, rows: Iterator[TextRow]) -> Iterator[RowAnswer]:
     to_read, to_answer = tee(rows)
-    to_classify, found = tee(finder.stream(row.text for row in to_read))
-    for extraction, entities, row in zip(extractor.stream(to_classify), found, to_answer, strict=False):
+    to_classify, extractions = tee(finder.stream(row.text for row in to_read))
+    for extraction, entities, row in zip(extractor.stream(to_classify), extractions, to_answer, strict=False):
         yield row, entities.to_dict() | extraction.to_dict()
 
 

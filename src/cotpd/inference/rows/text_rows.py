@@ -14,7 +14,7 @@ from cotpd.core.files import decode_lines, read_jsonl, read_lines
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 
 _TAGGED_LINE = re.compile(r"IMGID:|\S+[\t ](O|[BIES]-\S+)$")
-"""The first line of a corpus of tagged words. Read as text, each of its words would become one row."""
+"""The first line of a corpus of tagged words. Read as text, each word would become a row."""
 
 
 class TextRow(NamedTuple):
@@ -35,7 +35,7 @@ def read_text_rows(path: Path) -> Iterator[TextRow]:
     """Yield the rows of a file: JSON lines if its suffix says so, otherwise lines of text.
 
     Raises:
-        DataError: The file cannot be read, a row has no text, or lines of text turn out to be another format.
+        DataError: If the file cannot be read, a row has no text, or the first line shows another format.
     """
     if is_json_lines(path):
         return (TextRow(row_text(fields, where), fields, where) for where, fields in read_jsonl(path))
@@ -46,13 +46,13 @@ def stream_text_rows(stream: Iterable[bytes], name: str) -> Iterator[TextRow]:
     """Yield one row for each UTF-8 line of a stream. ``name`` stands for the stream in messages.
 
     Raises:
-        DataError: A line is not UTF-8, or the first line shows another format.
+        DataError: If a line is not UTF-8, or the first line shows another format.
     """
     return _line_rows(decode_lines(stream, name), name, convert="FILE")
 
 
 def is_json_lines(path: Path) -> bool:
-    """Return True if a file's suffix says that it holds JSON lines."""
+    """Return True if a file has a suffix for JSON lines."""
     return path.suffix in _JSON_SUFFIXES
 
 
@@ -60,14 +60,14 @@ def row_text(fields: dict[str, Any], where: str) -> str:
     """Return the ``text`` of a JSON line, or its ``words`` joined by single spaces.
 
     Raises:
-        DataError: The row has neither.
+        DataError: If the row has neither.
     """
     text, words = fields.get("text"), fields.get("words")
     if isinstance(text, str):
         return text
     if text is None and isinstance(words, list) and all(isinstance(word, str) for word in words):
         return " ".join(words)
-    raise DataError("expected `text` (a string) or `words` (a list of strings)", where=where)
+    raise DataError("expected `text` (a string) or `words` (a list of strings) in the row", where=where)
 
 
 def _line_rows(lines: Iterator[tuple[int, str]], name: str, *, convert: str) -> Iterator[TextRow]:

@@ -1,4 +1,4 @@
-"""How a student of each task is read and decoded. To add a task, add a file here and a line to `DECODERS`."""
+"""How examples are read and decoded for each task. To add a task, add a file here and a line to `DECODERS`."""
 
 from __future__ import annotations
 

@@ -12,19 +12,19 @@ from cotpd.views.view import ViewKind
 
 
 class TaskDecoder(Protocol):
-    """How examples are read by a student of one task, and how its scores become predictions.
+    """How a student reads the examples of one task, and how its scores become predictions.
 
     Attributes:
-        unit: What one view holds, for people: a window of words, a pair, a target.
+        unit: The name of the part that one view covers, for display: ``window``, ``pair`` or ``target``.
     """
 
     unit: ClassVar[str]
 
     def decode(self, student: Student, pool: Sequence[Example], kind: ViewKind, batch_size: int) -> list[Prediction]:
-        """Return one prediction for each example of a pool, in their order."""
+        """Return a prediction for each example of a pool, in order."""
 
     def windows(self, student: Student, number: int, example: Example, kind: ViewKind) -> Iterator[Window]:
-        """Yield all that the student reads of example ``number``: of its words, or of its annotations in order."""
+        """Yield the windows of example ``number``: of its words, or one for each annotation in order."""
 
     def num_decisions(self, unit: Example) -> int:
-        """Return the number of decisions about a unit: rows of its recorded targets."""
+        """Return the number of decisions about a unit, which is the number of rows of its recorded targets."""

@@ -24,20 +24,22 @@ class EntityDecoder:
     """Finds entities in running text.
 
     The score of an entity is the exact probability, under the CRF, that its words are one entity of its type. In a long
-    text, an entity is taken from the window in which it is more central.
+    text, an entity is taken from the window that has more context for it.
     """
 
     unit: ClassVar[str] = "window"
 
     def decode(self, student: Student, pool: Sequence[Example], kind: ViewKind, batch_size: int) -> list[Prediction]:
         """Return the entities of each example of a pool."""
-        windows = [window for post, example in enumerate(pool) for window in text_windows(student, post, example, kind)]
+        windows = [
+            window for number, example in enumerate(pool) for window in text_windows(student, number, example, kind)
+        ]
         entities: list[list[Entity]] = [[] for _ in pool]
         meanings = TagMeanings.of(student.label_set)
         for batch in batches_by_length(windows, batch_size):
             for row, entity in _entities(student, meanings, [window.view for window in batch]):
                 if moved := _in_example(entity, batch[row]):
-                    entities[batch[row].post].append(moved)
+                    entities[batch[row].example].append(moved)
         return [
             Prediction(example.id, example.words, _without_overlaps(found))
             for example, found in zip(pool, entities, strict=True)
@@ -102,7 +104,7 @@ def _in_example(entity: Entity, window: Window) -> Entity | None:
 
 
 def _without_overlaps(entities: Iterable[Entity]) -> tuple[Entity, ...]:
-    """Return the entities in order; where two from different windows overlap, only the more probable one."""
+    """Return the entities in order; of two overlapping entities of different windows, only the more probable one."""
     chosen: list[Entity] = []
     for entity in sorted(entities, key=lambda entity: entity.span):
         if not chosen or chosen[-1].span.end <= entity.span.start:

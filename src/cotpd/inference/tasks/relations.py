@@ -22,11 +22,11 @@ class RelationDecoder:
     def decode(self, student: Student, pool: Sequence[Example], kind: ViewKind, batch_size: int) -> list[Prediction]:
         """Return the pairs of each example of a pool with their most probable label, which may be `NO_RELATION`.
 
-        The pairs are those that the example states, each once, and every other ordered pair of its entities that
-        `readable_pairs` gives. Gold labels are not used.
+        The pairs are the distinct stated pairs of the example and every other ordered pair of its entities that fits
+        the encoder, see `readable_pairs`. Gold labels are not used.
 
         Raises:
-            DataError: A stated pair does not fit the encoder.
+            DataError: If a stated pair does not fit the encoder.
         """
         chosen = [
             (owner, pair)
@@ -34,12 +34,12 @@ class RelationDecoder:
             for pair in {pair.spans: pair for pair in pairs}.values()
         ]
         units = [replace(pool[owner], relations=(pair,)) for owner, pair in chosen]
-        found: list[list[Relation]] = [[] for _ in pool]
+        predicted: list[list[Relation]] = [[] for _ in pool]
         for (owner, pair), (label, score) in zip(chosen, classify(student, units, kind, batch_size), strict=True):
-            found[owner].append(replace(pair, label=label, score=score))
+            predicted[owner].append(replace(pair, label=label, score=score))
         return [
             Prediction(example.id, example.words, relations=tuple(relations))
-            for example, relations in zip(pool, found, strict=True)
+            for example, relations in zip(pool, predicted, strict=True)
         ]
 
     def windows(self, student: Student, number: int, example: Example, kind: ViewKind) -> Iterator[Window]:

@@ -22,16 +22,16 @@ class SentimentDecoder:
         """Return the targets of each example of a pool with their most probable label. Gold labels are not used.
 
         Raises:
-            DataError: A target does not fit the encoder.
+            DataError: If a target does not fit the encoder.
         """
         chosen = [(owner, target) for owner, example in enumerate(pool) for target in example.sentiments]
         units = [replace(pool[owner], sentiments=(target,)) for owner, target in chosen]
-        found: list[list[TargetSentiment]] = [[] for _ in pool]
+        predicted: list[list[TargetSentiment]] = [[] for _ in pool]
         for (owner, target), (label, score) in zip(chosen, classify(student, units, kind, batch_size), strict=True):
-            found[owner].append(replace(target, label=label, score=score))
+            predicted[owner].append(replace(target, label=label, score=score))
         return [
             Prediction(example.id, example.words, sentiments=tuple(sentiments))
-            for example, sentiments in zip(pool, found, strict=True)
+            for example, sentiments in zip(pool, predicted, strict=True)
         ]
 
     def windows(self, student: Student, number: int, example: Example, kind: ViewKind) -> Iterator[Window]:

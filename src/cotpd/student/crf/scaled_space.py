@@ -78,7 +78,7 @@ def kl_detached(p: Chain, q: Chain) -> Tensor:
 
 
 class _LogPartition(Function):
-    """log Z, whose gradient by each weight is the expected count of the corresponding event."""
+    """log Z. Its gradient with respect to a weight is the expected count of the corresponding event."""
 
     @staticmethod
     def forward(ctx: Any, chain: Chain, *weights: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ class _LogPartition(Function):
 
 
 class _LogMarginals(Function):
-    """Log-marginals, whose gradient is one more recursion over the same stack."""
+    """Log-marginals. Their gradient is one more recursion over the same stack."""
 
     @staticmethod
     def forward(ctx: Any, chain: Chain, *weights: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ def _run_recursion(chain: Chain) -> tuple[_Stack, Tensor]:
     """Run the scaled recursion.
 
     Returns:
-        The messages, and ``[batch]`` the log of the scale by which the probabilities at the first word are too small.
+        The messages, and the logarithm of the removed scale ``[batch]``, to add to the log of the total.
     """
     emissions, mask = chain.emissions.transpose(0, 1), chain.mask.T.unsqueeze(-1)
     top = emissions.amax(-1, keepdim=True)
@@ -164,15 +164,13 @@ def _run_recursion(chain: Chain) -> tuple[_Stack, Tensor]:
             factor.div_(scale)
         torch.mul(state, factor, out=outgoing[index])
     logs = torch.stack(scales).log()
-    rescaled = logs.sum(0)[1] + (
-        logs[:2, 0].sum(0) if period == 1 else 0.0
-    )  # period 1: word 1 is scaled in both halves
-    log_scale = (top * mask).sum(0) + rescaled
+    first_half = logs[:2, 0].sum(0) if period == 1 else 0.0  # with period 1, both halves scale word 1
+    log_scale = (top * mask).sum(0) + logs.sum(0)[1] + first_half
     return _Stack(before, after, weights, matrices), log_scale.squeeze(-1)
 
 
 def _run_adjoint(local: Tensor, weights: Tensor, matrices: Tensor) -> Tensor:
-    """Compute the derivatives by ``before`` from those that each word contributes: all ``[words, 2, batch, tags]``.
+    """Compute the gradient of ``before`` from the local gradient of each word, both ``[words, 2, batch, tags]``.
 
     Works in place on ``local``.
     """

@@ -1,4 +1,4 @@
-"""What a student puts out for each task: its head, the meaning of its outputs, and its description."""
+"""The output of a student for each task: head, names of the outputs, and model card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of a student of entities: a tag for each word."""
+"""The output for entities: a tag for each word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of a student of relations: a label for each marked pair."""
+"""The output for relations: a label for each marked pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of a student of target sentiment: a label for each marked target."""
+"""The output for target sentiment: a label for each marked target."""
 
 from __future__ import annotations
 

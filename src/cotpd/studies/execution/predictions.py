@@ -18,10 +18,10 @@ from cotpd.views.view import ViewKind
 
 
 class StoredPredictions:
-    """The predictions of one run: computed once and stored, if the run directory is writable.
+    """The predictions of one run, computed once and stored if the run directory is writable.
 
-    The student is loaded when the first predictions are missing. A stored file belongs to one model, one view and one
-    list of examples; the file name contains their hash.
+    The student is loaded only if predictions are missing. The name of a stored file contains a hash of the model, the
+    view and the examples.
     """
 
     def __init__(self, run: Path) -> None:
@@ -29,7 +29,7 @@ class StoredPredictions:
         self._loaded: Student | None = None
 
     def predict(self, examples: Sequence[Example], kind: ViewKind) -> list[Prediction]:
-        """Read the predictions for the examples, or compute and store them."""
+        """Return the stored predictions for the examples, or compute and store them."""
         content = hash_text(str(kind), hash_file(self._run / "model" / MANIFEST), *map(str, examples))
         path = self._run / f"predictions.{kind}-{content[:16]}.jsonl"
         if path.exists():

@@ -35,10 +35,10 @@ StudyListener = Callable[[StudyProgress], None]
 
 @dataclass(slots=True)
 class Forecast:
-    """Estimates the time left from the durations of finished runs and the pace of the current one.
+    """An estimate of the time left, from the durations of finished runs and the speed of the current run.
 
-    A run is expected to take as long as runs of the same name with other seeds, or else as long as the average run, or
-    else as long as the current run.
+    The expected duration of a run is that of runs with the same name and other seeds; without such runs, that of the
+    average run; without any finished run, that of the current run.
     """
 
     clock: Callable[[], float] = time.monotonic

@@ -1,4 +1,4 @@
-"""The state of a run by its directory, and the lock that lets one process at a time work on it."""
+"""The state of a run, read from its directory, and the lock that admits one process at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cotpd.distillation.runs.run_directory import RunDirectory
 from cotpd.studies.plan.design import PlannedRun
 
 _IGNORED_KEYS = {"method", "corpus.path", "training_set.unlabelled", "objective.target_runs"}
-"""Settings that do not change a result: presets of other settings, and paths, whose contents are compared by hash."""
+"""Settings that do not change a result: the preset, and paths, whose contents are compared by hash."""
 
 
 class RunState(StrEnum):
@@ -35,10 +35,9 @@ class RunState(StrEnum):
 
 
 def state_of(run: PlannedRun) -> RunState:
-    """Return the state of a run by its directory.
+    """Return the state of a run from its directory.
 
-    CHANGED is a run with another configuration than the planned one. DAMAGED is a run whose configuration cannot be
-    read.
+    CHANGED means that its configuration differs from the planned one, DAMAGED that its configuration cannot be read.
     """
     try:
         if not (run.path / "config.toml").exists():

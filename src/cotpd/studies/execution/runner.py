@@ -34,7 +34,7 @@ _POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """The result of a run. ``problem`` says why it failed, or why some scores are missing."""
+    """The result of a run. ``problem`` is the reason why it failed or why some scores are missing."""
 
     run: PlannedRun
     state: RunState
@@ -42,7 +42,7 @@ class RunOutcome:
     problem: str = ""
 
 
-def make_runs(
+def execute_runs(
     runs: Sequence[PlannedRun], listener: StudyListener, *, only_report: bool = False
 ) -> tuple[RunOutcome, ...]:
     """Train and score all runs that are not finished.
@@ -78,7 +78,7 @@ class _Execution:
                 self._record_duration(run)
 
     def attempt(self, run: PlannedRun) -> bool:
-        """Complete a run, or return False if a run that it needs is not ready or another process has it."""
+        """Complete a run; return False if a run that it needs is not ready, or if another process works on it."""
         if self._only_report and (state := state_of(run)).is_pending:
             self.outcomes[run.id] = RunOutcome(run, state)
             return True
@@ -95,7 +95,7 @@ class _Execution:
         return is_available
 
     def adopt_finished_runs(self) -> None:
-        """Score runs that failed here and that another process has finished since."""
+        """Score runs that failed in this process but that another process has finished."""
         for run in self._runs:
             if self.outcomes[run.id].state is RunState.FAILED and state_of(run) is RunState.FINISHED:
                 self.outcomes[run.id] = self._complete(run)
@@ -113,12 +113,12 @@ class _Execution:
             problem = str(error)
             if not isinstance(error, CotpdError | OSError):
                 logger.exception("run %s failed", run.id)
-                problem = f"a bug in cotpd ({type(error).__name__}: {error})"
+                problem = f"a bug in cotpd ({type(error).__name__}: {error}); please report it with the log"
             return RunOutcome(run, state, problem=problem)
         return RunOutcome(run, state, scored.scores, "; ".join(scored.problems))
 
     def _train(self, run: PlannedRun) -> None:
-        """Train a run to its end, or check that a finished one is the planned one."""
+        """Train a run to its end. If it is finished, check that it is the planned one."""
         state = state_of(run)
         if state is RunState.DAMAGED:
             _reject(run, "its config.toml cannot be read")
@@ -145,7 +145,7 @@ class _Execution:
         self._record_duration(run)
 
     def _score(self, run: PlannedRun) -> RunScores:
-        """Score a run. Of several processes the main one predicts first, and the others read its predictions."""
+        """Score a run. The main process predicts first, and other processes read its predictions."""
         with processes().main_process_first():
             return score_run(run, self._corpora)
 

@@ -1,4 +1,4 @@
-"""The scores of a finished run in every view and on every set of examples that the plan asks for."""
+"""The scores of a finished run in every view and on every set of examples that the plan names."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class RunScores(NamedTuple):
 def score_run(run: PlannedRun, corpora: RunCorpora) -> RunScores:
     """Score a finished run; a score that fails does not affect the others.
 
-    A set of examples without any captions and knowledge has no score in the knowledge view. One with captions or
-    knowledge from another captioner or language model than the run uses is a problem.
+    Examples without captions and knowledge get no score in the knowledge view. It is a problem if a corpus has captions
+    or knowledge only from another captioner or language model than the run uses.
     """
     predictions, scores, problems = StoredPredictions(run.path), list[RunScore](), list[str]()
     for planned in run.scores:
@@ -71,7 +71,8 @@ def _score(run: PlannedRun, planned: PlannedScore, corpora: RunCorpora, stored: 
     path = planned.corpus or corpus_config(run.config).path
     examples = corpus.splits.get(planned.split)
     if not examples:
-        raise DataError(f"no {planned.split} examples to score", where=str(path))
+        known = ", ".join(corpus.splits)
+        raise DataError(f"no {planned.split} examples to score; choose the split from {known}", where=str(path))
     if is_knowledge and not any(example.caption or example.knowledge for example in examples):
         return None
     visible = planned.view.select(examples)

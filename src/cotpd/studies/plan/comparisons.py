@@ -1,4 +1,4 @@
-"""The comparisons of a plan with every run, view and set of examples resolved, and the checks on them."""
+"""Comparisons of a plan: resolution of their runs, views and sets of examples, and checks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def resolve_comparisons(plan: Plan, configs: Mapping[str, ExperimentConfig]) -> 
         configs: The configuration of each run of the plan by name.
 
     Raises:
-        UsageError: If a comparison cannot be made, or counts a comparison or a set of examples twice.
+        UsageError: If a comparison cannot be made, occurs twice, or pools a set of examples twice.
     """
     deployed_views = {name: config.objective.student for name, config in configs.items()}
     listed = [_resolve(comparison, plan, deployed_views) for comparison in plan.comparisons]
     implied = [_resolve(comparison, plan, deployed_views) for comparison in _implied_comparisons(plan)]
     known = [_places_of(comparison) for comparison in listed]
-    comparisons = (*listed, *(one for one in implied if _places_of(one) not in known))
+    comparisons = (*listed, *(comparison for comparison in implied if _places_of(comparison) not in known))
     _check_unique(comparisons)
     for comparison in comparisons:
         _check_places(comparison, plan, deployed_views)
@@ -48,17 +48,17 @@ def _implied_comparisons(plan: Plan) -> Iterator[ComparisonPlan]:
 
 
 def _resolve(comparison: ComparisonPlan, plan: Plan, deployed_views: Mapping[str, str]) -> PlannedComparison:
-    """Resolve one comparison. Sides that pool the same sets of examples list them in the same order."""
+    """Resolve a comparison. If two sides pool the same sets of examples, both list them in the same order."""
     on = comparison.on or tuple(plan.scores)[:1]
     places = [_places(side, on, deployed_views) for side in comparison.sides]
     order = [place.score for place in places[0]]
     sides = [
         ComparedSide(
             " + ".join(side),
-            tuple(sorted(own, key=lambda place: order.index(place.score)) if _same_scores(own, order) else own),
+            tuple(_in_order(side_places, order)),
             any(plan.runs[entry.partition("@")[0]].control for entry in side),
         )
-        for side, own in zip(comparison.sides, places, strict=True)
+        for side, side_places in zip(comparison.sides, places, strict=True)
     ]
     return PlannedComparison(
         name=comparison.name or _title(comparison),
@@ -71,7 +71,7 @@ def _resolve(comparison: ComparisonPlan, plan: Plan, deployed_views: Mapping[str
 
 
 def _places(side: SidePlan, on: Sequence[str], deployed_views: Mapping[str, str]) -> list[ScorePlace]:
-    """Return the places of a side; ``on`` are the scores of entries that list none."""
+    """Return the places of a side. Entries without scores are scored on ``on``."""
     places = []
     for entry, scores in side.items():
         run, _, view = entry.partition("@")
@@ -80,8 +80,11 @@ def _places(side: SidePlan, on: Sequence[str], deployed_views: Mapping[str, str]
     return places
 
 
-def _same_scores(places: Sequence[ScorePlace], order: Sequence[str]) -> bool:
-    return sorted(place.score for place in places) == sorted(order)
+def _in_order(places: Sequence[ScorePlace], order: Sequence[str]) -> Sequence[ScorePlace]:
+    """Sort the places by their scores as in ``order``; return them unchanged if the scores differ."""
+    if sorted(place.score for place in places) != sorted(order):
+        return places
+    return sorted(places, key=lambda place: order.index(place.score))
 
 
 def _title(comparison: ComparisonPlan) -> str:
@@ -105,24 +108,28 @@ def _check_unique(comparisons: Sequence[PlannedComparison]) -> None:
         sides = frozenset(_places_of(comparison))
         if sides in tested:
             raise UsageError(
-                f"comparison {comparison.name}: the plan has it twice, and Holm's correction would count it twice; "
-                "remove one, or set descriptive = true"
+                f"comparison {comparison.name}: the plan already compares these two sides, and Holm's correction would "
+                "count them twice; remove one of the two, or set descriptive = true"
             )
         tested.add(sides)
 
 
 def _check_places(comparison: PlannedComparison, plan: Plan, deployed_views: Mapping[str, str]) -> None:
-    """Raise `UsageError` if a side uses a score that its run does not get."""
+    """Raise `UsageError` if a run is not scored in the view or on the examples that a side needs."""
     for run, view, score in (place for side in comparison.sides for place in side.places):
         scored_runs = plan.scores[score].runs
         if plan.runs[run].folds:
-            raise UsageError(f"run {run} has folds and is not scored, so it cannot be compared")
+            raise UsageError(
+                f"comparison {comparison.name}: run {run} has folds and is never scored; compare a run without folds"
+            )
         if scored_runs and run not in scored_runs:
-            raise UsageError(f"run {run} is compared on {score}, but is not listed in scores.{score}.runs")
-        if view == "prompt" != deployed_views[run]:
+            raise UsageError(
+                f"comparison {comparison.name}: run {run} is not scored on {score}; add it to scores.{score}.runs"
+            )
+        if view == "prompt" and deployed_views[run] != "prompt":
             raise UsageError(
                 f"comparison {comparison.name}: run {run} has no prompts (its deployed view is "
-                f"{deployed_views[run]}), so it cannot be compared @prompt"
+                f"{deployed_views[run]}); compare {run}@text or {run}@knowledge"
             )
 
 
@@ -136,7 +143,7 @@ def _check_examples(comparison: PlannedComparison, plan: Plan, configs: Mapping[
             if (real_path(data), score.split) in pooled:
                 raise UsageError(
                     f"comparison {comparison.name}: {side.title} pools the {score.split} examples of {data} twice, "
-                    "which would overstate certainty"
+                    "which would make the interval too narrow; remove one of the two scores"
                 )
             pooled.add((real_path(data), score.split))
 
@@ -145,10 +152,10 @@ def _check_sides(comparison: PlannedComparison, plan: Plan, configs: Mapping[str
     """Raise `UsageError` if both sides are the same, or differ in their task or their splits."""
     name = comparison.name
     if comparison.run.places == comparison.baseline.places:
-        raise UsageError(f"comparison {name}: both sides are the same run in the same view")
+        raise UsageError(f"comparison {name}: both sides are the same run in the same view; change one of them")
     tasks = {configs[place.run].task for side in comparison.sides for place in side.places}
     if len(tasks) > 1:
         raise UsageError(f"comparison {name}: cannot compare runs of different tasks ({', '.join(sorted(tasks))})")
     splits = [" + ".join(plan.scores[place.score].split for place in side.places) for side in comparison.sides]
     if len(set(splits)) > 1:
-        raise UsageError(f"comparison {name}: the sides are scored on different examples ({', '.join(splits)})")
+        raise UsageError(f"comparison {name}: the sides must be scored on the same splits, got {', '.join(splits)}")

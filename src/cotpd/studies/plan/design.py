@@ -1,4 +1,4 @@
-"""The design of a study: a plan with every name resolved, which is all that later stages read."""
+"""The design of a study: a plan with every name resolved."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PlannedRun:
     Attributes:
         name: The name in the plan.
         seed: The random seed.
-        fold: The number of the held-out fold, from 1. Such a run only gives targets and is not scored.
+        fold: The number of the held-out fold, from 1. Such a run only provides targets and is not scored.
         path: The run directory.
         config: The complete configuration.
         needs: The ids of the runs that must finish first.
@@ -84,8 +84,8 @@ class PlannedComparison:
         run: The side whose lead is measured.
         baseline: The side that it is compared with.
         ceiling: The upper bound, for the share of the gap that the run closes.
-        at_least: The smallest lead that the claim asks for, in points of F1.
-        is_descriptive: Whether the comparison has no verdict and no part in Holm's correction.
+        at_least: The smallest lead that the plan requires, in points of F1.
+        is_descriptive: Whether the comparison gets no verdict and is ignored by Holm's correction.
     """
 
     name: str

@@ -33,7 +33,7 @@ def expand_runs(plan: Plan, out: Path) -> tuple[PlannedRun, ...]:
     }
     settings = {name: _settings(plan, name, ()) for name in plan.runs}
     runs = [run for name, seed in run_ids for run in _runs(name, seed, settings[name], run_ids, out)]
-    return tuple(_in_order_of_needs(runs))
+    return tuple(_sort_by_needs(runs))
 
 
 def _ids(name: str, seed: int, num_folds: int | None) -> tuple[str, ...]:
@@ -45,10 +45,10 @@ def _ids(name: str, seed: int, num_folds: int | None) -> tuple[str, ...]:
 def _settings(plan: Plan, name: str, visited: Sequence[str]) -> dict[str, Any]:
     """Return the plain settings of a run: its base, the changes of all runs, the run it is like, its own settings."""
     if name in visited:
-        raise UsageError(f"run {name}: like leads back to itself through {', '.join(visited)}")
+        raise UsageError(f"run {name}: like forms a cycle: {' -> '.join((*visited, name))}; remove one of them")
     run = plan.runs[name]
     if run.like and run.base:
-        raise UsageError(f"run {name}: give base or like, not both")
+        raise UsageError(f"run {name}: give base or like, not both; remove one of them")
     if run.like:
         return merge_settings(_settings(plan, run.like, (*visited, name)), run.settings)
     return merge_settings(merge_settings(read_toml(run.base or plan.base), plan.changes), run.settings)
@@ -69,31 +69,32 @@ def _runs(name: str, seed: int, settings: Mapping[str, Any], run_ids: _RunIds, o
 
 
 def _target_names(settings: Mapping[str, Any]) -> Sequence[str]:
-    """Return the entries of objective.target_runs; the configuration reports a value of another type."""
+    """Return the entries of objective.target_runs; `ExperimentConfig` reports values of a wrong type."""
     objective = settings.get("objective", {})
     names = objective.get("target_runs", ()) if isinstance(objective, dict) else ()
     return [str(name) for name in names] if isinstance(names, list) else ()
 
 
 def _target_ids(name: str, seed: int, run_ids: _RunIds) -> Sequence[str]:
-    """Return the ids of the runs that a target names; the path of a run directory stays as it is."""
+    """Return the ids of the runs that a target names; the path of a run directory is returned unchanged."""
     if (name, seed) in run_ids:
         return run_ids[name, seed]
     if any(name in ids for ids in run_ids.values()) or Path(name).is_dir():
         return [name]
     close = difflib.get_close_matches(name, {run for run, _ in run_ids}, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise UsageError(f"target run {name}: neither a run of this plan nor a run directory{hint}")
+    raise UsageError(f"target run {name} is neither a run of this plan nor a run directory{hint}")
 
 
-def _in_order_of_needs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """Sort runs so that each comes after those that it needs; otherwise the order stays."""
+def _sort_by_needs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Sort runs so that each comes after the runs that it needs. The sort is stable."""
     by_id = {run.id: run for run in runs}
     ordered: dict[str, PlannedRun] = {}
 
     def add(run: PlannedRun, dependents: Sequence[str]) -> None:
         if run.id in dependents:
-            raise UsageError(f"run {run.id} needs itself, through {', '.join(dependents)}")
+            cycle = " -> ".join((*dependents, run.id))
+            raise UsageError(f"run {run.id} needs itself: {cycle}; remove one of them from objective.target_runs")
         for needed in run.needs:
             add(by_id[needed], (*dependents, run.id))
         ordered.setdefault(run.id, run)

@@ -46,17 +46,17 @@ class RunPlan(Section):
     """One run: its settings that differ from the base, as `"objective.temperature" = 4` or as tables."""
 
     like: str | None = None
-    """Another run of the plan to take the settings from, instead of the base."""
+    """Another run of the plan whose settings replace the base."""
     base: Path | None = None
     """A base configuration for this run, instead of the plan's."""
     folds: int | None = Field(default=None, ge=2)
-    """Train this many runs, each without one fold of the training set, to give cross-fitted targets; not scored."""
+    """Train this many runs, each without one fold, to provide cross-fitted targets. They are not scored."""
     note: str = ""
     """A description for the report."""
     control: bool = False
     """Whether this run is a control, which should show no gain; the report marks it."""
     settings: dict[str, Any] = Field(default={})
-    """All other keys of the run. This is not a key of its own."""
+    """All other keys of the run. A plan has no key of this name."""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,16 +101,14 @@ class ComparisonPlan(Section):
     name: str = ""
     """The name in the report; by default both sides."""
     at_least: float = Field(default=0.0, ge=0)
-    """The smallest lead, in points of F1, that the claim asks for."""
+    """The smallest lead, in points of F1, that the plan requires."""
     descriptive: bool = False
     """Whether to report figures without a verdict; Holm's correction then ignores the comparison."""
 
     @model_validator(mode="after")
     def _check_descriptive(self) -> Self:
         if self.descriptive and self.at_least:
-            raise ValueError(
-                "at_least asks for a verdict, and a descriptive comparison has none; remove one of the two"
-            )
+            raise ValueError("at_least needs a verdict, and descriptive = true omits it; remove one of the two")
         return self
 
     @property
@@ -127,7 +125,7 @@ class Plan(Section):
     base: Path
     """The configuration from which runs differ, relative to the plan or to the working directory."""
     seeds: Seeds = (1,)
-    """The seeds; each run is trained once with each."""
+    """The seeds. Each run is trained once per seed."""
     changes: dict[str, Any] = Field(default={})
     """Settings that differ from the base in all runs."""
     runs: dict[str, RunPlan] = Field(min_length=1)
@@ -191,7 +189,7 @@ class Plan(Section):
         baseline = [] if self.baseline is None else [self.baseline]
         _require_known(self.runs, [*scored, *(run for run, _, _ in entries), *similar, *baseline], "run")
         if folded := [name for name in scored if self.runs[name].folds]:
-            raise ValueError(f"run {folded[0]} has folds and is only trained to give targets; remove it from scores")
+            raise ValueError(f"run {folded[0]} has folds: it only provides targets; remove it from scores")
         pooled = [score for comparison in self.comparisons for score in comparison.on]
         _require_known(
             self.scores, [*pooled, *(score for side in sides for on in side.values() for score in on)], "score"
@@ -215,7 +213,7 @@ def _require_no_seed(settings: dict[str, Any]) -> dict[str, Any]:
 def _require_known(known: Mapping[str, Any], names: Sequence[str], kind: str) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(f"there is no {kind} {name!r} in this plan; it has {', '.join(known)}")
+            raise ValueError(f"there is no {kind} {name!r} in this plan; choose from {', '.join(known)}")
 
 
 def _find_base(plan_path: Path, base: Path) -> Path:
@@ -223,4 +221,4 @@ def _find_base(plan_path: Path, base: Path) -> Path:
     for path in (plan_path.parent / base, base):
         if path.is_file():
             return path
-    raise UsageError(f"{plan_path}: base {base} found neither next to the plan nor in the working directory")
+    raise UsageError(f"{plan_path}: base {base} exists neither next to the plan nor in the working directory")

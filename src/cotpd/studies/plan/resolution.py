@@ -37,7 +37,7 @@ def resolve_plan(plan: Plan, out: Path) -> StudyDesign:
 
 
 def _scores(run: PlannedRun, plan: Plan, comparisons: Sequence[PlannedComparison]) -> Iterator[PlannedScore]:
-    """Yield what to score of a run: the views of the plan, the deployed view, and the views that are compared."""
+    """Yield the scores of a run: in the views of the plan, the deployed view, and the views that are compared."""
     if run.fold:
         return
     deployed = run.config.objective.student

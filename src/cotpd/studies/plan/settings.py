@@ -1,4 +1,4 @@
-"""Nested settings with overrides, as plans write them."""
+"""Nested settings with overrides, as written in plans."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class MissingScoresError(UsageError):
 def compare_sides(planned: PlannedComparison, scores: Sequence[RunScore]) -> ComparisonResult:
     """Compare the two sides of a comparison on the seeds that both have.
 
-    The p-value is not corrected yet; see `correct`.
+    `p_holm` holds the uncorrected p-value until `apply_holm_correction`.
 
     Raises:
         MissingScoresError: If no seed has scores of both sides.
@@ -56,17 +56,17 @@ def compare_sides(planned: PlannedComparison, scores: Sequence[RunScore]) -> Com
     )
 
 
-def correct(compared: Sequence[ComparisonResult], *, num_planned: int) -> Iterator[ComparisonResult]:
-    """Apply Holm's correction.
+def apply_holm_correction(compared: Sequence[ComparisonResult], *, num_planned: int) -> Iterator[ComparisonResult]:
+    """Yield the comparisons with Holm's correction applied.
 
     Args:
         compared: The comparisons that could be made.
-        num_planned: The number of planned comparisons that are not descriptive; those not yet made count as p = 1.
+        num_planned: The number of planned comparisons that are not descriptive; missing ones count as p = 1.
     """
-    p_values = [one.p_value for one in compared if one.p_holm is not None]
+    p_values = [result.p_value for result in compared if result.p_holm is not None]
     corrected = iter(holm([*p_values, *[1.0] * (num_planned - len(p_values))]))
-    for one in compared:
-        yield one if one.p_holm is None else replace(one, p_holm=next(corrected))
+    for result in compared:
+        yield result if result.p_holm is None else replace(result, p_holm=next(corrected))
 
 
 def _gap_closed(planned: PlannedComparison, scores: Sequence[RunScore]) -> tuple[GapClosed | None, int]:
@@ -88,7 +88,7 @@ def _scores_by_seed(side: ComparedSide, scores: Sequence[RunScore]) -> dict[int,
     complete = [seed for seed in seeds if all((*place, seed) in known for place in side.places)]
     if not complete:
         names = ", ".join(f"{place.run} ({place.view}) on {place.score}" for place in side.places)
-        raise MissingScoresError(f"no seed has scores of {names}; see which runs failed or could not be scored")
+        raise MissingScoresError(f"no seed has all scores of {names}; see the failed and unfinished runs")
     return {seed: pool_scores([known[*place, seed] for place in side.places]) for seed in complete}
 
 
@@ -96,5 +96,5 @@ def _paired(sides: Sequence[dict[int, Scores]]) -> list[list[Scores]]:
     """Return the scores of each side for the seeds that all sides have, in the same order."""
     common = sorted(set(sides[0]).intersection(*sides[1:]))
     if not common:
-        raise MissingScoresError("no seed has finished runs of all sides; see which runs failed")
+        raise MissingScoresError("no seed has finished runs of all sides; see the failed and unfinished runs")
     return [[side[seed] for seed in common] for side in sides]

@@ -1,4 +1,4 @@
-"""The learning curve of a run: dev F1 by update, from its metrics.jsonl."""
+"""The learning curve of a run: dev F1 by update, read from metrics.jsonl."""
 
 from __future__ import annotations
 

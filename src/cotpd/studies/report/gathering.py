@@ -16,7 +16,7 @@ from cotpd.studies.execution.runner import RunOutcome
 from cotpd.studies.execution.scoring import LABELLED, OTHER, RunScore
 from cotpd.studies.plan.design import StudyDesign
 from cotpd.studies.plan.scored_view import ScoredView
-from cotpd.studies.report.comparing import MissingScoresError, compare_sides, correct
+from cotpd.studies.report.comparing import MissingScoresError, apply_holm_correction, compare_sides
 from cotpd.studies.report.curves import Curve, read_curve
 from cotpd.studies.report.results import RESAMPLES, ComparisonResult, EntityGroupScore, Results, ScoreRow
 
@@ -24,7 +24,7 @@ from cotpd.studies.report.results import RESAMPLES, ComparisonResult, EntityGrou
 def gather(design: StudyDesign, outcomes: Sequence[RunOutcome], *, name: str, command: str) -> Results:
     """Gather the results of a study.
 
-    A comparison without scores is unfinished if one of its runs is, and a failure otherwise.
+    A comparison without scores counts as unfinished if one of its runs is unfinished, and as a failure otherwise.
 
     Args:
         design: The design of the study.
@@ -51,7 +51,7 @@ def gather(design: StudyDesign, outcomes: Sequence[RunOutcome], *, name: str, co
         question=design.question,
         command=command,
         rows=tuple(_rows(design, scores, command)),
-        compared=tuple(correct(compared, num_planned=design.num_tested)),
+        compared=tuple(apply_holm_correction(compared, num_planned=design.num_tested)),
         curves=curves,
         failures=failures,
         unfinished=unfinished,
@@ -63,7 +63,7 @@ def gather(design: StudyDesign, outcomes: Sequence[RunOutcome], *, name: str, co
 
 
 def _curves(outcomes: Sequence[RunOutcome], failures: dict[str, str]) -> Iterator[Curve]:
-    """Yield the curves of finished runs, and add those that cannot be read to the failures."""
+    """Yield the learning curves of finished runs, and record unreadable ones in ``failures``."""
     for outcome in outcomes:
         if outcome.state is RunState.FINISHED and not outcome.run.fold:
             try:
@@ -89,9 +89,9 @@ def _row(view: ScoredView, seeds: Sequence[RunScore], command: str) -> ScoreRow:
         run=run.name,
         score=seeds[0].planned.name,
         view=str(view),
-        values={seed.run.seed: one.micro_f1 for seed, one in zip(seeds, scores, strict=True)},
+        values={seed.run.seed: seed.scores[DEFAULT_MODE].micro_f1 for seed in seeds},
         mean=estimate.mean,
-        deviation=mean_and_deviation([one.micro_f1 for one in scores]).deviation,
+        deviation=mean_and_deviation([score.micro_f1 for score in scores]).deviation,
         interval=estimate.interval,
         strict_mean=mean_and_deviation([seed.scores["strict"].micro_f1 for seed in seeds]).mean,
         by_training=_by_training([seed.by_training.by_type for seed in seeds if seed.by_training]),
@@ -102,13 +102,13 @@ def _row(view: ScoredView, seeds: Sequence[RunScore], command: str) -> ScoreRow:
 
 
 def _by_training(seeds: Sequence[Mapping[str, TypeScores]]) -> dict[str, EntityGroupScore]:
-    """Average the scores of each group of entities over seeds, without groups that gold does not have."""
+    """Average the scores of each group of entities over seeds, without groups that have no gold entities."""
     none = TypeScores(0, 0, 0)
     groups = {group: [counts.get(group, none) for counts in seeds] for group in (LABELLED, OTHER, UNSEEN)}
     return {
-        group: EntityGroupScore(fmean(one.rates.f1 for one in counts), fmean(one.support for one in counts))
-        for group, counts in groups.items()
-        if any(one.support for one in counts)
+        group: EntityGroupScore(fmean(seed.rates.f1 for seed in by_seed), fmean(seed.support for seed in by_seed))
+        for group, by_seed in groups.items()
+        if any(seed.support for seed in by_seed)
     }
 
 

@@ -26,7 +26,7 @@ from cotpd.studies.report.wording import (
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _MAX_ANSWERS = 12
 _MAX_DOTS = 30
-"""The rows of a plot of scores; if there are more, it shows only deployed views."""
+"""The maximum number of rows in a plot of scores; with more, it shows only deployed views."""
 
 
 def html_report(results: Results) -> str:
@@ -60,7 +60,7 @@ def _sections(results: Results) -> Iterator[str]:
 
 
 def _answers(results: Results) -> Iterator[str]:
-    """Yield the verdicts of the comparisons, ahead of all figures."""
+    """Yield the verdicts of the comparisons, which come before all figures."""
     summary = escape(progress_summary(results))
     if results.failures or results.unfinished:
         yield f'<p class="warning"><b>{summary}</b> See below for what is missing.</p>'
@@ -76,13 +76,13 @@ def _answers(results: Results) -> Iterator[str]:
         yield f"<p>The first {_MAX_ANSWERS} of {len(results.compared)} comparisons; the table below has all.</p>"
 
 
-def _answer(one: ComparisonResult) -> str:
-    verdict = verdict_of(one)
-    kind = "alarm" if is_alarm(one) else verdict.value
-    lead, *rest = headline(one)
-    notes = "".join(f"<li>{escape(remark)}</li>" for remark in remarks(one))
+def _answer(result: ComparisonResult) -> str:
+    verdict = verdict_of(result)
+    kind = "alarm" if is_alarm(result) else verdict.value
+    lead, *rest = headline(result)
+    notes = "".join(f"<li>{escape(remark)}</li>" for remark in remarks(result))
     return (
-        f'<li class="{kind}"><h3>{escape(one.name)}</h3>'
+        f'<li class="{kind}"><h3>{escape(result.name)}</h3>'
         f'<p><span class="lead">{escape(lead)}</span> <span class="verdict">{verdict.value}</span></p>'
         f'<p class="soft">{escape("; ".join(rest))}</p>'
         + (f'<ul class="remarks">{notes}</ul>' if notes else "")
@@ -93,19 +93,19 @@ def _answer(one: ComparisonResult) -> str:
 def _comparisons(results: Results) -> str:
     dots = [
         Dot(
-            one.name,
-            100 * one.lead,
-            100 * one.interval.low,
-            100 * one.interval.high,
-            figure=headline(one)[0],
-            is_hollow=one.run_is_control,
+            result.name,
+            100 * result.lead,
+            100 * result.interval.low,
+            100 * result.interval.high,
+            figure=headline(result)[0],
+            is_hollow=result.run_is_control,
         )
-        for one in results.compared
+        for result in results.compared
     ]
     plot = dot_plot(dots, title="Leads over the baseline", axis="lead, in points of micro F1", zero=True)
-    rows = [[TableCell(text) for text in comparison_cells(one)] for one in results.compared]
-    for one, row in zip(results.compared, rows, strict=True):
-        row[1] = TableCell(row[1].text, verdict_of(one).value)
+    rows = [[TableCell(text) for text in comparison_cells(result)] for result in results.compared]
+    for result, row in zip(results.compared, rows, strict=True):
+        row[1] = TableCell(row[1].text, verdict_of(result).value)
         row[2], row[-1] = TableCell(row[2].text, "text"), TableCell(row[-1].text, "text")
     caption = "Dot: difference of the means; bar: 95 % interval; dashed and hollow: the run is a control."
     figure = _figure(plot, caption, "plot of the comparisons")

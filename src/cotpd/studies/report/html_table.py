@@ -19,7 +19,7 @@ class TableCell(NamedTuple):
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[TableCell]], *, name: str) -> str:
-    """Format a table. Its first column names the rows, and columns of numbers are aligned to the right."""
+    """Format a table. The first column has row headers, and numeric columns are right-aligned."""
     is_number = [all(_NUMBER.fullmatch(row[n].text) for row in rows) for n in range(len(header))]
     head = "".join(
         f'<th scope="col"{_class("number" if is_number[n] else "")}>{escape(text)}</th>'

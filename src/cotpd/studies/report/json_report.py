@@ -12,5 +12,8 @@ from cotpd.studies.report.verdict import remarks, verdict_of
 
 def json_report(results: Results) -> dict[str, Any]:
     """Return the results as JSON values. F1 is from 0 to 1, and intervals are pairs of low and high."""
-    compared = [{**asdict(one), "verdict": verdict_of(one).value, "remarks": remarks(one)} for one in results.compared]
+    compared = [
+        {**asdict(result), "verdict": verdict_of(result).value, "remarks": remarks(result)}
+        for result in results.compared
+    ]
     return {**asdict(results), "compared": compared, "mode": DEFAULT_MODE, "resamples": RESAMPLES}

@@ -42,10 +42,10 @@ def _lines(results: Results) -> Iterator[str]:
 
 
 def _comparisons(results: Results) -> Iterator[str]:
-    yield from (f"- {_sentence(one)}" for one in results.compared)
+    yield from (f"- {_sentence(result)}" for result in results.compared)
     if results.compared:
         yield from ("", "## Comparisons", "")
-        yield from _table(COMPARISON_HEADER, [comparison_cells(one) for one in results.compared])
+        yield from _table(COMPARISON_HEADER, [comparison_cells(result) for result in results.compared])
 
 
 def _scores(results: Results) -> Iterator[str]:
@@ -67,9 +67,9 @@ def _reasons(reasons: Mapping[str, str]) -> Iterator[str]:
     return (f"- {name}: {_single_line(reason)}" for name, reason in reasons.items())
 
 
-def _sentence(one: ComparisonResult) -> str:
-    notes = "".join(f" ({remark})" for remark in remarks(one))
-    return f"{_single_line(one.name)}: **{verdict_of(one).value}**, " + "; ".join(headline(one)) + "." + notes
+def _sentence(result: ComparisonResult) -> str:
+    notes = "".join(f" ({remark})" for remark in remarks(result))
+    return f"{_single_line(result.name)}: **{verdict_of(result).value}**, " + "; ".join(headline(result)) + "." + notes
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

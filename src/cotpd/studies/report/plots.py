@@ -12,7 +12,7 @@ from cotpd.studies.report.curves import Curve
 _WIDTH, _ROW, _MARGIN = 720, 44, 24
 _PANEL = (280, 170)
 _MAX_LABEL = 84
-"""The characters of a label that fit the width of a plot. The title of the mark has the whole label."""
+"""The number of characters of a label that fit the width of a plot. The tooltip has the whole label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def dot_plot(dots: Sequence[Dot], *, title: str, axis: str, zero: bool = False) 
     """
     scale = _scale_of(dots, zero=zero)
     height = _ROW * len(dots) + 62
-    body = [*_ticks_below(scale, height - 44), *(_zero(scale, height - 44) if zero else ())]
+    body = [*_ticks_below(scale, height - 44), *(_zero_line(scale, height - 44) if zero else ())]
     for number, dot in enumerate(dots):
         body += _dot(dot, scale, 4 + _ROW * number)
     body.append(_text(_WIDTH / 2, height - 8, axis, anchor="middle", kind="axis"))
@@ -82,7 +82,7 @@ def learning_curves(curves: Sequence[Curve]) -> Iterator[tuple[str, str]]:
 
 
 class _Scale:
-    """Maps values to pixels, between ends that are round values."""
+    """A linear scale from values to pixels that begins and ends at round values."""
 
     def __init__(self, low: float, high: float, start: float, end: float, *, num_steps: int = 5) -> None:
         self.step = _round_step((high - low) / num_steps)
@@ -155,7 +155,7 @@ def _points(curve: Curve, across: _Scale, up: _Scale) -> Iterator[str]:
         yield f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{tooltip}</title></circle>'
 
 
-def _zero(scale: _Scale, bottom: float) -> Iterator[str]:
+def _zero_line(scale: _Scale, bottom: float) -> Iterator[str]:
     x = scale.at(0.0)
     yield f'<line class="zero" x1="{x:.1f}" x2="{x:.1f}" y1="4" y2="{bottom}"/>'
 

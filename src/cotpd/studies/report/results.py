@@ -15,7 +15,7 @@ RESAMPLES = 10_000
 
 
 class EntityGroupScore(NamedTuple):
-    """Micro F1 on a group of entities and their number in gold, both means over seeds."""
+    """Micro F1 and number of gold entities of one group, as means over seeds."""
 
     f1: float
     support: float
@@ -34,7 +34,7 @@ class ScoreRow:
         deviation: The sample standard deviation over seeds, or None for a single seed.
         interval: The 95 % interval over seeds and posts.
         strict_mean: The mean over seeds in the strict mode.
-        by_training: Scores of the entities that gold has, by their occurrence in the training set.
+        by_training: Scores of entities, grouped by their occurrence in the training set.
         num_posts: The number of scored posts.
         is_deployed: Whether this is the deployed view of the run.
         commands: The commands that reproduce the values.
@@ -67,7 +67,7 @@ class ComparisonResult:
         interval: The 95 % interval of the lead.
         p_value: The p-value without correction.
         p_holm: The p-value after Holm's correction for all comparisons of the plan, or None for a descriptive one.
-        at_least: The smallest lead that the claim asks for, from 0 to 1.
+        at_least: The smallest lead that the plan requires, from 0 to 1.
         num_seeds: The number of seeds that both sides have.
         missing_seeds: The seeds that only one side has.
         num_posts: The number of scored posts.

@@ -24,31 +24,31 @@ BY_TRAINING_NOTE = (
 EXPLANATION = (
     f"Scores are micro F1 in percent over exact entities or relations, in the mode {DEFAULT_MODE}: mean ± sample "
     "standard deviation over seeds. Every interval is a 95 % interval over seeds and posts. It shows how much the "
-    "figure could change with other seeds and other posts of the same kind.",
+    "figure could change with other seeds and other posts from the same source.",
     f"The intervals come from {RESAMPLES:,} bootstrap samples of posts (seed 0), which are the same for all runs, and "
-    "from Student's t over seeds with one degree of freedom less than there are seeds. Runs of the same seed are "
-    "paired. A single seed shows nothing about other seeds.",
+    "from Student's t with n − 1 degrees of freedom for n seeds. Runs with the same seed are paired. A single seed "
+    "shows nothing about other seeds.",
     "A side is ahead or behind if the interval lies on one side of 0 and p (two-sided, from the same samples) is at "
     "most 0.05 after Holm's correction for all comparisons of the plan that are not descriptive. undecided means that "
-    "no difference was shown, which does not show that there is none. described means that the plan asks for no "
-    "verdict.",
-    "The gap closed is (run − baseline) / (ceiling − baseline). It has no interval if the ceiling may be no higher "
-    "than the baseline.",
+    "no difference was shown, which does not show that there is none. described means that the plan sets "
+    "descriptive = true, so there is no verdict.",
+    "The gap closed is (run − baseline) / (ceiling − baseline). It has no interval if the interval of "
+    "(ceiling − baseline) includes 0.",
 )
 """How the figures are computed, in paragraphs."""
 
 
-def headline(one: ComparisonResult) -> list[str]:
+def headline(result: ComparisonResult) -> list[str]:
     """Summarise a comparison: its lead, interval, p-value, data and the gap closed."""
-    is_corrected = one.p_holm is not None
+    corrected = None if result.p_holm is None else f"p = {result.p_holm:.4f} after Holm's correction"
     parts = [
-        f"{100 * one.lead:+.2f} F1",
-        f"95 % interval {_interval(one.interval, sign='+')}",
-        f"p = {one.p_holm:.4f} after Holm's correction" if is_corrected else f"p = {one.p_value:.4f}, not corrected",
-        f"{one.num_seeds} {'seed' if one.num_seeds == 1 else 'seeds'}, {one.num_posts:,} posts of {one.on}",
+        f"{100 * result.lead:+.2f} F1",
+        f"95 % interval {_interval(result.interval, sign='+')}",
+        corrected or f"p = {result.p_value:.4f}, not corrected",
+        f"{result.num_seeds} {'seed' if result.num_seeds == 1 else 'seeds'}, {result.num_posts:,} posts of {result.on}",
     ]
-    if one.gap_closed:
-        parts.append(f"gap closed: {_gap_closed(one)}")
+    if result.gap_closed:
+        parts.append(f"gap closed: {_gap_closed(result)}")
     return parts
 
 
@@ -58,13 +58,13 @@ def progress_summary(results: Results) -> str:
     if results.failures:
         sentences.append(f"Failures: {len(results.failures)}; the figures that need them are missing.")
     if results.unfinished:
-        sentences.append("The other runs are not finished yet, and the figures do not include them.")
-    counts = Counter(verdict_of(one) for one in results.compared)
+        sentences.append("The figures do not include unfinished runs.")
+    counts = Counter(verdict_of(result) for result in results.compared)
     verdicts = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in ComparisonVerdict if counts[verdict])
     if results.compared:
         sentences.append(f"Comparisons: {verdicts}.")
     else:
-        sentences.append("There is no comparison, so the figures below are only descriptive.")
+        sentences.append("The plan has no comparisons, so the figures below are only descriptive.")
     return " ".join(sentences)
 
 
@@ -82,26 +82,29 @@ def score_cells(row: ScoreRow) -> tuple[str, ...]:
     )
 
 
-def comparison_cells(one: ComparisonResult) -> tuple[str, ...]:
+def comparison_cells(result: ComparisonResult) -> tuple[str, ...]:
     """Return the cells of a row of comparisons, under `COMPARISON_HEADER`."""
     return (
-        one.name,
-        verdict_of(one).value,
-        one.on,
-        f"{100 * one.lead:+.2f}",
-        _interval(one.interval, sign="+"),
-        f"{one.p_value:.4f}",
-        "–" if one.p_holm is None else f"{one.p_holm:.4f}",
-        str(one.num_seeds),
-        _gap_closed(one),
+        result.name,
+        verdict_of(result).value,
+        result.on,
+        f"{100 * result.lead:+.2f}",
+        _interval(result.interval, sign="+"),
+        f"{result.p_value:.4f}",
+        "–" if result.p_holm is None else f"{result.p_holm:.4f}",
+        str(result.num_seeds),
+        _gap_closed(result),
     )
 
 
 def by_training_table(rows: Sequence[ScoreRow]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Return the header and the rows of scores by occurrence in the training set; no rows for a single group."""
+    """Return header and rows of the scores by occurrence in the training set. Runs with a single group have no row."""
     groups = tuple(dict.fromkeys(group for row in rows for group in row.by_training))
-    divided = [row for row in rows if len(row.by_training) > 1]
-    cells = [(row.run, row.view, *(_group_score(row.by_training.get(group)) for group in groups)) for row in divided]
+    cells = [
+        (row.run, row.view, *(_group_score(row.by_training.get(group)) for group in groups))
+        for row in rows
+        if len(row.by_training) > 1
+    ]
     return ("run", "view", *groups), cells
 
 
@@ -109,14 +112,15 @@ def _group_score(score: EntityGroupScore | None) -> str:
     return f"{percent(score.f1)} ({score.support:,.0f})" if score else "–"
 
 
-def _gap_closed(one: ComparisonResult) -> str:
-    if one.gap_closed is None:
+def _gap_closed(result: ComparisonResult) -> str:
+    gap = result.gap_closed
+    if gap is None:
         return ""
-    if one.gap_closed.share is None:
-        return f"none, because {one.ceiling} is no higher than the baseline"
-    if one.gap_closed.interval is None:
-        return f"{100 * one.gap_closed.share:.0f} % of {one.ceiling}, which may be no higher than the baseline"
-    return f"{100 * one.gap_closed.share:.0f} % {_interval(one.gap_closed.interval, places=0)} of {one.ceiling}"
+    if gap.share is None:
+        return f"none, because {result.ceiling} is no higher than the baseline"
+    if gap.interval is None:
+        return f"{100 * gap.share:.0f} % of {result.ceiling}, which may be no higher than the baseline"
+    return f"{100 * gap.share:.0f} % {_interval(gap.interval, places=0)} of {result.ceiling}"
 
 
 def _interval(interval: Interval, *, sign: str = "", places: int = 2) -> str:

@@ -1,4 +1,4 @@
-"""What the command line prints for each task. To add a task, add a file here and a line to `DISPLAYS`."""
+"""The output of the command line for each task. To add a task, add a file here and a line to `DISPLAYS`."""
 
 from __future__ import annotations
 

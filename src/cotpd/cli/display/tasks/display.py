@@ -1,4 +1,4 @@
-"""What the command line prints differently for each task."""
+"""The interface between a task and the output of the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TaskDisplay(Protocol[ExtractionT]):
         """Yield the lines of one extraction of `cotpd demo`."""
 
     def command_after_training(self, run: Path, data: Path) -> list[str]:
-        """Return the command that `cotpd distill` suggests next, word by word."""
+        """Return the arguments of the command that `cotpd distill` suggests next."""
 
     def commands_after_demo(self, out: Path, sample: Path) -> list[str]:
         """Return the commands that `cotpd demo` suggests next."""

@@ -1,4 +1,4 @@
-"""What the command line prints of entities."""
+"""The output of the command line for entities."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class EntityDisplay:
         yield f"    {', '.join(entities) or '–'}"
 
     def command_after_training(self, run: Path, data: Path) -> list[str]:
-        """Suggest to extract entities from a text."""
+        """Suggest extracting entities from a text."""
         return ["cotpd", "extract", str(run), "some text"]
 
     def commands_after_demo(self, out: Path, sample: Path) -> list[str]:
-        """Suggest to extract, to look at an example, to evaluate, and to elicit knowledge for another corpus."""
+        """Suggest extracting, showing an example, evaluating, and eliciting knowledge for another corpus."""
         student, baseline = out / "cotpd", out / "text"
         return [
             f'cotpd extract {student} "your own text"',

@@ -1,4 +1,4 @@
-"""What the command line prints of relations."""
+"""The output of the command line for relations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RelationDisplay:
-    """Relations are printed below their text, one a line; entities that another run found are marked in the text."""
+    """Relations are printed below their text, one per line. Entities that another run found are marked in the text."""
 
     demo_title: ClassVar[str] = "Five texts without labels, all pairs of their entities read from text only:"
 
@@ -37,11 +37,11 @@ class RelationDisplay:
             yield f"    – ({len(extraction.pairs)} pairs)"
 
     def command_after_training(self, run: Path, data: Path) -> list[str]:
-        """Suggest to evaluate, because extraction needs marked entities."""
+        """Suggest evaluating, because extraction needs marked entities."""
         return ["cotpd", "evaluate", str(run), str(data), "--split", "dev"]
 
     def commands_after_demo(self, out: Path, sample: Path) -> list[str]:
-        """Suggest to extract with the entities of the other demonstration, to look at an example, and to evaluate."""
+        """Suggest extracting with the entities of the other demonstration, showing an example, and evaluating."""
         student, baseline, finder = out / "relations-cotpd", out / "relations-text", out / "cotpd"
         if (finder / "model").is_dir():
             extract = f'cotpd extract {student} --entities-from {finder} "your own text"'

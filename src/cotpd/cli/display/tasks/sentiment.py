@@ -1,4 +1,4 @@
-"""What the command line prints of target sentiment."""
+"""The output of the command line for target sentiment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SentimentDisplay:
-    """Sentiments are printed below their text, one target a line."""
+    """Sentiments are printed below their text, one target per line."""
 
     demo_title: ClassVar[str] = "Texts without labels, with marked targets, read as text only:"
 
@@ -35,7 +35,7 @@ class SentimentDisplay:
             yield f"    {mention.target.word}  {mention.label} {mention.score:.2f}"
 
     def command_after_training(self, run: Path, data: Path) -> list[str]:
-        """Suggest to evaluate, because extraction needs marked targets."""
+        """Suggest evaluating, because extraction needs marked targets."""
         return ["cotpd", "evaluate", str(run), str(data), "--split", "dev"]
 
     def commands_after_demo(self, out: Path, sample: Path) -> list[str]:
