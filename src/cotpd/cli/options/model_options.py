@@ -31,6 +31,9 @@ class AskingOptions:
     concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of concurrent requests.")] = 32
     rpm: Annotated[float, typer.Option(min=0.01, help="Maximum number of requests per minute.")] = math.inf
     max_requests: Annotated[int | None, typer.Option(min=0, help="Budget of requests, including failed ones.")] = None
+    max_tokens: Annotated[int | None, typer.Option(min=0, help="Budget of tokens, prompt and completion together.")] = (
+        None
+    )
     max_cost: Annotated[float | None, typer.Option(min=0, help="Budget of money. Requires --price.")] = None
     price: Annotated[
         str | None,
@@ -47,7 +50,7 @@ class AskingOptions:
         from cotpd.llm.asking.policy import Budget, Policy
 
         return Policy(
-            budget=Budget(requests=self.max_requests, money=self.max_cost),
+            budget=Budget(requests=self.max_requests, tokens=self.max_tokens, money=self.max_cost),
             price=_parse_price(self.price) if self.price else None,
             concurrency=self.concurrency,
             requests_per_minute=self.rpm,
