@@ -194,10 +194,10 @@ async def _send(reply: Reply, question: Question, writer: asyncio.StreamWriter) 
 
 
 def _completion(reply: Reply, question: Question) -> bytes:
-    """Return the body of a chat completion; four characters count as one token."""
+    """Return the body of a chat completion; four characters count as one token, and the end as another."""
     message = {"role": "assistant", "content": reply.text}
     choice = {"index": 0, "finish_reason": reply.finish_reason, "message": message}
-    prompt, completion = len(json.dumps(question["messages"])) // 4, len(reply.text) // 4
+    prompt, completion = len(json.dumps(question["messages"])) // 4, len(reply.text) // 4 + 1
     usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     body = {"id": "fake", "object": "chat.completion", "created": 0, "model": question.get("model", "fake")}
     return json.dumps(body | {"choices": [choice], "usage": usage}).encode()

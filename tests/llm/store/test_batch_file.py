@@ -48,7 +48,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_a_batch_has_a_line_for_each_open_question(tmp_path: Path, store: RequestStore) -> None:
     store.add([StoredAnswer(KEYS[0], SOURCE.endpoint, SOURCE.model, Answer("known"))])
-    assert write_batch([*REQUESTS, REQUESTS[1]], tmp_path / "b.jsonl", source=SOURCE, store=store) == 5
+    assert sum(write_batch([*REQUESTS, REQUESTS[1]], tmp_path / "b.jsonl", source=SOURCE, store=store).values()) == 5
     assert [row["custom_id"] for row in lines(tmp_path / "b.jsonl")] == KEYS[1:]
     assert lines(tmp_path / "b.jsonl")[0] == {
         "custom_id": KEYS[1],
@@ -82,11 +82,11 @@ def test_refused_parameters_are_not_in_the_next_batch(tmp_path: Path, store: Req
 
 def test_no_question_is_in_two_batches(tmp_path: Path, store: RequestStore) -> None:
     """Unless its batch is forgotten."""
-    assert write_batch(REQUESTS[:3], tmp_path / "one.jsonl", source=SOURCE, store=store) == 3
-    assert write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store) == 3
+    assert sum(write_batch(REQUESTS[:3], tmp_path / "one.jsonl", source=SOURCE, store=store).values()) == 3
+    assert sum(write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store).values()) == 3
     assert store.batches() == {str(tmp_path / "one.jsonl"): 3, str(tmp_path / "two.jsonl"): 3}
     assert store.forget_batch(str(tmp_path / "one.jsonl")) == 3
-    assert write_batch(REQUESTS, tmp_path / "three.jsonl", source=SOURCE, store=store) == 3
+    assert sum(write_batch(REQUESTS, tmp_path / "three.jsonl", source=SOURCE, store=store).values()) == 3
 
 
 def test_an_old_error_file_reopens_no_question_of_a_later_batch(tmp_path: Path, store: RequestStore) -> None:
@@ -94,7 +94,7 @@ def test_an_old_error_file_reopens_no_question_of_a_later_batch(tmp_path: Path, 
     expired = [result(key, response=None, error={"code": "batch_expired"}) for key in KEYS[:2]]
     errors = results(tmp_path / "errors.jsonl", expired)
     assert read_batch(REQUESTS, [errors, errors], source=SOURCE, store=store) == BatchReport(failed=2, repeated=2)
-    assert write_batch(REQUESTS[:2], tmp_path / "two.jsonl", source=SOURCE, store=store) == 2
+    assert sum(write_batch(REQUESTS[:2], tmp_path / "two.jsonl", source=SOURCE, store=store).values()) == 2
     assert read_batch(REQUESTS, [errors], source=SOURCE, store=store) == BatchReport(repeated=2, missing=2)
     assert store.batches() == {str(tmp_path / "two.jsonl"): 2}
     again = results(tmp_path / "again.jsonl", [row | {"id": "y"} for row in expired])
@@ -104,7 +104,7 @@ def test_an_old_error_file_reopens_no_question_of_a_later_batch(tmp_path: Path, 
 
 def test_no_file_is_written_without_open_questions(tmp_path: Path, store: RequestStore) -> None:
     write_batch(REQUESTS, tmp_path / "one.jsonl", source=SOURCE, store=store)
-    assert write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store) == 0
+    assert sum(write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store).values()) == 0
     assert not (tmp_path / "two.jsonl").exists()
 
 
@@ -145,7 +145,7 @@ def test_results_may_be_unordered_partial_repeated_expired_or_unknown(tmp_path: 
     reasons = [attempt.reason for attempt in store.failed_attempts()]
     for reason, word in zip(reasons, ("too late", "slow down", "empty"), strict=True):
         assert word in reason
-    assert write_batch(REQUESTS, tmp_path / "rest.jsonl", source=SOURCE, store=store) == 2
+    assert sum(write_batch(REQUESTS, tmp_path / "rest.jsonl", source=SOURCE, store=store).values()) == 2
     assert [row["custom_id"] for row in lines(tmp_path / "rest.jsonl")] == KEYS[2:4]
 
 

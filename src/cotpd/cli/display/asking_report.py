@@ -57,7 +57,7 @@ def check_rejected_share(report: AskingReport[Any, Any], maximum: float, *, noun
     failures, rejections = len(report.failures), len(report.rejections)
     if failures > rejections:
         raise TooManyRejectedError(
-            f"{failures:,} of {report.num_total:,} {noun} are missing, because their questions have no answer: "
+            f"{failures:,} of {report.num_total:,} questions have no answer: "
             f"{_main_error(report)}; run the command again to ask them again"
         )
     raise TooManyRejectedError(

@@ -118,7 +118,8 @@ class ChatModel:
         if wait is None and response.status == 429:
             wait = rate_limit_reset(response.headers)
         try:
-            return read_body(response.body, ResponseContext(self.name, response.status, wait, self._redact))
+            status = 200 if 200 <= response.status < 300 else response.status
+            return read_body(response.body, ResponseContext(self.name, status, wait, self._redact))
         except CallError as error:
             message = f"{error}{self._redirect(response)} ({self.endpoint})"
             raise CallError(message, error.fault, retry_after=error.retry_after, spent=error.spent) from None

@@ -111,7 +111,7 @@ def _decompress(body: bytes, encoding: str, status: int) -> bytes:
     if encoding in ("identity", "") or not body:
         return body
     if encoding not in _ENCODINGS:
-        if status != 200:
+        if not 200 <= status < 300:
             return b""
         advice = f"turn off compression in the server or proxy; supported: {', '.join(_ENCODINGS)}"
         raise ExchangeError(f"the response is compressed as {encoding[:40]!r}; {advice}", Fault.FATAL)

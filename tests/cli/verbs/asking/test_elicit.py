@@ -200,7 +200,7 @@ def test_the_next_run_asks_questions_without_an_answer(data: Path, chat_server: 
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     ended = cotpd(*arguments)
     assert (ended.code, len(rows(data))) == (3, NUM_QUESTIONS - 1)
-    assert "1 without an answer; the next run asks again. First error: " in ended.out
+    assert "1 without an answer; the next run asks again. Main error: " in ended.out
     assert "not this one" in ended.out
     assert cotpd(*arguments).code == 0
     assert len(rows(data)) == NUM_QUESTIONS
@@ -342,7 +342,7 @@ def test_grain_split_and_limit_select_questions(data: Path, chat_server: FakeSer
         (
             ["--model", "small", "--max-requests", "0", "--to-batch", "b"],
             2,
-            "remove --max-requests and --max-cost",
+            "remove --max-requests, --max-tokens and --max-cost",
         ),
         (["--model", "small", "--max-cost", "1", "--to-batch", "b"], 2, "a batch file has no budget"),
     ],
