@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 from cotpd.core.files import hash_text
 
 Question = dict[str, Any]
-"""The JSON body of a request, with the keys ``path`` and ``authorization`` added."""
+"""The JSON body of a request, with the keys ``path``, ``authorization`` and ``headers`` (lower case) added."""
 
 _POST = re.compile(r"<post[^>]*>\n(.*)\n</post", re.DOTALL)
 _MAX_REQUEST_BYTES = 64 << 20
@@ -173,7 +173,8 @@ async def _read_question(reader: asyncio.StreamReader) -> Question | None:
     if length > _MAX_REQUEST_BYTES:
         return None
     body = json.loads(await reader.readexactly(length))
-    return {**body, "path": request.split()[1], "authorization": headers.get("authorization")}
+    added = {"path": request.split()[1], "authorization": headers.get("authorization"), "headers": headers}
+    return body | added
 
 
 async def _send(reply: Reply, question: Question, writer: asyncio.StreamWriter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from dataclasses import dataclass
 from time import monotonic
@@ -53,6 +54,7 @@ class HttpClient:
     """
 
     def __init__(self, url: httpx2.URL, *, timeout: float, headers: dict[str, str]) -> None:
+        logging.getLogger("httpcore2").setLevel(logging.INFO)  # debug logs hold headers, which may repeat the key
         self.route = Route(url)
         self._url = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         self._timeout = timeout

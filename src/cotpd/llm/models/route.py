@@ -91,7 +91,9 @@ def find_proxy(url: httpx2.URL) -> Proxy | None:
     try:
         proxy = Proxy(httpx2.URL(address), variable)
     except httpx2.InvalidURL:
-        raise UsageError(f"{variable} is not a valid URL; write http://host:port, or remove the variable") from None
+        proxy = Proxy(httpx2.URL(), variable)
+    if not proxy.url.host:
+        raise UsageError(f"{variable} is not a valid URL; write http://host:port, or remove the variable")
     if proxy.url.scheme not in (*_HTTP_PROXIES, *_SOCKS_PROXIES):
         known = "http, https, socks5 or socks5h"
         raise UsageError(f"{variable} names a proxy of kind {proxy.url.scheme!r}, expected {known}")

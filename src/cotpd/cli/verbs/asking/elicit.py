@@ -124,7 +124,9 @@ def _check_batch_options(asking: AskingOptions, to_batch: Path | None, from_batc
     if from_batch:
         raise UsageError("read the results of a batch before writing the next; remove --from-batch or --to-batch")
     if {asking.max_requests, asking.max_tokens, asking.max_cost} != {None}:
-        raise UsageError("a batch file has no budget; remove --max-requests, --max-tokens and --max-cost, or --to-batch")
+        raise UsageError(
+            "a batch file has no budget; remove --max-requests, --max-tokens and --max-cost, or --to-batch"
+        )
 
 
 def _file_name(wording: str) -> str:
