@@ -75,7 +75,8 @@ def test_a_proxy_that_cannot_be_reached_is_named_without_its_password(environmen
 @pytest.mark.parametrize(
     ("proxy", "message"),
     [
-        ("http://[", "ALL_PROXY is not a valid URL"),
+        ("http://proxy.test:port", "ALL_PROXY is not a valid URL"),
+        ("http://", "ALL_PROXY is not a valid URL"),
         ("socks4://127.0.0.1:9", "ALL_PROXY names a proxy of kind 'socks4', expected http, https, socks5 or socks5h"),
     ],
 )

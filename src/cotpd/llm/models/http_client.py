@@ -74,7 +74,8 @@ class HttpClient:
             ExchangeError: If the connection fails or the response is incomplete, too large or too late.
         """
         limit = current_limit()
-        deadline = min(monotonic() + self._timeout, limit.deadline)
+        began = monotonic()
+        deadline = min(began + self._timeout, limit.deadline)
         timeout = {"connect": _MAX_CONNECT_SECONDS, "pool": self._timeout}
         pool = self.route.open(BoundedNetwork(deadline, limit))
         try:
@@ -86,7 +87,7 @@ class HttpClient:
         except (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.ProxyError) as error:
             raise ExchangeError(str(error) or "the connection timed out", Fault.UNREACHABLE) from None
         except httpcore2.TimeoutException:
-            raise ExchangeError(f"no complete response within {self._timeout:g} s") from None
+            raise ExchangeError(f"no complete response within {deadline - began:.3g} s") from None
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
             raise ExchangeError(f"the connection broke ({str(error) or type(error).__name__})") from None
         encoding = headers.get("content-encoding", "identity").strip().lower()
