@@ -200,3 +200,11 @@ def test_a_key_at_the_cut_of_a_long_message_stays_secret() -> None:
         json.dumps({"error": {"message": f"{'x' * 190}{key}"}}).encode(), status=401, redact=Redaction([key])
     )
     assert key[:8] not in str(error)
+
+
+@pytest.mark.parametrize("value", [0, -3, "12", None, True, float("nan"), 1e30, 10**30, 7.5, [3]], ids=repr)
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_an_invalid_token_count_is_unknown_and_the_other_is_kept(name: str, value: object) -> None:
+    answer = read(body(usage={"prompt_tokens": 12, "completion_tokens": 12} | {name: value}))
+    other = "completion_tokens" if name == "prompt_tokens" else "prompt_tokens"
+    assert (getattr(answer, name), getattr(answer, other)) == (0, 12)

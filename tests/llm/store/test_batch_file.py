@@ -13,6 +13,7 @@ import pytest
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line
 from cotpd.llm.language_model import Answer, Message, Parameters, Request
+from cotpd.llm.store import batch_file
 from cotpd.llm.store.batch_file import BatchReport, Source, read_batch, write_batch
 from cotpd.llm.store.request_store import RequestStore, StoredAnswer
 
@@ -181,3 +182,30 @@ def test_a_file_without_results_is_an_error(tmp_path: Path, store: RequestStore)
     odd = results(tmp_path / "odd.jsonl", [{"id": "train-001"}])
     with pytest.raises(DataError, match=r"odd\.jsonl:1: a result needs a custom_id"):
         read_batch(REQUESTS, [odd], source=SOURCE, store=store)
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes"), [({"MAX_QUESTIONS": 4}, [4, 2]), ({"MAX_BYTES": 900}, [3, 3]), ({"MAX_BYTES": 1}, [1] * 6)]
+)
+def test_a_batch_that_is_too_large_for_a_host_is_split(
+    limits: dict[str, int], sizes: list[int], tmp_path: Path, store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, limit in limits.items():
+        monkeypatch.setattr(batch_file, name, limit)
+    counts = write_batch(REQUESTS, tmp_path / "b.jsonl", source=SOURCE, store=store)
+    names = ["b.jsonl", *(f"b-{number}.jsonl" for number in range(2, len(sizes) + 1))]
+    assert counts == {tmp_path / name: size for name, size in zip(names, sizes, strict=True)}
+    assert [row["custom_id"] for path in counts for row in lines(path)] == KEYS
+    assert store.batches() == {str(path): size for path, size in counts.items()}
+    if "MAX_BYTES" in limits:
+        assert all(path.stat().st_size <= limits["MAX_BYTES"] for path in counts) or limits["MAX_BYTES"] == 1
+
+
+def test_a_later_part_of_a_batch_is_not_overwritten(
+    tmp_path: Path, store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_file, "MAX_QUESTIONS", 4)
+    (tmp_path / "b-2.jsonl").write_text("submitted", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"b-2\.jsonl exists and may have been submitted"):
+        write_batch(REQUESTS, tmp_path / "b.jsonl", source=SOURCE, store=store)
+    assert (tmp_path / "b-2.jsonl").read_text("utf-8") == "submitted"
