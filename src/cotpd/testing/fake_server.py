@@ -172,7 +172,7 @@ async def _read_question(reader: asyncio.StreamReader) -> Question | None:
     length = int(headers.get("content-length", 0))
     if length > _MAX_REQUEST_BYTES:
         return None
-    body = json.loads(await reader.readexactly(length))
+    body: Question = json.loads(await reader.readexactly(length))
     added = {"path": request.split()[1], "authorization": headers.get("authorization"), "headers": headers}
     return body | added
 
