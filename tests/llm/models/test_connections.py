@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -218,3 +222,79 @@ def test_a_cancelled_call_opens_no_lasting_connection() -> None:
         pytest.raises(LanguageModelError, match="gave no answer"),
     ):
         ChatModel("small", base_url=url, timeout=60).answer(question(1))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a key and a self-signed certificate for localhost."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    path = tmp_path_factory.mktemp("certificate") / "localhost.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2")
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(path) + ".key")
+    subprocess.run(["openssl", "req", "-x509", *key, *subject, "-out", path], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + Path(f"{path}.key").read_bytes())
+    return path
+
+
+def encrypted(talk: Talk, certificate: Path) -> Talk:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def talk_encrypted(connection: socket.socket) -> None:
+        with suppress(OSError), context.wrap_socket(connection.dup(), server_side=True) as tls:
+            talk(tls)
+
+    return talk_encrypted
+
+
+def answer_once(connection: socket.socket) -> None:
+    connection.sendall(response(f"answer to {receive(connection)}"))
+
+
+def test_an_encrypted_endpoint_answers_if_its_certificate_is_known(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(encrypted(answer_once, certificate)) as (url, _):
+        address = url.replace("http://127.0.0.1", "https://localhost")
+        with pytest.raises(CallError, match=r"certificate verify failed: self.signed certificate") as raised:
+            ChatModel("small", base_url=address).answer(question(1))
+        assert raised.value.fault is Fault.UNREACHABLE
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert ChatModel("small", base_url=address).answer(question(1)).text == "answer to question 1"
+
+
+@pytest.mark.parametrize("name", ["body", "silence"])
+def test_an_encrypted_attempt_that_is_given_up_releases_its_thread(
+    name: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serve(encrypted(DRIPS[name], certificate)) as (url, _):
+        model = ChatModel("small", base_url=url.replace("http://127.0.0.1", "https://localhost"), timeout=60)
+        policy = Policy(concurrency=4, attempts=1, answer_timeout=0.3, delay=0.0, pause=0.0, breaker=99, drain=0.0)
+        ends = [end for _, end in ask(map(question, range(4)), model, policy=policy)]
+        assert all(isinstance(end, Failure) for end in ends)
+        assert wait_for_release(10_000) == (0, 0)
+
+
+def test_an_encrypted_endpoint_is_reached_through_a_proxy(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy gets a CONNECT request and must not see the key."""
+    seen = []
+    endpoint = encrypted(answer_once, certificate)
+
+    def proxy(connection: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(1)
+        seen.append(head)
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        endpoint(connection)
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serve(proxy) as (url, _):
+        monkeypatch.setenv("HTTPS_PROXY", url.removesuffix("/v1"))
+        monkeypatch.setattr("cotpd.llm.models.route._is_loopback", lambda host: False)
+        model = ChatModel("small", base_url="https://localhost/v1", api_key="sk-0123456789")
+        assert model.answer(question(1)).text == "answer to question 1"
+    assert seen[0].startswith(b"CONNECT localhost:443")
+    assert b"sk-0123456789" not in seen[0]
