@@ -236,6 +236,40 @@ def test_a_parameter_is_omitted_in_whatever_words_a_server_names_it(
     assert rest <= chat_server.questions[-1].keys()
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["System role not supported", "Conversation roles must alternate user/assistant", "Developer instruction is off"],
+)
+def test_a_server_without_system_messages_gets_them_in_the_question(
+    message: str, model: ChatModel, chat_server: FakeServer
+) -> None:
+    def script(number: int, question: dict[str, Any]) -> Reply | str:
+        refused = question["messages"][0]["role"] == "system"
+        return Reply(body=json.dumps({"message": message}).encode(), status=400) if refused else "A player."
+
+    chat_server.script = script
+    assert [ask(model).text, ask(model).text] == ["A player."] * 2
+    assert len(chat_server.questions) == 3
+    assert chat_server.questions[-1]["messages"] == [{"role": "user", "content": "Explain.\n\nWho is Jordan?"}]
+
+
+@pytest.mark.parametrize(
+    ("address", "endpoint"),
+    [
+        ("http://localhost:8000/v1", "http://localhost:8000/v1/"),
+        ("http://LOCALHOST:80/v1/", "http://localhost/v1/"),
+        ("https://x.test", "https://x.test"),
+        ("https://x.test//", "https://x.test//"),
+        ("https://x.test/a%2Fb/ä v/v1", "https://x.test/a%2Fb/%C3%A4%20v/v1/"),
+        ("https://münchen.test/V1?key=1", "https://xn--mnchen-3ya.test/V1/"),
+        ("http://[::1]:8/v1", "http://[::1]:8/v1/"),
+    ],
+)
+def test_the_endpoint_of_an_address_never_changes(address: str, endpoint: str) -> None:
+    """It is part of the key under which paid answers are stored."""
+    assert ChatModel("small", base_url=address).endpoint == endpoint
+
+
 def test_a_parameter_is_only_omitted_from_then_on_if_that_helped(model: ChatModel, chat_server: FakeServer) -> None:
     """The word may belong to the post that a filter refuses."""
     refusal = Reply(body=b'{"error": {"message": "blocked: a high temperature in Oslo"}}', status=400)

@@ -68,6 +68,8 @@ DATE = "Tue, 01 Dec 2026 10:00:00 GMT"
         ({"x-ratelimit-reset": "1796119230", "date": DATE}, 30.0),
         ({"x-ratelimit-reset": "1796119230000", "date": DATE}, 30.0),
         ({"x-ratelimit-reset": "Tue, 01 Dec 2026 10:00:30 GMT", "date": DATE}, 30.0),
+        ({"ratelimit": "limit=10, remaining=0, reset=50"}, 50.0),
+        ({"ratelimit": '"minute";r=0;t=50'}, 50.0),
         ({"x-ratelimit-reset": "soon"}, None),
         ({"x-ratelimit-reset": "-3"}, None),
         ({"x-ratelimit-limit-requests": "5"}, None),

@@ -66,7 +66,8 @@ class ChatModel:
 
         If the endpoint refuses a request and names a parameter, the request is sent again without it. If that helps,
         later requests omit it as well: a JSON schema is replaced by any JSON object and then by text, ``max_tokens``
-        by ``max_completion_tokens``; temperature, ``top_p``, seed and ``stream`` are left to the endpoint.
+        by ``max_completion_tokens``; temperature, ``top_p``, seed and ``stream`` are left to the endpoint; system
+        messages become part of the question.
 
         Raises:
             CallError: If the endpoint is unreachable, busy, refuses the request or sends an invalid answer.
@@ -103,6 +104,10 @@ class ChatModel:
             return
         for name in sorted(dialect.omitted - self._dialect.omitted - {"stream"}):
             logger.warning("%s does not accept our %s; its own default is used", self.name, name)
+        if self._dialect.takes_system and not dialect.takes_system:
+            logger.warning(
+                "%s does not accept system messages; they are sent at the beginning of the question", self.name
+            )
         self._dialect = dialect
 
     def _send(self, body: dict[str, Any]) -> Answer:

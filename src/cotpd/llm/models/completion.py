@@ -16,7 +16,17 @@ from cotpd.llm.models.server_error import ServerError, error_in_object, error_in
 
 _TOO_LONG_CODES = {"exceed_context_size_error", "context_length_exceeded", "string_above_max_length"}
 _FILTERED_CODES = {"content_filter", "content_policy_violation"}
-_QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
+_QUOTA_CODES = {
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "credits_exhausted",
+    "exceeded_current_quota_error",
+    "insufficient_balance",
+    "insufficient_funds",
+    "insufficient_quota",
+    "insufficient_user_quota",
+    "quota_exhausted",
+}
 _BUSY_STATUS = {429, 503, 529}
 _TRANSIENT_STATUS = {408, 409, 425}
 _REFUSED_STATUS = {400, 413, 415, 418, 422, 451}

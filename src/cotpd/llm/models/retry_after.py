@@ -16,6 +16,8 @@ _PART = (
 _DURATION = re.compile(_PART, re.IGNORECASE)
 _WAIT = re.compile(rf"\b(?:again|retry|wait|reset|available)\b\D{{0,40}}((?:{_PART}[\s,]{{0,2}})+)", re.IGNORECASE)
 _RESET = re.compile(r"(?:.*-)?ratelimit-(?:.*-)?reset(?:-.*)?")
+_FIELDS = re.compile(r"(?:^|[;,\s])(?:reset|t)=(\d{1,9})\b")
+"""The seconds in the single header of the IETF draft: ``limit=10, remaining=0, reset=50`` or ``"minute";r=0;t=50``."""
 _MARGIN = 0.25
 """Seconds added to a time that a server rounds."""
 _FIRST_DATE = 1e9
@@ -48,6 +50,7 @@ def rate_limit_reset(headers: Mapping[str, str]) -> float | None:
     """
     exhausted: list[float] = []
     others: list[float] = []
+    others += map(float, _FIELDS.findall(headers.get("ratelimit", "")))
     for name, value in headers.items():
         if not _RESET.fullmatch(name) or (seconds := _reset_seconds(value, headers)) is None:
             continue
