@@ -4,9 +4,9 @@ The endpoint runs in its own process and answers after ``--latency`` seconds; ``
 The last line is one JSON object:
 
     efficiency       questions per second, divided by the maximum that the latency allows (concurrency / latency)
-    cpu_ratio        CPU time per question, divided by that of a plain loop over the openai SDK with as many threads
+    cpu_ratio        CPU time per question, divided by that of a plain loop over httpx2 with as many threads
     cpu_ms           CPU time per question in milliseconds
-    sdk_efficiency   efficiency of the plain loop
+    plain_efficiency efficiency of the plain loop
     memory_ratio     peak memory of a run of ``--many`` questions, divided by that of ``--few``, with a store on disk
 
     python benchmarks/asking.py
@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import openai
+import httpx2
 
 from cotpd.llm.asking.ask import ask
 from cotpd.llm.asking.policy import Policy
@@ -88,8 +88,8 @@ def server(latency: float) -> Iterator[str]:
 
 
 def compare(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
-    """Ask the same questions with the SDK and with `ask`, in turn, and return the medians over all repetitions."""
-    runs: dict[str, Callable[[int, str, int], None]] = {"SDK": ask_sdk, "ask": ask_library}
+    """Ask the same questions with a plain loop and with `ask`, in turn, and return the medians over all repetitions."""
+    runs: dict[str, Callable[[int, str, int], None]] = {"plain": ask_plainly, "ask": ask_library}
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     for repetition in range(arguments.repetitions):
         for name, run in runs.items():
@@ -102,11 +102,11 @@ def compare(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
     cpu = {name: statistics.median(cost.cpu for cost in repeated) for name, repeated in costs.items()}
     return {
         "efficiency": round(arguments.questions / seconds / (arguments.concurrency / arguments.latency), 3),
-        "cpu_ratio": round(cpu["ask"] / cpu["SDK"], 3),
+        "cpu_ratio": round(cpu["ask"] / cpu["plain"], 3),
         "cpu_ms": {name: round(1e3 * seconds / arguments.questions, 2) for name, seconds in cpu.items()},
-        "sdk_efficiency": round(
+        "plain_efficiency": round(
             arguments.questions
-            / statistics.median(cost.seconds for cost in costs["SDK"])
+            / statistics.median(cost.seconds for cost in costs["plain"])
             / (arguments.concurrency / arguments.latency),
             3,
         ),
@@ -120,20 +120,16 @@ def measure(run: Callable[[int, str, int], None], num_questions: int, url: str, 
     return Cost(time.perf_counter() - begun, time.process_time() - cpu)
 
 
-def ask_sdk(num_questions: int, url: str, concurrency: int) -> None:
-    """Ask with the SDK in a thread pool, without a store, checks or limits."""
-    http_client = openai.DefaultHttpxClient(timeout=60)
-    with openai.OpenAI(base_url=url, api_key="none", max_retries=0, http_client=http_client) as client:
+def ask_plainly(num_questions: int, url: str, concurrency: int) -> None:
+    """Ask with httpx2 in a thread pool over kept connections, without a store, checks or limits."""
+    limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+    with httpx2.Client(timeout=60, limits=limits) as client:
 
-        def one(number: int) -> str | None:
+        def one(number: int) -> str:
             message = {"role": "user", "content": QUESTION.format(number)}
-            response = client.chat.completions.create(
-                model="fake",
-                messages=[message],
-                max_tokens=MAX_TOKENS,
-                temperature=0,  # type: ignore[list-item]
-            )
-            return response.choices[0].message.content
+            body = {"model": "fake", "messages": [message], "max_tokens": MAX_TOKENS, "temperature": 0}
+            response = client.post(f"{url}/chat/completions", json=body)
+            return str(response.json()["choices"][0]["message"]["content"])
 
         with ThreadPoolExecutor(concurrency) as pool:
             assert all(pool.map(one, range(num_questions)))

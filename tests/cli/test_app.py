@@ -152,4 +152,4 @@ def test_help_imports_no_heavy_package() -> None:
     ended = run("--help", program=program, check=True)
     loaded = set(ended.stderr.split())
     assert "typer" in loaded
-    assert not loaded & {"torch", "transformers", "accelerate", "openai", "xllamacpp", "PIL"}
+    assert not loaded & {"torch", "transformers", "accelerate", "httpcore2", "httpx2", "xllamacpp", "PIL"}

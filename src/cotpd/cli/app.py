@@ -56,7 +56,7 @@ _log = logging.getLogger("cotpd")
 
 _EXTRAS = {
     **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
-    **dict.fromkeys(("httpx2", "openai", "xllamacpp"), "llm"),
+    **dict.fromkeys(("httpcore2", "httpx2", "xllamacpp"), "llm"),
     "PIL": "captions",
     **dict.fromkeys(("datasets", "spacy"), "formats"),
 }

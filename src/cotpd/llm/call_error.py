@@ -12,6 +12,8 @@ class Fault(StrEnum):
 
     BUSY = "busy"
     """The endpoint is overloaded (status 429, 503 or 529). The run waits and lowers its concurrency."""
+    LOADING = "loading"
+    """The endpoint is loading the model. The run waits for it, without counting attempts."""
     TRANSIENT = "transient"
     """This attempt failed (5xx, a time-out, a reset, a malformed body). The request is repeated."""
     UNREACHABLE = "unreachable"

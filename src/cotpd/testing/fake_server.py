@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 from cotpd.core.files import hash_text
 
 Question = dict[str, Any]
-"""The JSON body of a request, with the keys ``path`` and ``authorization`` added."""
+"""The JSON body of a request, with the keys ``path``, ``authorization`` and ``headers`` (lower case) added."""
 
 _POST = re.compile(r"<post[^>]*>\n(.*)\n</post", re.DOTALL)
 _MAX_REQUEST_BYTES = 64 << 20
@@ -172,8 +172,9 @@ async def _read_question(reader: asyncio.StreamReader) -> Question | None:
     length = int(headers.get("content-length", 0))
     if length > _MAX_REQUEST_BYTES:
         return None
-    body = json.loads(await reader.readexactly(length))
-    return {**body, "path": request.split()[1], "authorization": headers.get("authorization")}
+    body: Question = json.loads(await reader.readexactly(length))
+    added = {"path": request.split()[1], "authorization": headers.get("authorization"), "headers": headers}
+    return body | added
 
 
 async def _send(reply: Reply, question: Question, writer: asyncio.StreamWriter) -> None:
@@ -194,10 +195,10 @@ async def _send(reply: Reply, question: Question, writer: asyncio.StreamWriter) 
 
 
 def _completion(reply: Reply, question: Question) -> bytes:
-    """Return the body of a chat completion; four characters count as one token."""
+    """Return the body of a chat completion; four characters count as one token, and the end as another."""
     message = {"role": "assistant", "content": reply.text}
     choice = {"index": 0, "finish_reason": reply.finish_reason, "message": message}
-    prompt, completion = len(json.dumps(question["messages"])) // 4, len(reply.text) // 4
+    prompt, completion = len(json.dumps(question["messages"])) // 4, len(reply.text) // 4 + 1
     usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
     body = {"id": "fake", "object": "chat.completion", "created": 0, "model": question.get("model", "fake")}
     return json.dumps(body | {"choices": [choice], "usage": usage}).encode()

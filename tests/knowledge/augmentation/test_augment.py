@@ -81,7 +81,8 @@ class ModelWithUsage(Model):
         self._tokens = tokens
 
     def _reply(self, messages: Sequence[Message]) -> Answer:
-        return Answer(str(super()._reply(messages)), prompt_tokens=self._tokens[kind_of(messages[-1].content)])
+        tokens = self._tokens[kind_of(messages[-1].content)]
+        return Answer(str(super()._reply(messages)), prompt_tokens=tokens, completion_tokens=1)
 
 
 def kind_of(question: str) -> str:
@@ -320,7 +321,7 @@ def test_the_cost_includes_both_rounds_or_is_unknown(entity: int, fact: int, cos
         ModelWithUsage({ENTITY: entity, "fact": fact}),
         AugmentationSettings((ENTITY,), names_from="model"),
     )
-    asking = Asking(policy=Policy(price=Price(1e6, 1e6)))
+    asking = Asking(policy=Policy(price=Price(1e6, 0.0)))
     assert augment(TRAIN, model, settings=settings, asking=asking).cost == cost
 
 

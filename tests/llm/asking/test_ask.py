@@ -18,6 +18,7 @@ import pytest
 import cotpd.llm
 from cotpd.core.errors import DataError, LanguageModelError, StoreError
 from cotpd.llm.asking.ask import MAX_BUSY_REPLIES, Failure, ask
+from cotpd.llm.asking.budget import Spending
 from cotpd.llm.asking.policy import Policy, Price
 from cotpd.llm.asking.progress import AskingProgress
 from cotpd.llm.asking.workers import Workers
@@ -454,6 +455,17 @@ def test_an_endpoint_that_stops_answering_ends_the_run_after_few_attempts(
             list(ask((request(number) for number in range(1_000)), chat, store=store, policy=FAST))
         assert len(list(store)) == 10
     assert chat_server.num_questions < 10 + 8 * 6
+
+
+def test_a_model_that_is_loading_is_waited_for_without_counting_attempts(
+    chat: ChatModel, chat_server: FakeServer
+) -> None:
+    loading = Reply(body=b'{"error": {"message": "Loading model", "code": 503}}', status=503)
+    chat_server.script = lambda number, question: loading if number <= 60 else "fine"
+    spending = Spending(FAST)
+    ends = list(ask([request(number) for number in range(10)], chat, policy=FAST, spending=spending))
+    assert [isinstance(end, Answer) for _, end in ends] == [True] * 10
+    assert (spending.attempts, chat_server.num_questions) == (10, 70)
 
 
 def test_a_busy_endpoint_gets_fewer_concurrent_requests(chat: ChatModel, chat_server: FakeServer) -> None:

@@ -20,7 +20,7 @@ from cotpd.testing.scripted_model import ScriptedModel
 
 FAST = Policy(concurrency=8, delay=0.0, pause=0.0)
 REQUESTS = [Request((Message("user", f"Who is {number}?"),), Parameters(20), about=number) for number in range(12)]
-"""Each is estimated at 13 prompt tokens and 20 completion tokens."""
+"""Each is estimated at 11 prompt tokens and 20 completion tokens."""
 
 
 def reply(messages: Sequence[Message]) -> Answer:
@@ -128,3 +128,18 @@ def test_one_budget_may_cover_several_calls() -> None:
     assert len(list(ask(REQUESTS[:2], model, policy=policy, spending=spending))) == 2
     run(REQUESTS[2:4], model, policy, spending=spending)
     assert spending.attempts == 3
+
+
+@pytest.mark.parametrize(("prompt", "completion"), [(0, 5), (10, 0)])
+def test_a_token_count_that_is_not_reported_is_estimated_and_makes_the_cost_unknown(
+    prompt: int, completion: int
+) -> None:
+    """Each request is estimated at 11 prompt and 20 completion tokens."""
+    model = ScriptedModel(lambda messages: Answer("fine", prompt_tokens=prompt, completion_tokens=completion))
+    policy = replace(FAST, budget=Budget(tokens=70), price=Price(1e6, 1e6))
+    spending = Spending(policy)
+    progress = run(REQUESTS, model, policy, spending=spending)
+    attempts = 3 if completion else 2
+    assert (progress.attempts, spending.cost) == (attempts, None)
+    assert (spending.prompt_tokens, spending.completion_tokens) == (attempts * prompt, attempts * completion)
+    assert spending.unreported.total == attempts * (20 if prompt else 11)

@@ -148,3 +148,33 @@ def test_a_policy_that_allows_no_request_raises_an_error(settings: dict[str, obj
 
 def test_prices_are_per_million_tokens() -> None:
     assert Price(prompt=2.0, completion=10.0).of(500_000, 100_000) == 2.0
+
+
+def test_a_busy_endpoint_is_tried_again_after_more_than_a_minute() -> None:
+    """Rate limits count per minute, and not every server says when the minute is over."""
+    pace, now = Pace(POLICY, None), 0.0
+    for _ in range(4):
+        fail(pace, Fault.BUSY, now)
+        now += pace.wait(1, now)
+    assert now > 60
+    with pytest.raises(LanguageModelError, match="also after a pause of 60 s"):
+        fail(pace, Fault.BUSY, now)
+
+
+def test_a_loading_endpoint_gets_one_request_at_a_time_until_it_answers() -> None:
+    pace, now = Pace(POLICY, None), 0.0
+    for _ in range(100):
+        now = fail(pace, Fault.LOADING, now)
+        assert (pace.limit, pace.is_failing) == (1, False)
+    assert now == 500.0
+    assert fail(pace, Fault.LOADING, now, wait=20.0) == 520.0
+    assert fail(pace, Fault.LOADING, now, wait=0.0) > now, "a server that names no time is not flooded"
+    pace.succeed()
+    assert pace.limit == 64
+
+
+def test_a_model_that_is_never_loaded_stops_the_run() -> None:
+    pace = Pace(POLICY, None)
+    fail(pace, Fault.LOADING, 10.0)
+    with pytest.raises(LanguageModelError, match="it failed; the model was not loaded within 900 s"):
+        fail(pace, Fault.LOADING, 910.0)

@@ -19,7 +19,7 @@ from cotpd.core.errors import LanguageModelError, MissingExtraError, UsageError
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, Image, Message, Parameters, Request
 from cotpd.llm.models.chat_model import ChatModel
-from cotpd.llm.models.http_client import MAX_BYTES, BoundedClient
+from cotpd.llm.models.http_client import MAX_BYTES
 from cotpd.testing.fake_server import FAULTS, FakeServer, Reply
 
 KEY = "sk-very-secret-0123456789"
@@ -48,7 +48,7 @@ def completion(content: str = "A player.") -> bytes:
 
 def test_a_request_and_its_answer_travel_whole(model: ChatModel, chat_server: FakeServer) -> None:
     chat_server.script = lambda number, question: "A player."
-    assert ask(model) == Answer("A player.", "stop", prompt_tokens=22, completion_tokens=2, model="small")
+    assert ask(model) == Answer("A player.", "stop", prompt_tokens=22, completion_tokens=3, model="small")
     [question] = chat_server.questions
     assert question["messages"] == [
         {"role": "system", "content": "Explain."},
@@ -58,16 +58,7 @@ def test_a_request_and_its_answer_travel_whole(model: ChatModel, chat_server: Fa
     assert (question["path"], question["authorization"]) == ("/v1/chat/completions", f"Bearer {KEY}")
 
 
-def test_a_model_that_is_never_closed_leaves_no_open_socket(chat_server: FakeServer) -> None:
-    """`elicit(examples, ChatModel(...))` is the usual first call; an open socket would cause a ResourceWarning."""
-    unclosed = ChatModel("small", base_url=chat_server.url, timeout=5)
-    ask(unclosed)
-    client = unclosed._client
-    del unclosed
-    assert client.is_closed()
-
-
-def test_malformed_bodies_pass_through_the_sdk_to_our_parser(model: ChatModel, chat_server: FakeServer) -> None:
+def test_malformed_bodies_are_errors_that_name_the_endpoint(model: ChatModel, chat_server: FakeServer) -> None:
     bodies = {
         b"<!doctype html><h1>Welcome</h1>": "not JSON",
         b"": "not JSON",
@@ -84,7 +75,7 @@ def test_malformed_bodies_pass_through_the_sdk_to_our_parser(model: ChatModel, c
 
 
 def test_a_failed_request_is_sent_once(model: ChatModel, chat_server: FakeServer) -> None:
-    """The retries of the SDK would send, and pay for, the request again."""
+    """A retry inside the client would be paid for and appear in no budget."""
     for status in (400, 401, 404, 429, 500, 503):
         chat_server.num_questions = 0
         chat_server.script = lambda number, question, status=status: Reply(body=b"<h1>sorry</h1>", status=status)
@@ -97,7 +88,7 @@ def test_a_redirect_is_not_followed(model: ChatModel, chat_server: FakeServer) -
     """The key and the post would go to an address that the user did not choose."""
     headers = {"Location": f"{chat_server.url}/elsewhere"}
     chat_server.script = lambda number, question: Reply("moved", status=307, headers=headers)
-    with pytest.raises(LanguageModelError, match="status 307"):
+    with pytest.raises(LanguageModelError, match=r"status 307.* it redirects to http://.*/elsewhere"):
         ask(model)
     assert [question["path"] for question in chat_server.questions] == ["/v1/chat/completions"]
 
@@ -120,27 +111,41 @@ def test_non_ascii_headers_do_not_prevent_an_answer(model: ChatModel, chat_serve
 
 
 @pytest.mark.parametrize(
-    ("reply", "cause"),
+    ("reply", "reason"),
     [
-        (FAULTS["reset"], "RemoteProtocolError"),
-        (Reply(body=b"", headers={"Content-Length": "-1"}), "RemoteProtocolError"),
-        (Reply(text="slow " * 4_000, ending="trickle"), "ReadTimeout"),
-        (Reply(ending="hang"), "ReadTimeout"),
-        (Reply(text="x" * (MAX_BYTES + 1)), "ReadError"),
-        (Reply(body=b"no zip", headers={"Content-Encoding": "gzip"}), "DecodingError"),
-        (Reply(text="odd", headers={"Content-Encoding": "gzip, gzip"}), "DecodingError"),
+        (FAULTS["reset"], "the connection broke"),
+        (Reply(body=b"", headers={"Content-Length": "-1"}), "the connection broke"),
+        (Reply(text="slow " * 4_000, ending="trickle"), r"no complete response within 0\.1 s"),
+        (Reply(ending="hang"), r"no complete response within 0\.1 s"),
+        (Reply(text="x" * (MAX_BYTES + 1)), "the response exceeds 4 MiB"),
+        (Reply(body=b"no zip", headers={"Content-Encoding": "gzip"}), "the response is not valid gzip"),
     ],
-    ids=["reset", "bad length", "one byte at a time", "silence", "too large", "not compressed", "compressed twice"],
+    ids=["reset", "bad length", "one byte at a time", "silence", "too large", "not compressed"],
 )
 def test_a_response_that_never_completes_is_a_transient_error(
-    reply: Reply, cause: str, chat_server: FakeServer
+    reply: Reply, reason: str, chat_server: FakeServer
 ) -> None:
     chat_server.script = lambda number, question: reply
-    timeout = 0.1 if cause == "ReadTimeout" else 60
-    with ChatModel("small", base_url=chat_server.url, timeout=timeout) as model, pytest.raises(CallError) as raised:
+    timeout = 0.1 if "within" in reason else 60
+    model = ChatModel("small", base_url=chat_server.url, timeout=timeout)
+    with pytest.raises(CallError, match=reason) as raised:
         ask(model)
     assert (raised.value.fault, raised.value.spent) == (Fault.TRANSIENT, (0, 0))
-    assert cause in str(raised.value)
+
+
+@pytest.mark.parametrize("encoding", ["zstd", "gzip, gzip"])
+def test_an_unknown_compression_of_answers_stops_the_run(
+    encoding: str, model: ChatModel, chat_server: FakeServer
+) -> None:
+    """Every further answer would be paid for and could not be read."""
+    chat_server.script = lambda number, question: Reply("odd", headers={"Content-Encoding": encoding})
+    with pytest.raises(CallError, match=f"compressed as '{encoding}'; turn off compression") as raised:
+        ask(model)
+    assert raised.value.fault is Fault.FATAL
+    chat_server.script = lambda number, question: Reply("odd", status=502, headers={"Content-Encoding": encoding})
+    with pytest.raises(CallError, match="status 502") as raised:
+        ask(model)
+    assert raised.value.fault is Fault.TRANSIENT, "a gateway compressed its error page"
 
 
 def test_a_zip_bomb_is_an_error_and_is_not_decompressed(
@@ -149,7 +154,7 @@ def test_a_zip_bomb_is_an_error_and_is_not_decompressed(
     """Decompressed completely in each of 64 threads, it would exhaust the memory."""
     chat_server.script = lambda number, question: Reply(body=zip_bomb, headers={"Content-Encoding": "gzip"})
     tracemalloc.start()
-    with pytest.raises(CallError, match="ReadError"):
+    with pytest.raises(CallError, match="the decompressed response exceeds 4 MiB"):
         ask(model)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -206,21 +211,104 @@ def test_a_refused_parameter_is_replaced_or_omitted_from_then_on(model: ChatMode
     assert chat_server.questions[-1]["max_completion_tokens"] == 9
 
 
-def test_a_refused_value_is_an_error_and_the_parameter_is_not_omitted(
-    model: ChatModel, chat_server: FakeServer
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("temperature", {"error": {"message": "1 is the only value that we take", "param": "temperature"}}),
+        ("temperature", {"error": "`temperature` must be strictly positive", "error_type": "validation"}),
+        ("seed", {"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}),
+        ("top_p", {"message": "top-p cannot be used with this model"}),
+        ("stream", {"detail": "unknown field: stream"}),
+        ("max_tokens", {"detail": [{"loc": ["body", "max_tokens"], "msg": "Extra inputs are not permitted"}]}),
+    ],
+)
+def test_a_parameter_is_omitted_in_whatever_words_a_server_names_it(
+    name: str, error: object, model: ChatModel, chat_server: FakeServer
 ) -> None:
-    messages = (
-        "'max_tokens' or 'max_completion_tokens' is too large: 9",
-        "temperature must be at most 2",
-        "Unsupported parameter: 'seed'",
-    )
-    for message in messages:
-        chat_server.num_questions = 0
-        error = json.dumps({"error": {"message": message}}).encode()
-        chat_server.script = lambda number, question, error=error: Reply(body=error, status=400)
-        with pytest.raises(CallError, match=message.split()[0]):
-            ask(model)
-        assert chat_server.num_questions == 1, message
+    def script(number: int, question: dict[str, Any]) -> Reply | str:
+        return Reply(body=json.dumps(error).encode(), status=422) if name in question else "A player."
+
+    chat_server.script = script
+    full = Request(QUESTION.messages, Parameters(9, temperature=0.7, top_p=0.9, seed=3))
+    assert [model.answer(full).text, model.answer(full).text] == ["A player."] * 2
+    assert len(chat_server.questions) == 3, "the second question was sent without the parameter at once"
+    rest = {"temperature", "top_p", "seed", "stream", "max_tokens"} - {name}
+    assert rest <= chat_server.questions[-1].keys()
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["System role not supported", "Conversation roles must alternate user/assistant", "Developer instruction is off"],
+)
+def test_a_server_without_system_messages_gets_them_in_the_question(
+    message: str, model: ChatModel, chat_server: FakeServer
+) -> None:
+    def script(number: int, question: dict[str, Any]) -> Reply | str:
+        refused = question["messages"][0]["role"] == "system"
+        return Reply(body=json.dumps({"message": message}).encode(), status=400) if refused else "A player."
+
+    chat_server.script = script
+    assert [ask(model).text, ask(model).text] == ["A player."] * 2
+    assert len(chat_server.questions) == 3
+    assert chat_server.questions[-1]["messages"] == [{"role": "user", "content": "Explain.\n\nWho is Jordan?"}]
+
+
+@pytest.mark.parametrize(
+    ("address", "endpoint"),
+    [
+        ("http://localhost:8000/v1", "http://localhost:8000/v1/"),
+        ("http://LOCALHOST:80/v1/", "http://localhost/v1/"),
+        ("https://x.test", "https://x.test"),
+        ("https://x.test//", "https://x.test//"),
+        ("https://x.test/a%2Fb/ä v/v1", "https://x.test/a%2Fb/%C3%A4%20v/v1/"),
+        ("https://münchen.test/V1?key=1", "https://xn--mnchen-3ya.test/V1/"),
+        ("http://[::1]:8/v1", "http://[::1]:8/v1/"),
+    ],
+)
+def test_the_endpoint_of_an_address_never_changes(address: str, endpoint: str) -> None:
+    """It is part of the key under which paid answers are stored."""
+    assert ChatModel("small", base_url=address).endpoint == endpoint
+
+
+def test_a_parameter_is_only_omitted_from_then_on_if_that_helped(model: ChatModel, chat_server: FakeServer) -> None:
+    """The word may belong to the post that a filter refuses."""
+    refusal = Reply(body=b'{"error": {"message": "blocked: a high temperature in Oslo"}}', status=400)
+    chat_server.script = lambda number, question: refusal if number <= 2 else "A player."
+    with pytest.raises(CallError, match="a high temperature in Oslo"):
+        ask(model)
+    assert ask(model).text == "A player."
+    assert ["temperature" in question for question in chat_server.questions] == [True, False, True]
+
+
+def test_a_value_of_max_tokens_that_is_refused_is_an_error(model: ChatModel, chat_server: FakeServer) -> None:
+    error = b'{"error": {"message": "\'max_tokens\' or \'max_completion_tokens\' is too large: 9"}}'
+    chat_server.script = lambda number, question: Reply(body=error, status=400)
+    with pytest.raises(CallError, match="is too large: 9"):
+        ask(model)
+    assert chat_server.num_questions == 1
+
+
+def test_a_request_asks_for_a_whole_answer(model: ChatModel, chat_server: FakeServer) -> None:
+    """Some servers stream unless the request says otherwise."""
+    ask(model)
+    assert chat_server.questions[0]["stream"] is False
+
+
+@pytest.mark.parametrize("suffix", ["?api-version=2024-10-21", "/?api-version=2024-10-21"])
+def test_a_query_in_the_address_is_sent_after_the_path(suffix: str, chat_server: FakeServer) -> None:
+    address = f"{chat_server.url.removesuffix('/v1')}/openai/deployments/gpt{suffix}"
+    with ChatModel("small", base_url=address, api_key=KEY) as model:
+        ask(model)
+        assert model.endpoint == address.partition("?")[0].removesuffix("/") + "/", "the key of stored answers"
+    [question] = chat_server.questions
+    assert question["path"] == "/openai/deployments/gpt/chat/completions?api-version=2024-10-21"
+    assert question["headers"]["api-key"] == KEY, "Azure reads the key from this header"
+
+
+def test_a_password_in_the_address_replaces_the_key(chat_server: FakeServer) -> None:
+    with ChatModel("small", base_url=chat_server.url.replace("//", "//me:hush-hush@"), api_key=KEY) as model:
+        ask(model)
+    assert chat_server.questions[0]["authorization"] == f"Basic {base64.b64encode(b'me:hush-hush').decode()}"
 
 
 @pytest.mark.parametrize("status", [200, 401])
@@ -270,9 +358,9 @@ def test_a_password_in_the_address_is_not_part_of_the_endpoint() -> None:
     assert "hush" not in "".join(traceback.format_exception(raised.value))
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "127.0.0.1:9/v1", "ftp://127.0.0.1/v1"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/v1", "http://localhost:9/v1"])
 def test_an_unreachable_endpoint_is_named_in_the_error(address: str) -> None:
-    message = r"small at .*127\.0\.0\.1.* gave no answer.*check that the server is running"
+    message = r"small at .*:9/v1/ gave no answer: .*Connection refused; check that the server is running"
     with ChatModel("small", base_url=address, api_key=KEY, timeout=5) as model:
         with pytest.raises(CallError, match=message) as raised:
             ask(model)
@@ -287,29 +375,14 @@ def test_an_unreachable_endpoint_is_named_in_the_error(address: str) -> None:
         "http://x\n/v1",
         "http://.../v1",
         "http://\ud800/",
+        "127.0.0.1:9/v1",
+        "ftp://127.0.0.1/v1",
     ],
 )
 def test_an_invalid_address_raises_an_error_that_does_not_show_its_password(address: str) -> None:
     with pytest.raises(UsageError, match=r"not a valid URL; write http://host:port/v1") as raised:
         ChatModel("small", base_url=address)
     assert "hush" not in "".join(traceback.format_exception(raised.value))
-
-
-def test_the_timeout_reaches_the_http_client(chat_server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK takes 5 s, the default of the HTTP library, for "not set" and would use ten minutes."""
-    timeouts: list[dict[str, float]] = []
-    send = BoundedClient.send
-
-    def watch(client: BoundedClient, request: Any, **options: Any) -> Any:
-        timeouts.append(request.extensions["timeout"])
-        return send(client, request, **options)
-
-    monkeypatch.setattr(BoundedClient, "send", watch)
-    for timeout in (0.5, 5.0, 600.0):
-        with ChatModel("small", base_url=chat_server.url, timeout=timeout) as model:
-            ask(model)
-        expected = {"read": timeout, "write": timeout, "pool": timeout, "connect": min(timeout, 20.0)}
-        assert timeouts.pop() == expected
 
 
 @pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 1e12, 0.0, -1.0])
@@ -319,7 +392,7 @@ def test_an_invalid_timeout_raises_an_error(timeout: float) -> None:
         ChatModel("small", base_url="http://127.0.0.1:9/v1", timeout=timeout)
 
 
-def test_without_the_sdk_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "openai", None)
+def test_without_the_http_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "httpx2", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'cotpd\[llm\]'"):
         ChatModel("small", base_url="http://127.0.0.1:9/v1")

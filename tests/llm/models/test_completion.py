@@ -9,7 +9,8 @@ import pytest
 
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer
-from cotpd.llm.models.completion import read_body
+from cotpd.llm.models.completion import ResponseContext, read_body
+from cotpd.llm.models.redaction import Redaction
 
 
 def body(**changes: Any) -> bytes:
@@ -19,7 +20,7 @@ def body(**changes: Any) -> bytes:
 
 
 def read(content: bytes, **settings: Any) -> Answer:
-    return read_body(content, model="small", **settings)
+    return read_body(content, ResponseContext("small", **settings))
 
 
 def error_of(content: bytes, **settings: Any) -> CallError:
@@ -41,7 +42,7 @@ NO_JSON = "the body is not JSON; does the address end in /v1"
         (b"[" * 200_000, NO_JSON),
         (body().decode().encode("utf-16"), NO_JSON),
         (body() + b"\n" + body(), NO_JSON),
-        (b'data: {"choices": []}\n\ndata: [DONE]\n\n', NO_JSON),
+        (b'data: {"choices": []}\n\ndata: [DONE]\n\n', "the server streams it"),
         (body(usage={"prompt_tokens": 1})[:-1] + b', "n": ' + b"1" * 9_999 + b"}", NO_JSON),
         (b'"fine"', "expected a JSON object, got str"),
         (json.dumps([json.loads(body())]).encode(), "expected a JSON object, got list"),
@@ -57,7 +58,7 @@ NO_JSON = "the body is not JSON; does the address end in /v1"
         (body(choices=[{"message": {"content": 0}}]), "expected a message of type str, got int"),
         (body(choices=[{"message": {"content": {"text": "a"}}}]), "expected a message of type str, got dict"),
         (body(choices=[{"message": {"content": float("nan")}}]), "expected a message of type str, got float"),
-        (b'{"error": {"message": "model is loading"}}', "model is loading"),
+        (b'{"error": {"message": "out of luck"}}', "out of luck"),
         (b'{"error": "quota"}', "quota"),
     ],
     ids=range(25),
@@ -75,7 +76,7 @@ def test_the_status_and_the_error_code_decide_the_kind_of_failure() -> None:
         (429, {"message": "slow down", "code": "rate_limit_exceeded"}, Fault.BUSY),
         (429, {"message": "spent", "code": "insufficient_quota"}, Fault.FATAL),
         (429, {"message": "spent", "type": "insufficient_quota"}, Fault.FATAL),
-        (503, {"message": "loading"}, Fault.BUSY),
+        (503, {"message": "too many users"}, Fault.BUSY),
         (529, {"message": "overloaded"}, Fault.BUSY),
         (500, {"message": "oops"}, Fault.TRANSIENT),
         (502, {"message": "oops"}, Fault.TRANSIENT),
@@ -195,5 +196,15 @@ def test_texts_of_the_server_are_one_short_line_without_lone_surrogates() -> Non
 
 def test_a_key_at_the_cut_of_a_long_message_stays_secret() -> None:
     key = "sk-very-secret-0123456789"
-    error = error_of(json.dumps({"error": {"message": f"{'x' * 190}{key}"}}).encode(), status=401, secret=key)
+    error = error_of(
+        json.dumps({"error": {"message": f"{'x' * 190}{key}"}}).encode(), status=401, redact=Redaction([key])
+    )
     assert key[:8] not in str(error)
+
+
+@pytest.mark.parametrize("value", [0, -3, "12", None, True, float("nan"), 1e30, 10**30, 7.5, [3]], ids=repr)
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens"])
+def test_an_invalid_token_count_is_unknown_and_the_other_is_kept(name: str, value: object) -> None:
+    answer = read(body(usage={"prompt_tokens": 12, "completion_tokens": 12} | {name: value}))
+    other = "completion_tokens" if name == "prompt_tokens" else "prompt_tokens"
+    assert (getattr(answer, name), getattr(answer, other)) == (0, 12)

@@ -13,6 +13,7 @@ import pytest
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line
 from cotpd.llm.language_model import Answer, Message, Parameters, Request
+from cotpd.llm.store import batch_file
 from cotpd.llm.store.batch_file import BatchReport, Source, read_batch, write_batch
 from cotpd.llm.store.request_store import RequestStore, StoredAnswer
 
@@ -48,7 +49,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_a_batch_has_a_line_for_each_open_question(tmp_path: Path, store: RequestStore) -> None:
     store.add([StoredAnswer(KEYS[0], SOURCE.endpoint, SOURCE.model, Answer("known"))])
-    assert write_batch([*REQUESTS, REQUESTS[1]], tmp_path / "b.jsonl", source=SOURCE, store=store) == 5
+    assert sum(write_batch([*REQUESTS, REQUESTS[1]], tmp_path / "b.jsonl", source=SOURCE, store=store).values()) == 5
     assert [row["custom_id"] for row in lines(tmp_path / "b.jsonl")] == KEYS[1:]
     assert lines(tmp_path / "b.jsonl")[0] == {
         "custom_id": KEYS[1],
@@ -82,11 +83,11 @@ def test_refused_parameters_are_not_in_the_next_batch(tmp_path: Path, store: Req
 
 def test_no_question_is_in_two_batches(tmp_path: Path, store: RequestStore) -> None:
     """Unless its batch is forgotten."""
-    assert write_batch(REQUESTS[:3], tmp_path / "one.jsonl", source=SOURCE, store=store) == 3
-    assert write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store) == 3
+    assert sum(write_batch(REQUESTS[:3], tmp_path / "one.jsonl", source=SOURCE, store=store).values()) == 3
+    assert sum(write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store).values()) == 3
     assert store.batches() == {str(tmp_path / "one.jsonl"): 3, str(tmp_path / "two.jsonl"): 3}
     assert store.forget_batch(str(tmp_path / "one.jsonl")) == 3
-    assert write_batch(REQUESTS, tmp_path / "three.jsonl", source=SOURCE, store=store) == 3
+    assert sum(write_batch(REQUESTS, tmp_path / "three.jsonl", source=SOURCE, store=store).values()) == 3
 
 
 def test_an_old_error_file_reopens_no_question_of_a_later_batch(tmp_path: Path, store: RequestStore) -> None:
@@ -94,7 +95,7 @@ def test_an_old_error_file_reopens_no_question_of_a_later_batch(tmp_path: Path, 
     expired = [result(key, response=None, error={"code": "batch_expired"}) for key in KEYS[:2]]
     errors = results(tmp_path / "errors.jsonl", expired)
     assert read_batch(REQUESTS, [errors, errors], source=SOURCE, store=store) == BatchReport(failed=2, repeated=2)
-    assert write_batch(REQUESTS[:2], tmp_path / "two.jsonl", source=SOURCE, store=store) == 2
+    assert sum(write_batch(REQUESTS[:2], tmp_path / "two.jsonl", source=SOURCE, store=store).values()) == 2
     assert read_batch(REQUESTS, [errors], source=SOURCE, store=store) == BatchReport(repeated=2, missing=2)
     assert store.batches() == {str(tmp_path / "two.jsonl"): 2}
     again = results(tmp_path / "again.jsonl", [row | {"id": "y"} for row in expired])
@@ -104,7 +105,7 @@ def test_an_old_error_file_reopens_no_question_of_a_later_batch(tmp_path: Path, 
 
 def test_no_file_is_written_without_open_questions(tmp_path: Path, store: RequestStore) -> None:
     write_batch(REQUESTS, tmp_path / "one.jsonl", source=SOURCE, store=store)
-    assert write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store) == 0
+    assert sum(write_batch(REQUESTS, tmp_path / "two.jsonl", source=SOURCE, store=store).values()) == 0
     assert not (tmp_path / "two.jsonl").exists()
 
 
@@ -145,7 +146,7 @@ def test_results_may_be_unordered_partial_repeated_expired_or_unknown(tmp_path: 
     reasons = [attempt.reason for attempt in store.failed_attempts()]
     for reason, word in zip(reasons, ("too late", "slow down", "empty"), strict=True):
         assert word in reason
-    assert write_batch(REQUESTS, tmp_path / "rest.jsonl", source=SOURCE, store=store) == 2
+    assert sum(write_batch(REQUESTS, tmp_path / "rest.jsonl", source=SOURCE, store=store).values()) == 2
     assert [row["custom_id"] for row in lines(tmp_path / "rest.jsonl")] == KEYS[2:4]
 
 
@@ -181,3 +182,30 @@ def test_a_file_without_results_is_an_error(tmp_path: Path, store: RequestStore)
     odd = results(tmp_path / "odd.jsonl", [{"id": "train-001"}])
     with pytest.raises(DataError, match=r"odd\.jsonl:1: a result needs a custom_id"):
         read_batch(REQUESTS, [odd], source=SOURCE, store=store)
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes"), [({"MAX_QUESTIONS": 4}, [4, 2]), ({"MAX_BYTES": 900}, [3, 3]), ({"MAX_BYTES": 1}, [1] * 6)]
+)
+def test_a_batch_that_is_too_large_for_a_host_is_split(
+    limits: dict[str, int], sizes: list[int], tmp_path: Path, store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, limit in limits.items():
+        monkeypatch.setattr(batch_file, name, limit)
+    counts = write_batch(REQUESTS, tmp_path / "b.jsonl", source=SOURCE, store=store)
+    names = ["b.jsonl", *(f"b-{number}.jsonl" for number in range(2, len(sizes) + 1))]
+    assert counts == {tmp_path / name: size for name, size in zip(names, sizes, strict=True)}
+    assert [row["custom_id"] for path in counts for row in lines(path)] == KEYS
+    assert store.batches() == {str(path): size for path, size in counts.items()}
+    if "MAX_BYTES" in limits:
+        assert all(path.stat().st_size <= limits["MAX_BYTES"] for path in counts) or limits["MAX_BYTES"] == 1
+
+
+def test_a_later_part_of_a_batch_is_not_overwritten(
+    tmp_path: Path, store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_file, "MAX_QUESTIONS", 4)
+    (tmp_path / "b-2.jsonl").write_text("submitted", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"b-2\.jsonl exists and may have been submitted"):
+        write_batch(REQUESTS, tmp_path / "b.jsonl", source=SOURCE, store=store)
+    assert (tmp_path / "b-2.jsonl").read_text("utf-8") == "submitted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -30,20 +31,42 @@ def summary_lines(report: AskingReport[Any, Any], out: Path, *, noun: str) -> It
         f"{report.num_asked:,} asked, {report.num_reused:,} reused; {token_summary(report)}"
     )
     if report.failures:
-        first = printable(report.failures[0])
-        yield f"{len(report.failures):,} without an answer; the next run asks again. First error: {first}"
+        yield f"{len(report.failures):,} without an answer; the next run asks again. Main error: {_main_error(report)}"
 
 
 def token_summary(report: AskingReport[Any, Any]) -> str:
-    """Return the tokens of a run, and its cost if the price is known."""
+    """Return the tokens of a run, and its cost if the price is known. A number that no answer reported is unknown."""
     cost = "" if report.cost is None else f", cost {report.cost:.4f}"
-    return f"{report.prompt_tokens:,} prompt tokens, {report.completion_tokens:,} completion tokens{cost}"
+    unreported = report.unreported_tokens
+    rest = f" (the server did not report about {unreported:,} more)" if unreported else ""
+    prompt, completion = (
+        "unknown" if unreported and not count else f"{count:,}"
+        for count in (report.prompt_tokens, report.completion_tokens)
+    )
+    return f"{prompt} prompt tokens, {completion} completion tokens{rest}{cost}"
 
 
 def check_rejected_share(report: AskingReport[Any, Any], maximum: float, *, noun: str, advice: str) -> None:
-    """Raise `TooManyRejectedError` if the share of rejections and failures is above ``maximum``."""
-    if report.rejected_share > maximum:
+    """Raise `TooManyRejectedError` if the share of rejections and failures is above ``maximum``.
+
+    Questions without an answer have another cause and another remedy than rejected answers. The message names the more
+    frequent of both.
+    """
+    if report.rejected_share <= maximum:
+        return
+    failures, rejections = len(report.failures), len(report.rejections)
+    if failures > rejections:
         raise TooManyRejectedError(
-            f"{report.rejected_share:.1%} of the {noun} were rejected or have no answer, more than {maximum:.1%}; "
-            f"{advice} or raise --max-rejected"
+            f"{failures:,} of {report.num_total:,} questions have no answer: "
+            f"{_main_error(report)}; run the command again to ask them again"
         )
+    raise TooManyRejectedError(
+        f"{report.rejected_share:.1%} of the {noun} were rejected or have no answer, more than {maximum:.1%}; "
+        f"{advice} or raise --max-rejected"
+    )
+
+
+def _main_error(report: AskingReport[Any, Any]) -> str:
+    """Return the most frequent error of questions without an answer, and how often it occurred."""
+    [(error, count)] = Counter(report.failures).most_common(1)
+    return printable(error) + (f" ({count:,} times)" if count > 1 else "")

@@ -45,6 +45,7 @@ class Failure:
 
 MAX_BUSY_REPLIES = 20
 """A request that a busy endpoint rejects this often, while others are answered, is itself the reason; it fails."""
+_MAX_LOADING_REPLIES = 200
 _MAX_DUPLICATES = 1_000
 """Requests that may wait for the answer to one question, which bounds the memory for a source of equal questions."""
 _REQUEST_FAULTS = {Fault.REFUSED, Fault.NOT_RECORDED}
@@ -95,6 +96,7 @@ class _OpenQuestion:
     estimate: Estimate
     num_attempts: int = 0
     num_busy_replies: int = 0
+    num_loading_replies: int = 0
 
 
 class _AskingRun:
@@ -266,19 +268,27 @@ class _AskingRun:
         if not isinstance(error, CallError):
             self._fatal = self._fatal or error
             return []
-        if error.fault is Fault.BUSY:
+        if error.fault in (Fault.BUSY, Fault.LOADING):
             question.num_attempts -= 1
-            question.num_busy_replies += 1
+            question.num_busy_replies += error.fault is Fault.BUSY
+            question.num_loading_replies += error.fault is Fault.LOADING
+            self._spending.attempts -= error.fault is Fault.LOADING
         num_tries = question.num_attempts + question.num_busy_replies
         try:
             retry_time = self._pace.fail(error, attempt=num_tries, started=call.started, now=monotonic())
         except LanguageModelError as final:
             return self._give_up(question, final)
-        is_spent = question.num_attempts >= self._policy.attempts or question.num_busy_replies >= MAX_BUSY_REPLIES
-        if error.fault in _REQUEST_FAULTS or is_spent:
+        if error.fault in _REQUEST_FAULTS or self._is_spent(question):
             return self._fail(question, error)
         heapq.heappush(self._retries, (retry_time, next(self._retry_numbers), question))
         return []
+
+    def _is_spent(self, question: _OpenQuestion) -> bool:
+        return (
+            question.num_attempts >= self._policy.attempts
+            or question.num_busy_replies >= MAX_BUSY_REPLIES
+            or question.num_loading_replies >= _MAX_LOADING_REPLIES
+        )
 
     def _give_up(self, question: _OpenQuestion, error: LanguageModelError) -> list[Result]:
         """End the run, or only the open questions if no new ones are left.

@@ -49,8 +49,8 @@ class Spending:
         attempts: Calls of the model, including failed ones.
         prompt_tokens: Prompt tokens that the endpoint reported.
         completion_tokens: Completion tokens that the endpoint reported.
-        unreported: Estimates of attempts that were or may have been billed although the endpoint reported no tokens.
-            They count against the budget.
+        unreported: Estimated tokens of attempts that were or may have been billed and whose number the endpoint did
+            not report. They count against the budget.
         prompt_ratio: Largest ratio so far of reported to estimated prompt tokens, at least 1. None before the first
             answer; until then a budget of tokens or money allows only one attempt in flight.
         completion_ratio: Largest ratio so far of reported completion tokens to ``max_tokens``, at least 1.
@@ -108,15 +108,14 @@ class Spending:
             self._add_tokens(attempt, *spent)
 
     def _add_tokens(self, attempt: Estimate, prompt: int, completion: int) -> int:
-        """Count the tokens of an attempt, or its estimate if none are reported, and update the ratios."""
-        if not (prompt or completion):
-            self.unreported = self.unreported + attempt
-            return attempt.total
+        """Count the tokens of an attempt and update the ratios. A number that is 0 is unknown; its estimate counts."""
+        unreported = Estimate(0 if prompt else attempt.prompt, 0 if completion else attempt.completion)
+        self.unreported = self.unreported + unreported
         self.prompt_ratio = max(self.prompt_ratio or 1.0, prompt / max(1, attempt.prompt))
         self.completion_ratio = max(self.completion_ratio, completion / max(1, attempt.completion))
         self.prompt_tokens += prompt
         self.completion_tokens += completion
-        return prompt + completion
+        return prompt + completion + unreported.total
 
 
 def _is_free(answer: Answer) -> bool:

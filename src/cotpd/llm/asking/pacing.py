@@ -6,6 +6,7 @@ its attempt started after the previous round failed, so attempts that fail toget
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 
@@ -13,7 +14,12 @@ from cotpd.core.errors import LanguageModelError
 from cotpd.llm.asking.policy import Policy
 from cotpd.llm.call_error import CallError, Fault
 
+logger = logging.getLogger(__name__)
+
 _MAX_DELAY = 60.0
+_LOADING_DELAYS = 5
+"""Usual delays between two requests to an endpoint that is loading the model."""
+_BUSY_PAUSES = 2
 _MAX_REFUSALS = 100
 
 
@@ -50,12 +56,13 @@ class Pace:
         self._ready = self._last_failure = -math.inf
         self._failed_rounds = self._refusals = 0
         self._has_answered = self._is_probing = False
+        self._loading_since: float | None = None
         self._random = random.Random(0)
 
     @property
     def limit(self) -> int:
         """The current maximum number of concurrent attempts."""
-        return 1 if self._is_probing else int(self._limit)
+        return 1 if self._is_probing or self._loading_since is not None else int(self._limit)
 
     @property
     def is_failing(self) -> bool:
@@ -78,6 +85,7 @@ class Pace:
     def succeed(self) -> None:
         """Record an answer: reset the failures and raise the limit by one per round trip."""
         self._failed_rounds, self._refusals, self._has_answered, self._is_probing = 0, 0, True, False
+        self._loading_since = None
         self._limit = min(float(self._max_limit), self._limit + 1 / self._limit)
 
     def fail(self, error: CallError, *, attempt: int, started: float, now: float) -> float:
@@ -100,6 +108,8 @@ class Pace:
             return now
         if fault is Fault.REFUSED:
             return self._refuse(error, now)
+        if fault is Fault.LOADING:
+            return self._wait_for_model(error, now)
         if (error.retry_after or 0) > self._policy.max_retry_after:
             limit = f"longer than the limit of {self._policy.max_retry_after:g} s"
             raise LanguageModelError(
@@ -119,10 +129,25 @@ class Pace:
             ) from error
         return now
 
+    def _wait_for_model(self, error: CallError, now: float) -> float:
+        """Return the time of the next attempt while the model is loading; only one request is tried at a time."""
+        if self._loading_since is None:
+            logger.info("%s; waiting up to %g s for the model", error, self._policy.max_loading)
+            self._loading_since = now
+        if now - self._loading_since >= self._policy.max_loading:
+            raise LanguageModelError(
+                f"{error}; the model was not loaded within {self._policy.max_loading:g} s: check the log of the server"
+            ) from error
+        usual = self._policy.delay * _LOADING_DELAYS
+        delay = usual if error.retry_after is None else max(self._policy.delay, min(error.retry_after, _MAX_DELAY))
+        self._ready = max(self._ready, now + delay)
+        return self._ready
+
     def _count_round(self, error: CallError, now: float) -> None:
+        pause = self._policy.pause * (_BUSY_PAUSES if error.fault is Fault.BUSY else 1)
         if self._is_probing:
             raise LanguageModelError(
-                f"{error}; every attempt failed, also after a pause of {self._policy.pause:g} s: check the endpoint, "
+                f"{error}; every attempt failed, also after a pause of {pause:g} s: check the endpoint, "
                 "then run the command again"
             ) from error
         self._last_failure = now
@@ -131,7 +156,7 @@ class Pace:
             self._limit = max(1.0, self._limit / 2)
         if self._failed_rounds >= self._policy.breaker:
             self._is_probing = True
-            self._ready = now + self._policy.pause
+            self._ready = now + pause
         elif error.fault is Fault.BUSY or self._failed_rounds > 1:
             self._ready = max(self._ready, now + self._delay(self._failed_rounds))
 

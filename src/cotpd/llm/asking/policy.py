@@ -43,8 +43,10 @@ class Policy:
         max_retry_after: If the endpoint asks to wait longer, the run stops.
         breaker: Number of consecutive rounds of failures, without an answer in between, after which the run pauses. A
             round is a set of attempts that were in flight together.
-        pause: Length of that pause. Afterwards one request is tried. If it fails as well, the run stops, or, if no new
-            questions are left, ends with the remaining requests unanswered.
+        pause: Length of that pause, doubled if the endpoint is busy, because rate limits are often per minute.
+            Afterwards one request is tried. If it fails as well, the run stops, or, if no new questions are left, ends
+            with the remaining requests unanswered.
+        max_loading: Time for which the run waits while the endpoint is loading the model.
         drain: Time that a stopped run waits for the requests in flight.
         budget: The most that the run may spend.
         price: Price of tokens; required for a budget of money.
@@ -63,6 +65,7 @@ class Policy:
     max_retry_after: float = 300.0
     breaker: int = 4
     pause: float = 30.0
+    max_loading: float = 900.0
     drain: float = 5.0
     budget: Budget = field(default_factory=Budget)
     price: Price | None = None

@@ -65,7 +65,10 @@ class AskingReport(Generic[Result, RejectedResult]):
         num_skipped: Posts without a caption, which get no question at the multimodality grain.
         num_asked: Questions that the model answered or failed to answer in this run; duplicates count once.
         num_reused: Questions that the request store or an earlier export answered.
-        cost: None if no price is known.
+        prompt_tokens: Prompt tokens that the server reported.
+        completion_tokens: Completion tokens that the server reported.
+        unreported_tokens: Estimated number of tokens that the server did not report.
+        cost: None if no price is known or the server did not report all tokens.
         seconds: Duration of this run.
         answered_by: The number of answers by the name under which the server's model answered.
     """
@@ -80,6 +83,7 @@ class AskingReport(Generic[Result, RejectedResult]):
     num_reused: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    unreported_tokens: int = 0
     cost: float | None = None
     seconds: float = 0.0
     answered_by: Counter[str] = field(default_factory=Counter)
@@ -219,6 +223,7 @@ class AskingSession:
             num_reused=self.num_reused + sum(each.served for each in self._rounds),
             prompt_tokens=self._spending.prompt_tokens,
             completion_tokens=self._spending.completion_tokens,
+            unreported_tokens=self._spending.unreported.total,
             cost=self._spending.cost,
             seconds=monotonic() - self._began,
             answered_by=self._answered_by,

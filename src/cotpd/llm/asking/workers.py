@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from cotpd.llm.call_error import CallError, Fault
+from cotpd.llm.call_limit import CallLimit
 from cotpd.llm.language_model import Answer, LanguageModel, Request
 
 Ticket = TypeVar("Ticket")
@@ -26,14 +27,23 @@ class Call(Generic[Ticket]):
     Attributes:
         ticket: Any object by which the caller recognises the call.
         request: The request that is sent.
+        limit: Ends the attempt.
         started: Monotonic time of the start.
         outcome: The answer, or the exception that was raised; None while the call is running.
+        is_abandoned: Whether nobody waits for the outcome.
     """
 
     ticket: Ticket
     request: Request
+    limit: CallLimit
     started: float = field(default_factory=monotonic)
     outcome: Answer | BaseException | None = None
+    is_abandoned: bool = False
+
+    def abandon(self) -> None:
+        """Give up the attempt: release its thread and its socket."""
+        self.is_abandoned = True
+        self.limit.cancel()
 
     def __enter__(self) -> None:
         pass
@@ -46,6 +56,8 @@ class Call(Generic[Ticket]):
 
 class Workers(Generic[Ticket]):
     """A pool with one daemon thread per request in flight, started when needed.
+
+    The thread of an abandoned call ends with the call, because another thread may have taken its place.
 
     Args:
         model: The model to call.
@@ -67,7 +79,7 @@ class Workers(Generic[Ticket]):
 
     def start(self, ticket: Ticket, request: Request) -> None:
         """Start a call."""
-        call = Call(ticket, request)
+        call = Call(ticket, request, CallLimit(self._longest_answer))
         self._calls.append(call)
         self._waiting.put(call)
         if len(self._calls) > self._num_threads:
@@ -91,14 +103,18 @@ class Workers(Generic[Ticket]):
         self._calls = [call for call in self._calls if id(call) not in gone]
 
     def close(self) -> None:
-        """Let idle threads end."""
+        """End all threads. Calls that are running are abandoned."""
+        for call in self._calls:
+            call.abandon()
         for _ in range(self._num_threads):
             self._waiting.put(None)
 
     def _work(self) -> None:
         while call := self._waiting.get():
-            with call:
+            with call, call.limit.applied():
                 call.outcome = self._model.answer(call.request)
+            if call.is_abandoned:
+                return
             self._wake_up.put(None)
 
     def _finished(self, seconds: float) -> list[Call[Ticket]]:
@@ -111,8 +127,10 @@ class Workers(Generic[Ticket]):
     def _abandon_late(self) -> list[Call[Ticket]]:
         oldest = monotonic() - self._longest_answer
         late = [call for call in self._calls if call.started <= oldest]
+        for call in late:
+            call.abandon()
         self.forget(late)
         self._num_threads -= len(late)
         message = f"{self._model.name} gave no answer within {self._longest_answer:,.0f} s"
         error = CallError(message, Fault.TRANSIENT, spent=(0, 0))
-        return [Call(each.ticket, each.request, each.started, error) for each in late]
+        return [Call(each.ticket, each.request, each.limit, each.started, error) for each in late]

@@ -4,51 +4,90 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer
+from cotpd.llm.models.redaction import Redaction
+from cotpd.llm.models.retry_after import wait_in_message
+from cotpd.llm.models.server_error import ServerError, error_in_object, error_in_text
 
 _TOO_LONG_CODES = {"exceed_context_size_error", "context_length_exceeded", "string_above_max_length"}
 _FILTERED_CODES = {"content_filter", "content_policy_violation"}
-_QUOTA_CODES = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
+_QUOTA_CODES = {
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "credits_exhausted",
+    "exceeded_current_quota_error",
+    "insufficient_balance",
+    "insufficient_funds",
+    "insufficient_quota",
+    "insufficient_user_quota",
+    "quota_exhausted",
+}
 _BUSY_STATUS = {429, 503, 529}
 _TRANSIENT_STATUS = {408, 409, 425}
 _REFUSED_STATUS = {400, 413, 415, 418, 422, 451}
+_LOADING_STATUS = {200, 425, 500, 502, 503, 529}
+_LOADING = re.compile(
+    r"\bloading\b|\bwarming up\b|\bnot (?:yet )?(?:ready|loaded)\b|\b(?:is|are) (?:still |currently )?"
+    r"(?:starting|initiali[sz]ing|being (?:loaded|deployed|downloaded|scaled))\b|\bscal(?:ing|ed) (?:up|to zero)\b",
+    re.IGNORECASE,
+)
+_NOT_LOADING = re.compile(
+    r"\berror (?:while |when |in )?loading\b|\b(?:fail\w*|unable|could not|cannot|can't)\b.{0,30}\b(?:load|start)|"
+    r"out of memory",
+    re.IGNORECASE,
+)
+"""Marks a message about a model that will never be loaded."""
 _MAX_TOKENS = 10**9
-_ERROR_STATUS = re.compile("[45][0-9][0-9]")
-_MAX_SERVER_TEXT = 200
-"""Characters that are kept of a model name or an error message of a server."""
+_MAX_NAME = 200
+"""Characters that are kept of a model name of a server."""
+_MAX_MESSAGE = 300
+"""Characters that are kept of an error message of a server."""
 
 
-def read_body(content: bytes, *, model: str, status: int = 200, wait: float | None = None, secret: str = "") -> Answer:
-    """Parse the body of a response.
+@dataclass(frozen=True, slots=True)
+class ResponseContext:
+    """What is known about a response besides its body.
 
-    Args:
-        content: The body as it was received.
+    Attributes:
         model: Name of the model, for messages.
-        status: HTTP status of the response.
-        wait: Seconds that the server asks to wait.
-        secret: API key, which is masked in messages because some servers repeat it.
+        status: HTTP status.
+        wait: Seconds that the headers ask to wait; None if they name no time.
+        redact: Masks secrets, because some servers repeat them.
+    """
+
+    model: str
+    status: int = 200
+    wait: float | None = None
+    redact: Callable[[str], str] = field(default_factory=Redaction)
+
+
+def read_body(content: bytes, context: ResponseContext) -> Answer:
+    """Parse the body of a response.
 
     Raises:
         CallError: If the body holds no answer.
     """
+    content = content.rstrip().removesuffix(b"data: [DONE]")
     try:
         body = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        if status != 200:
-            raise _failed(f"{model} answered with status {status}", status, wait) from None
-        raise _malformed(model, "the body is not JSON; does the address end in /v1?") from None
-    if status != 200 and not (isinstance(body, dict) and body.get("error")):
-        raise _failed(f"{model} answered with status {status}", status, wait)
-    return read_completion(body, model=model, status=status, wait=wait, secret=secret)
+        if context.status != 200:
+            raise _failed(context, ServerError(error_in_text(content))) from None
+        if content.startswith((b"data:", b"event:")):
+            raise _malformed(context, 'the server streams it although the request says "stream": false') from None
+        raise _malformed(context, "the body is not JSON; does the address end in /v1?") from None
+    if context.status != 200:
+        return _read_error(error_in_object(body) or ServerError(""), context)
+    return read_completion(body, context)
 
 
-def read_completion(
-    body: object, *, model: str, status: int = 200, wait: float | None = None, secret: str = ""
-) -> Answer:
-    """Parse a ``chat.completion`` object; see `read_body` for the arguments.
+def read_completion(body: object, context: ResponseContext) -> Answer:
+    """Parse a ``chat.completion`` object.
 
     A question that exceeds the context of the model gives an answer with the finish reason ``too_long``, and a filtered
     question one with ``content_filter``.
@@ -57,85 +96,90 @@ def read_completion(
         CallError: For any other error object, for an incomplete answer, and for a malformed completion.
     """
     if not isinstance(body, dict):
-        raise _malformed(model, f"expected a JSON object, got {type(body).__name__}")
+        raise _malformed(context, f"expected a JSON object, got {type(body).__name__}", body)
     try:
-        return _read_object(body, model, status, wait, secret)
+        return _read_object(body, context)
     except CallError as error:
         error.spent = _billed_tokens(body, error)
         raise
 
 
-def _read_object(body: dict[str, Any], model: str, status: int, wait: float | None, secret: str) -> Answer:
-    if body.get("error"):
-        return _read_error(body["error"], model, status, wait, secret)
-    choice = _first_choice(body, model)
+def _read_object(body: dict[str, Any], context: ResponseContext) -> Answer:
+    if body.get("error") or body.get("object") == "error":
+        return _read_error(error_in_object(body) or ServerError("no reason is given"), context)
+    choice = _first_choice(body, context)
     if choice.get("error") or choice.get("finish_reason") == "error":
-        return _read_error(choice.get("error") or "the answer is incomplete", model, status, wait, secret)
-    message = _message(choice, model)
-    text = _message_text(message.get("content"), model)
+        return _read_error(error_in_object(choice.get("error")) or ServerError("the answer is incomplete"), context)
+    message = _message(choice, context)
+    text = _message_text(message.get("content"), context)
     is_refusal = not text and bool(_string(message.get("refusal")))
     return Answer(
-        _replace_lone_surrogates(text or _string(message.get("refusal"))),
-        finish_reason="refusal" if is_refusal else _string(choice.get("finish_reason")),
+        context.redact(_replace_lone_surrogates(text or _string(message.get("refusal")))),
+        finish_reason="refusal"
+        if is_refusal
+        else clean_server_text(context.redact(_string(choice.get("finish_reason")))),
         prompt_tokens=_count(body.get("usage"), "prompt_tokens"),
         completion_tokens=_count(body.get("usage"), "completion_tokens"),
-        model=clean_server_text(_string(body.get("model"))) or model,
+        model=clean_server_text(context.redact(_string(body.get("model")))) or context.model,
     )
 
 
-def clean_server_text(text: str) -> str:
-    """Return a text of a server on one line, cut at 200 characters, with U+FFFD for lone surrogates."""
-    return _replace_lone_surrogates(" ".join(text.split())[:_MAX_SERVER_TEXT])
+def clean_server_text(text: str, length: int = _MAX_NAME) -> str:
+    """Return a text of a server on one line, cut at ``length`` characters, with U+FFFD for lone surrogates."""
+    return _replace_lone_surrogates(" ".join(text.split())[:length])
 
 
-def _read_error(error: object, model: str, status: int, wait: float | None, secret: str) -> Answer:
-    codes = {_string(error.get("type")), _string(error.get("code"))} if isinstance(error, dict) else set()
+def _read_error(error: ServerError, context: ResponseContext) -> Answer:
     for reason, known in (("too_long", _TOO_LONG_CODES), ("content_filter", _FILTERED_CODES)):
-        if known & codes:
-            return Answer("", finish_reason=reason, model=model)
-    message = str(error.get("message") if isinstance(error, dict) else error)
-    message = message.replace(secret, "***") if secret else message
-    text = f"{model} answered with an error: {clean_server_text(message)}"
-    if _QUOTA_CODES & codes:
-        raise CallError(f"{text}; top up the account, then run the command again", Fault.FATAL)
-    code = str(error.get("code")) if isinstance(error, dict) else ""
-    raise _failed(text, int(code) if status == 200 and _ERROR_STATUS.fullmatch(code) else status, wait)
+        if known & error.codes:
+            return Answer("", finish_reason=reason, model=context.model)
+    raise _failed(context, error)
 
 
-def _failed(message: str, status: int, wait: float | None) -> CallError:
-    """Classify a failure by its status. Status 200 with an error object is a transient failure."""
+def _failed(context: ResponseContext, error: ServerError) -> CallError:
+    """Classify a failure by its codes, its message and its status. Status 200 is a transient failure."""
+    status = error.status if context.status == 200 and error.status else context.status
+    reason = clean_server_text(context.redact(error.message), _MAX_MESSAGE)
+    text = f"{context.model} answered with "
+    text += f"an error: {reason}" if reason else f"status {status}"
+    if _QUOTA_CODES & error.codes:
+        return CallError(f"{text}; top up the account, then run the command again", Fault.FATAL)
+    if reason and context.status != 200 and str(status) not in reason:
+        text += f" (status {status})"
+    wait = context.wait
+    if status in _LOADING_STATUS and _LOADING.search(reason) and not _NOT_LOADING.search(reason):
+        return CallError(text, Fault.LOADING, retry_after=error.seconds if wait is None else wait)
     if status in _BUSY_STATUS:
-        return CallError(message, Fault.BUSY, retry_after=wait)
+        return CallError(text, Fault.BUSY, retry_after=wait_in_message(reason) if wait is None else wait)
     if status == 200 or status >= 500 or status in _TRANSIENT_STATUS:
-        return CallError(message, Fault.TRANSIENT, retry_after=wait)
+        return CallError(text, Fault.TRANSIENT, retry_after=wait)
     if status in _REFUSED_STATUS:
-        return CallError(message, Fault.REFUSED)
-    suffix = "" if str(status) in message else f" (status {status})"
-    return CallError(f"{message}{suffix}; check the address, the API key, the account and the model name", Fault.FATAL)
+        return CallError(text, Fault.REFUSED)
+    return CallError(f"{text}; check the address, the API key, the account and the model name", Fault.FATAL)
 
 
-def _first_choice(body: dict[str, Any], model: str) -> dict[str, Any]:
+def _first_choice(body: dict[str, Any], context: ResponseContext) -> dict[str, Any]:
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise _malformed(model, "it has no choices")
+        raise _malformed(context, "it has no choices", body)
     if not isinstance(choices[0], dict):
-        raise _malformed(model, "its first choice has no message")
+        raise _malformed(context, "its first choice has no message")
     return choices[0]
 
 
-def _message(choice: dict[str, Any], model: str) -> dict[str, Any]:
+def _message(choice: dict[str, Any], context: ResponseContext) -> dict[str, Any]:
     if not isinstance(choice.get("message"), dict):
-        raise _malformed(model, "its first choice has no message")
+        raise _malformed(context, "its first choice has no message")
     message: dict[str, Any] = choice["message"]
     return message
 
 
-def _message_text(content: object, model: str) -> str:
+def _message_text(content: object, context: ResponseContext) -> str:
     """Return the text of a message, joined if a server sends it in parts. Parts with reasoning are omitted."""
     if content is None or isinstance(content, str):
         return content or ""
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise _malformed(model, f"expected a message of type str, got {type(content).__name__}")
+        raise _malformed(context, f"expected a message of type str, got {type(content).__name__}")
     return "".join(_string(part.get("text")) for part in content if part.get("type") == "text")
 
 
@@ -165,6 +209,12 @@ def _count(usage: object, key: str) -> int:
     return value if type(value) is int and 0 <= value <= _MAX_TOKENS else 0
 
 
-def _malformed(model: str, what: str) -> CallError:
+def _malformed(context: ResponseContext, what: str, body: object = None) -> CallError:
+    """Return the error for a body that is no completion, with the reason that the body names."""
+    error = error_in_object(body)
+    reason = clean_server_text(context.redact(error.message), _MAX_MESSAGE) if error else ""
+    said = f" (the server says: {reason})" if reason else ""
     advice = "check the address and the model name"
-    return CallError(f"{model} sent no valid chat completion: {what}; {advice}", Fault.TRANSIENT, spent=(0, 0))
+    return CallError(
+        f"{context.model} sent no valid chat completion: {what}{said}; {advice}", Fault.TRANSIENT, spent=(0, 0)
+    )

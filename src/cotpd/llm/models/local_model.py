@@ -11,7 +11,7 @@ from cotpd.core.errors import LanguageModelError, MissingExtraError
 from cotpd.core.files import hash_text
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.models.chat_request import to_chat
-from cotpd.llm.models.completion import read_completion
+from cotpd.llm.models.completion import ResponseContext, read_completion
 
 _SILENT = -1
 _FINGERPRINTED_BYTES = 1 << 20
@@ -59,7 +59,8 @@ class LocalModel:
             raise LanguageModelError(f"{self.name} accepts text only; send images to a vision model behind an endpoint")
         if self._server is None:
             self._server = _start_server(self._parameters, self.path)
-        return read_completion(self._server.handle_chat_completions(to_chat(request, model=self.name)), model=self.name)
+        completion = self._server.handle_chat_completions(to_chat(request, model=self.name))
+        return read_completion(completion, ResponseContext(self.name))
 
     def close(self) -> None:
         """Stop the engine and free its memory. A second call has no effect."""

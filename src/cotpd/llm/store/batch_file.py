@@ -7,7 +7,7 @@ may come back in any order and from any number of files.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from cotpd.core.files import atomic_writer, hash_text, json_line, read_jsonl
 from cotpd.llm.call_error import CallError, Fault
 from cotpd.llm.language_model import Answer, Request
 from cotpd.llm.models.chat_request import Dialect, to_chat
-from cotpd.llm.models.completion import clean_server_text, read_completion
+from cotpd.llm.models.completion import ResponseContext, clean_server_text, read_completion
 from cotpd.llm.store.request_store import FailedAttempt, RequestStore, StoredAnswer
 
+MAX_QUESTIONS = 50_000
+MAX_BYTES = 200_000_000
+"""The largest batch file that OpenAI accepts; other hosts accept as much or more."""
 _GROUP_SIZE = 1_000
 _URL = "/v1/chat/completions"
 _DIGEST_MARK = " (result "
@@ -55,25 +58,62 @@ class BatchReport:
     reasons: list[str] = field(default_factory=list, compare=False)
 
 
-def write_batch(requests: Iterable[Request], path: Path, *, source: Source, store: RequestStore) -> int:
-    """Write the questions that have no answer and are in no batch; return their number. None of them: no file.
+def write_batch(requests: Iterable[Request], path: Path, *, source: Source, store: RequestStore) -> dict[Path, int]:
+    """Write the questions that have no answer and are in no batch; return the number of questions in each file.
 
-    The format follows what the endpoint refused of these questions before (see `Dialect`).
+    A file holds at most `MAX_QUESTIONS` questions and `MAX_BYTES` bytes, which hosted batch APIs accept. Further
+    questions go to ``NAME-2.jsonl``, ``NAME-3.jsonl`` and so on. Without an open question there is no file. The format
+    follows what the endpoint refused of these questions before (see `Dialect`).
 
     Raises:
-        UsageError: If the file exists, because it may have been submitted.
+        UsageError: If one of the files exists, because it may have been submitted.
     """
-    if path.exists():
-        raise UsageError(f"{path} exists and may have been submitted; choose another name")
+    _refuse_existing(path)
     by_key = _by_key(requests, source)
     keys = [key for key in by_key if not (store.find(key) or store.is_in_batch(key))]
-    if not keys:
-        return 0
     dialect = _learned_dialect(by_key, source, store)
+    lines = ((key, _batch_line(key, by_key[key], source.model, dialect)) for key in keys)
+    counts: dict[Path, int] = {}
+    for part in _split(lines):
+        target = path if not counts else path.with_stem(f"{path.stem}-{len(counts) + 1}")
+        counts[target] = _write_part(part, target, store)
+    return counts
+
+
+def _refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise UsageError(f"{path} exists and may have been submitted; choose another name")
+
+
+def _batch_line(key: str, request: Request, model: str, dialect: Dialect) -> bytes:
+    body = to_chat(request, model=model, dialect=dialect)
+    return json_line({"custom_id": key, "method": "POST", "url": _URL, "body": body}).encode()
+
+
+def _split(lines: Iterable[tuple[str, bytes]]) -> Iterator[Iterator[tuple[str, bytes]]]:
+    """Yield the lines in parts that fit into one file. Each part must be consumed before the next."""
+    rest = iter(lines)
+    first = next(rest, None)
+
+    def part() -> Iterator[tuple[str, bytes]]:
+        nonlocal first
+        num_lines = num_bytes = 0
+        while first and (not num_lines or (num_lines < MAX_QUESTIONS and num_bytes + len(first[1]) <= MAX_BYTES)):
+            num_lines, num_bytes = num_lines + 1, num_bytes + len(first[1])
+            yield first
+            first = next(rest, None)
+
+    while first:
+        yield part()
+
+
+def _write_part(lines: Iterable[tuple[str, bytes]], path: Path, store: RequestStore) -> int:
+    _refuse_existing(path)
+    keys = []
     with atomic_writer(path) as stream:
-        for key in keys:
-            body = to_chat(by_key[key], model=source.model, dialect=dialect)
-            stream.write(json_line({"custom_id": key, "method": "POST", "url": _URL, "body": body}).encode())
+        for key, line in lines:
+            stream.write(line)
+            keys.append(key)
         store.add_to_batch(keys, str(path.absolute()))
     return len(keys)
 
@@ -175,4 +215,4 @@ def _read_result(row: dict[str, Any], model: str) -> Answer:
     response = row.get("response")
     if not isinstance(response, dict) or row.get("error"):
         raise CallError(f"the batch gave no answer: {clean_server_text(str(row.get('error')))}", Fault.TRANSIENT)
-    return read_completion(response.get("body"), model=model)
+    return read_completion(response.get("body"), ResponseContext(model))

@@ -200,7 +200,7 @@ def test_the_next_run_asks_questions_without_an_answer(data: Path, chat_server: 
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url)
     ended = cotpd(*arguments)
     assert (ended.code, len(rows(data))) == (3, NUM_QUESTIONS - 1)
-    assert "1 without an answer; the next run asks again. First error: " in ended.out
+    assert "1 without an answer; the next run asks again. Main error: " in ended.out
     assert "not this one" in ended.out
     assert cotpd(*arguments).code == 0
     assert len(rows(data)) == NUM_QUESTIONS
@@ -287,6 +287,31 @@ def test_too_many_rejections_end_with_exit_code_3(data: Path, chat_server: FakeS
     assert cotpd(*arguments, "--max-rejected", "0.25").code == 0
 
 
+def test_questions_without_an_answer_are_not_called_rejected(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """There is no rejections.jsonl to look at, and a stronger model would be refused as well."""
+    refusal = Reply(body=b'{"detail": [{"loc": ["body", "n"], "msg": "Field required"}]}', status=422)
+    chat_server.script = lambda number, question: refusal if number > 4 else reply(question)
+    ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url, "--concurrency", 1)
+    assert ended.code == 3
+    [last] = [line for line in ended.err.splitlines() if line.startswith("error: ")]
+    assert "8 of 12 questions have no answer: small answered with an error: body.n: Field required" in last
+    assert "(8 times); run the command again" in last
+    assert "reject" not in last
+
+
+def test_token_counts_that_the_server_does_not_report_are_not_printed_as_zero(
+    data: Path, chat_server: FakeServer, cotpd: Cotpd
+) -> None:
+    message = {"message": {"content": "It tells of the wins."}, "finish_reason": "stop"}
+    body = {"choices": [message], "usage": {"prompt_tokens": 0, "completion_tokens": 7}}
+    chat_server.script = lambda number, question: Reply(body=json.dumps(body).encode())
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url, "--price", "1,1")
+    out = cotpd(*arguments, "--grain", "sentence", "--limit", "1").out
+    assert "; unknown prompt tokens, 7 completion tokens (the server did not report about" in out
+    assert "cost" not in out
+    assert cotpd(*arguments, "--max-tokens", "1500", "--concurrency", "1").code == 4
+
+
 def test_ask_again_repeats_questions_with_rejected_answers(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     chat_server.script = lambda number, question: "" if number == 1 else reply(question)
     arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url, "--max-rejected", "1")
@@ -342,7 +367,7 @@ def test_grain_split_and_limit_select_questions(data: Path, chat_server: FakeSer
         (
             ["--model", "small", "--max-requests", "0", "--to-batch", "b"],
             2,
-            "remove --max-requests and --max-cost",
+            "remove --max-requests, --max-tokens and --max-cost",
         ),
         (["--model", "small", "--max-cost", "1", "--to-batch", "b"], 2, "a batch file has no budget"),
     ],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cotpd.llm.language_model import LanguageModel
 
 Split = Literal["train", "dev", "test"]
-_ENDPOINT_OPTIONS = ("concurrency", "rpm", "max_requests", "max_cost", "price")
+_ENDPOINT_OPTIONS = ("concurrency", "rpm", "max_requests", "max_tokens", "max_cost", "price")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,8 +123,10 @@ def _check_batch_options(asking: AskingOptions, to_batch: Path | None, from_batc
         raise UsageError("--to-batch cannot ask again for rejected answers; remove --ask-again or --to-batch")
     if from_batch:
         raise UsageError("read the results of a batch before writing the next; remove --from-batch or --to-batch")
-    if {asking.max_requests, asking.max_cost} != {None}:
-        raise UsageError("a batch file has no budget; remove --max-requests and --max-cost, or --to-batch")
+    if {asking.max_requests, asking.max_tokens, asking.max_cost} != {None}:
+        raise UsageError(
+            "a batch file has no budget; remove --max-requests, --max-tokens and --max-cost, or --to-batch"
+        )
 
 
 def _file_name(wording: str) -> str:
@@ -156,9 +158,10 @@ def _write_batch(
     from cotpd.llm.store.batch_file import Source, write_batch
 
     requests = (question.request for question in open_)
-    if count := write_batch(requests, path, source=Source(model.name, model.endpoint), store=store):
-        advice = "submit it, then run again with --from-batch and the files that come back"
-        return typer.echo(f"{path}: {count:,} questions; {advice}")
+    if counts := write_batch(requests, path, source=Source(model.name, model.endpoint), store=store):
+        which = "it" if len(counts) == 1 else "each file as a batch of its own"
+        files = "\n".join(f"{file}: {count:,} questions" for file, count in counts.items())
+        return typer.echo(f"{files}; submit {which}, then run again with --from-batch and the files that come back")
     in_batch = _num_in_batch(all_questions, store)
     advice = f"`cotpd store {store.path}` lists batches, --forget-batch forgets one"
     reason = f"{in_batch:,} are in a batch; {advice}" if in_batch else "all are answered"
