@@ -70,7 +70,7 @@ def test_a_noun_answer_has_one_line_per_name_in_the_post(text: str, expected: st
     assert parse(text, Grain.NOUN) == expected
 
 
-@pytest.mark.parametrize("text", ["", " \n", "<think>Let me see, Jordan", "```\n```", "\u0000"])
+@pytest.mark.parametrize("text", ["", " \n", "<think>Jordan?</think>", "```\n```", "\u0000", "</s>"])
 def test_an_empty_answer_is_rejected(text: str) -> None:
     assert reason(text) == "empty"
 
