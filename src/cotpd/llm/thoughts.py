@@ -37,7 +37,7 @@ _MARKS = {
     "answer": (
         rf"<{_RESULT_TAG}>",  # Hunyuan
         r"<\|channel\|>\s?final\b(?:\s?<\|message\|>)?",
-        r"assistant\s?final(?=[^\sa-z])",
+        r"(?-i:assistantfinal(?=[^\sa-z]))",
         r"<\|open\|>response<\|sep\|>",
         r"<\|(?:start_response|begin_of_solution|begin_of_box|answer_prefix)\|>",  # Command, Sky-T1, GLM, Apertus
         r"^here(?: is|[’']s) my response:",
