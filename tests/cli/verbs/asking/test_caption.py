@@ -59,6 +59,28 @@ def test_a_vision_model_captions_a_corpus(data: Path, images: Path, chat_server:
     }
 
 
+def test_a_thinking_vision_model_gets_a_longer_limit(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    chat_server.script = lambda number, question: FakeReply(
+        f"◁think▷{question['max_tokens']}?◁/think▷A field.<|im_end|>"
+    )
+    arguments = (
+        "caption",
+        data,
+        "--images",
+        images,
+        "--model",
+        "eye",
+        "--base-url",
+        chat_server.url,
+        "--split",
+        "train",
+    )
+    assert "2 asked" in cotpd(*arguments).out
+    assert "2 captions, 0 rejected; 2 asked" in cotpd(*arguments, "--answer-tokens", 900).out
+    assert [question["max_tokens"] for question in chat_server.questions] == [80, 80, 900, 900]
+    assert {post.caption.text for post in Corpus.from_path(data).train if post.caption} == {"A field."}
+
+
 def test_the_next_run_asks_again_about_images_without_an_answer(
     data: Path, images: Path, chat_server: Any, cotpd: Cotpd
 ) -> None:
