@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from cotpd.captions.caption_text import parse_caption
 from cotpd.captions.captioner import ImageRejection
 from cotpd.captions.image_folder import Picture
-from cotpd.captions.vision_captioner import VisionCaptioner, parse_caption, request_for_image
+from cotpd.captions.vision_captioner import VisionCaptioner, request_for_image
 from cotpd.core.records import Caption
 from cotpd.llm.answer_text import UnusableAnswerError
 from cotpd.llm.asking.session import Asking, AskingSession
@@ -81,6 +82,13 @@ def test_a_usable_answer_becomes_a_caption(answer: Answer, expected: str) -> Non
         (Answer("I can’t help with that."), "refusal"),
         (Answer("", finish_reason="too_long"), "too long"),
         (Answer("A man who", finish_reason="length"), "cut"),
+        (Answer("<think>The picture shows", finish_reason="length"), "cut"),
+        (Answer("", finish_reason="length"), "cut"),
+        (Answer("a cat on a mat on a cat on a mat on a cat on a mat on a cat"), "loop"),
+        (Answer("猫が机の上にいて、" * 9), "loop"),
+        (Answer("There is no image attached to this message."), "no image"),
+        (Answer("A field. <|vision_pad|>"), "control mark"),
+        (Answer("..."), "empty"),
     ],
 )
 def test_an_unusable_answer_is_rejected_with_its_reason(answer: Answer, reason: str) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cotpd.core.records import Grain, Knowledge, Post
+from cotpd.knowledge import answers
 from cotpd.knowledge.answers import parse_knowledge
 from cotpd.llm.answer_text import UnusableAnswerError
 from cotpd.llm.language_model import Answer
@@ -70,7 +74,7 @@ def test_a_noun_answer_has_one_line_per_name_in_the_post(text: str, expected: st
     assert parse(text, Grain.NOUN) == expected
 
 
-@pytest.mark.parametrize("text", ["", " \n", "<think>Let me see, Jordan", "```\n```", "\u0000"])
+@pytest.mark.parametrize("text", ["", " \n", "<think>Jordan?</think>", "```\n```", "\u0000", "</s>"])
 def test_an_empty_answer_is_rejected(text: str) -> None:
     assert reason(text) == "empty"
 
@@ -171,6 +175,30 @@ def test_a_noun_answer_without_names_of_the_post_is_rejected(text: str) -> None:
 def test_an_unusual_finish_reason_is_a_rejection(finish: str, expected: str) -> None:
     """Even if the server sends text as well."""
     assert reason("Jordan is a team.", finish=finish) == expected
+
+
+def test_a_long_post_is_compared_once_with_an_answer_of_many_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A post of 100,000 characters in several scripts and quotes; the answer has 500 lines."""
+    post, num_read = Post("8", "„Jordan“ — 约旦 «الأردن» 'Oman' " * 3_000, "a crowd"), 0
+
+    def count(read: Callable[[str], Any]) -> Callable[[str], Any]:
+        def counted(text: str) -> Any:
+            nonlocal num_read
+            num_read += text == post.text
+            return read(text)
+
+        return counted
+
+    monkeypatch.setattr(answers, "fold", count(answers.fold))
+    monkeypatch.setattr(answers, "comparable_words", count(answers.comparable_words))
+    lines = [f"{name}: {number}" for number in range(100) for name in (f"x{number}", "y", "约旦")] + [
+        "«الأردن» is",
+        "Om",
+    ] * 99
+    answer = Answer("\n".join(lines))
+    parsed = parse_knowledge(answer, post, grain=Grain.NOUN, model="small", template="noun.v1")
+    assert parsed.text == "约旦: 0\n«الأردن» is"
+    assert num_read == 2
 
 
 @given(text=st.text(), grain=st.sampled_from(Grain), finish=st.sampled_from(["stop", "length", ""]))

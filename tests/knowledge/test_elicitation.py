@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cotpd.core.errors import DataError, LanguageModelError
+from cotpd.core.errors import DataError, LanguageModelError, UsageError
 from cotpd.core.files import hash_text, json_line
 from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Rejection, Relation, Span
 from cotpd.corpus.corpus import Corpus
@@ -89,6 +89,11 @@ def test_repeated_ids_are_an_error_before_anything_is_asked() -> None:
     assert model.asked == []
 
 
+def test_a_limit_without_tokens_is_an_error() -> None:
+    with pytest.raises(UsageError, match="answer_tokens must be at least 1, got 0"):
+        Asking(answer_tokens=0)
+
+
 def test_gold_labels_do_not_reach_a_question() -> None:
     known = Knowledge(Grain.NOUN, "Jordana: PER", example_id="a")
     gold = [Entity(Span(0, 1), "SECRET")], [Relation(Span(0, 1), Span(1, 2), "/secret")]
@@ -145,9 +150,8 @@ def test_only_changed_questions_are_asked(tmp_path: Path) -> None:
     assert num_asked(name="other") == NUM_QUESTIONS, "another model"
     assert num_asked(endpoint="there") == NUM_QUESTIONS, "another endpoint"
     assert num_asked(other_caption) == 3, "another caption"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(elicitation, "MAX_TOKENS", 91)
-        assert num_asked() == NUM_QUESTIONS, "another parameter"
+    longer = Asking(answer_tokens=91)
+    assert (num_asked(asking=longer), num_asked(asking=longer)) == (NUM_QUESTIONS, 0), "another token limit"
     assert num_asked() == num_asked(other_caption) == num_asked(grains=[Grain.NOUN], wording="v2") == 0
 
 

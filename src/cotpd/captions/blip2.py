@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cotpd.captions.caption_text import plain_caption
 from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import Picture
 from cotpd.core.errors import UsageError
@@ -16,6 +17,7 @@ from cotpd.core.files import hash_text
 from cotpd.core.guards.hub import PREFIX, fetch, repository_of
 from cotpd.core.guards.model_files import read_settings, require_safe_directory
 from cotpd.core.records import Caption
+from cotpd.llm.answer_text import UnusableAnswerError
 from cotpd.llm.asking.session import AskingSession
 from cotpd.llm.language_model import Answer
 from cotpd.llm.store.request_store import RequestStore, StoredAnswer
@@ -153,14 +155,15 @@ class Blip2Captioner:
         return hash_text("caption", self.id.settings, sha256)
 
     def _stored(self, picture: Picture, text: str) -> StoredAnswer:
-        rejected = None if text.strip() else "empty"
+        outcome = self._outcome(picture.image_id, text)
+        rejected = outcome.reason if isinstance(outcome, ImageRejection) else None
         return StoredAnswer(self._store_key(picture.sha256), ENDPOINT, self.id.name, Answer(text), rejected)
 
     def _outcome(self, image_id: str, text: str) -> Caption | ImageRejection:
-        caption = " ".join(text.split())
-        if not caption:
-            return ImageRejection(image_id, "empty", self.id.name)
-        return Caption(image_id, caption, self.id.name)
+        try:
+            return Caption(image_id, plain_caption(Answer(text)), self.id.name)
+        except UnusableAnswerError as reason:
+            return ImageRejection(image_id, str(reason), self.id.name, text)
 
 
 def _usable_device(name: str) -> str:

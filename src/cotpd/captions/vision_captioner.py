@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
 
+from cotpd.captions.caption_text import parse_caption
 from cotpd.captions.captioner import CaptionerId, ImageRejection
 from cotpd.captions.image_folder import LONGEST_SIDE, Picture, to_jpeg
 from cotpd.core.records import Caption
-from cotpd.llm.answer_text import UnusableAnswerError, usable_lines, without_markdown
+from cotpd.llm.answer_text import UnusableAnswerError
 from cotpd.llm.asking.session import AskingSession, Question, UnusableAnswer
-from cotpd.llm.language_model import Answer, Image, LanguageModel, Message, Parameters, Request
+from cotpd.llm.language_model import Image, LanguageModel, Message, Parameters, Request
 from cotpd.llm.store.request_store import RequestStore
 
 TEMPLATE = "describe.v1"
@@ -24,11 +25,12 @@ class VisionCaptioner:
     Args:
         model: The vision model.
         name: The name of the captioner; by default the name of the model.
+        answer_tokens: The token limit of an answer, including thoughts.
     """
 
-    def __init__(self, model: LanguageModel, *, name: str = "") -> None:
-        self._model = model
-        settings = f"vision {model.name} {model.endpoint} {TEMPLATE} tokens={MAX_TOKENS} side={LONGEST_SIDE}"
+    def __init__(self, model: LanguageModel, *, name: str = "", answer_tokens: int = MAX_TOKENS) -> None:
+        self._model, self._answer_tokens = model, answer_tokens
+        settings = f"vision {model.name} {model.endpoint} {TEMPLATE} tokens={answer_tokens} side={LONGEST_SIDE}"
         self._id = CaptionerId(name or model.name, settings)
 
     @property
@@ -38,7 +40,7 @@ class VisionCaptioner:
 
     def find(self, image_id: str, sha256: str, store: RequestStore) -> Caption | ImageRejection | None:
         """Return what the store has about an image with this content; None if it has nothing."""
-        stored = store.find(request_for_content(sha256).key(self._model.endpoint, self._model.name))
+        stored = store.find(self.request_for_content(sha256).key(self._model.endpoint, self._model.name))
         if stored is None:
             return None
         try:
@@ -52,24 +54,26 @@ class VisionCaptioner:
         Raises:
             LanguageModelError, BudgetReachedError: As `AskingSession.answers` does.
         """
-        requests = (request_for_image(_as_jpeg(picture), image_id=picture.image_id) for picture in pictures)
+        requests = (self._request(_as_jpeg(picture), picture.image_id) for picture in pictures)
         for image_id, result in session.answers(requests, self._model):
             if isinstance(result, UnusableAnswer):
                 yield ImageRejection(image_id, result.reason, self._id.name, result.text)
             else:
                 yield Caption(image_id, result, self._id.name)
 
+    def request_for_content(self, sha256: str) -> Request:
+        """Return the request for an image with this SHA-256, to find its answer in a store. It cannot be sent."""
+        return self._request(Image(sha256, "image/jpeg", bytes), "")
 
-def request_for_image(image: Image, *, image_id: str = "") -> Request:
+    def _request(self, image: Image, image_id: str) -> Request:
+        return request_for_image(image, image_id=image_id, answer_tokens=self._answer_tokens)
+
+
+def request_for_image(image: Image, *, image_id: str = "", answer_tokens: int = MAX_TOKENS) -> Request:
     """Return the request for the caption of an image. The image id is not part of the question."""
     system, user = load_template()
     messages = (Message("system", system), Message("user", user, (image,)))
-    return Question(image_id, messages, Parameters(MAX_TOKENS), parse=parse_caption).request
-
-
-def request_for_content(sha256: str) -> Request:
-    """Return the request for an image with this SHA-256, to find its answer in a store. It cannot be sent."""
-    return request_for_image(Image(sha256, "image/jpeg", bytes))
+    return Question(image_id, messages, Parameters(answer_tokens), parse=parse_caption).request
 
 
 @cache
@@ -78,19 +82,6 @@ def load_template() -> tuple[str, str]:
     text = (resources.files("cotpd.captions") / "templates" / f"{TEMPLATE}.txt").read_text("utf-8")
     system, _, user = text.removeprefix("[system]\n").partition("[user]\n")
     return system.strip(), user.strip()
-
-
-def parse_caption(answer: Answer) -> str:
-    """Return the caption in an answer as one line; of an answer cut at the token limit, the complete sentences.
-
-    Raises:
-        UnusableAnswerError: With a reason of `usable_lines`, or ``cut`` if no sentence ended before the limit.
-    """
-    line = " ".join(map(without_markdown, usable_lines(answer)))
-    caption = line[: line.rfind(".") + 1] if answer.finish_reason == "length" else line
-    if not caption:
-        raise UnusableAnswerError("cut")
-    return caption
 
 
 def _as_jpeg(picture: Picture) -> Image:

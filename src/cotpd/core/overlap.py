@@ -26,6 +26,7 @@ _Index = defaultdict[tuple[str, ...], defaultdict[tuple[int, int], list[Shingles
 """The sets that contain a rare shingle, by the size of the set and the position of the shingle in it."""
 
 _LINK = re.compile(r"https?://\S+")
+_PART = re.compile(r"\s+|\S{1,256}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,8 +90,17 @@ def shingles(example: Example) -> Shingles:
 
 def comparable_words(text: str) -> list[str]:
     """Return the normalised words of a text, or its visible characters if it has no letters and digits."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = fold(text)
     return re.findall(r"\w+", _LINK.sub(" ", folded)) or list("".join(folded.split()))
+
+
+def fold(text: str) -> str:
+    """Return a text in NFKC, case-folded, in linear time.
+
+    Normalisation sorts combining marks, which takes quadratic time for a long run of them. White space never composes
+    with what precedes it, so a text is normalised word by word, and a word of over 256 characters in parts.
+    """
+    return "".join(unicodedata.normalize("NFKC", part) for part in _PART.findall(text)).casefold()
 
 
 def jaccard(first: Shingles, second: Shingles) -> float:

@@ -41,6 +41,7 @@ class KnowledgeQuestion:
     grain: Grain
     template: str
     messages: tuple[Message, ...]
+    parameters: Parameters
     model: str
     request_key: str
     key: str
@@ -48,7 +49,7 @@ class KnowledgeQuestion:
     @property
     def request(self) -> Request:
         """The request, whose ``about`` is a `Question` with this object as its subject."""
-        return Question(self, self.messages, Parameters(MAX_TOKENS), parse=self._parse).request
+        return Question(self, self.messages, self.parameters, parse=self._parse).request
 
     def outcome(self, result: Knowledge | UnusableAnswer) -> AnswerOutcome:
         """Return knowledge unchanged, and an unusable answer as a `Rejection`."""
@@ -93,7 +94,10 @@ def elicit(
         BudgetReachedError, LanguageModelError, StoreError: As `AskingSession.answers` does.
     """
     examples, asking = list(examples), asking or Asking()
-    all_questions = list(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
+    tokens = asking.answer_tokens
+    all_questions = list(
+        questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording, answer_tokens=tokens)
+    )
     outcomes = _read_export(all_questions, out, asking)
     with asking.open_store(out) as store:
         session = AskingSession(store, asking)
@@ -116,19 +120,21 @@ def questions(
     endpoint: str = "",
     grains: Sequence[Grain] = ALL_GRAINS,
     wording: str = WORDINGS[0],
+    answer_tokens: int | None = None,
 ) -> Iterator[KnowledgeQuestion]:
-    """Yield the questions about examples, grain by grain.
+    """Yield the questions about examples, grain by grain. Without ``answer_tokens``, the limit is `MAX_TOKENS`.
 
     Raises:
         DataError: If two examples have the same id.
     """
     posts = [example.post for example in examples]
     refuse_repeated_ids(posts)
+    parameters = Parameters(MAX_TOKENS).with_tokens(answer_tokens)
     for grain in grains:
         template = Template.of(grain, wording)
         for post in posts:
             if post.caption or grain is not Grain.MULTIMODALITY:
-                yield _question(post, template, grain=grain, model=model, endpoint=endpoint)
+                yield _question(post, template, parameters, grain=grain, model=model, endpoint=endpoint)
 
 
 def open_questions(
@@ -161,11 +167,13 @@ def _refuse_repeated_id(post_id: str, count: int) -> None:
         raise DataError(f"{count} examples have this id; make the ids unique", where=post_id)
 
 
-def _question(post: Post, template: Template, *, grain: Grain, model: str, endpoint: str) -> KnowledgeQuestion:
+def _question(
+    post: Post, template: Template, parameters: Parameters, *, grain: Grain, model: str, endpoint: str
+) -> KnowledgeQuestion:
     messages = template.render(post)
-    request_key = Request(messages, Parameters(MAX_TOKENS)).key(endpoint, model)
+    request_key = Request(messages, parameters).key(endpoint, model)
     key = hash_text(post.id, grain, request_key)[:16]
-    return KnowledgeQuestion(post, grain, template.name, messages, model, request_key, key)
+    return KnowledgeQuestion(post, grain, template.name, messages, parameters, model, request_key, key)
 
 
 def _read_export(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -73,6 +73,10 @@ class Parameters:
         """Convert integers to floats, because 0 and 0.0 must give the same request key."""
         object.__setattr__(self, "temperature", float(self.temperature))
         object.__setattr__(self, "top_p", None if self.top_p is None else float(self.top_p))
+
+    def with_tokens(self, max_tokens: int | None) -> Self:
+        """Return these parameters with another token limit; None leaves it."""
+        return self if max_tokens is None else replace(self, max_tokens=max_tokens)
 
 
 @dataclass(frozen=True, slots=True)

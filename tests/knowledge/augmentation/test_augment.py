@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -299,6 +300,19 @@ def test_the_budget_holds_over_both_rounds_of_questions() -> None:
             asking=Asking(policy=Policy(concurrency=1, budget=Budget(requests=6))),
         )
     assert len(model.asked) == 6
+
+
+def test_every_question_gets_the_token_limit_of_the_run() -> None:
+    settings = AugmentationSettings(names_from="model")
+    requests = [each(TRAIN, settings, answer_tokens=700) for each in (first_requests, check_requests)]
+    assert {request.parameters.max_tokens for request in chain(*requests)} == {700}
+    store = RequestStore()
+    augment(TRAIN, Model(), settings=settings, asking=Asking(store, answer_tokens=700))
+    again = Model()
+    augment(TRAIN, again, settings=settings, asking=Asking(store, answer_tokens=700))
+    assert again.asked == []
+    augment(TRAIN, again, settings=settings, asking=Asking(store))
+    assert len(again.asked) == len(list(store)) // 2
 
 
 @pytest.mark.parametrize("tokens", [0, 410])

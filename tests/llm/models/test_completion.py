@@ -172,6 +172,13 @@ def test_a_message_in_parts_is_joined_without_its_reasoning() -> None:
     assert read(body(choices=[{"message": {"content": parts}}])).text == "A player."
 
 
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "reasoning_details", "thinking"])
+def test_a_field_of_thoughts_is_never_the_answer(field: str) -> None:
+    message = {"content": None, field: "It may be a club, let me see"}
+    assert read(body(choices=[{"message": message, "finish_reason": "length"}])) == Answer("", "length", model="small")
+    assert read(body(choices=[{"message": message | {"content": "A player."}}])).text == "A player."
+
+
 def test_a_question_that_exceeds_the_context_is_an_answer() -> None:
     """One long post must not end the elicitation."""
     error = {"message": "8000 tokens exceed 4096", "type": "invalid_request_error", "code": "context_length_exceeded"}

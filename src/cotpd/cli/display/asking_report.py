@@ -30,6 +30,9 @@ def summary_lines(report: AskingReport[Any, Any], out: Path, *, noun: str) -> It
         f"{out}: {len(report.results):,} {noun}, {len(report.rejections):,} rejected{reasons}; "
         f"{report.num_asked:,} asked, {report.num_reused:,} reused; {token_summary(report)}"
     )
+    if num_cut := sum(count for reason, count in report.reasons.items() if reason.split(": ")[-1] == "cut"):
+        advice = "if the model thinks before it answers, raise --answer-tokens"
+        yield f"{num_cut:,} answers reached the token limit before they were usable; {advice}"
     if report.failures:
         yield f"{len(report.failures):,} without an answer; the next run asks again. Main error: {_main_error(report)}"
 

@@ -37,6 +37,10 @@ class AskingOptions:
         str | None,
         typer.Option(metavar="IN,OUT", help="Price of a million prompt tokens and of a million completion tokens."),
     ] = None
+    answer_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Token limit of an answer, which includes the thoughts of a reasoning model."),
+    ] = None
     ask_again: Annotated[bool, typer.Option("--ask-again", help="Ask again where an answer was rejected.")] = False
 
     def policy(self, *, is_local: bool = False) -> Policy:

@@ -82,22 +82,26 @@ def augment(
     return report
 
 
-def first_requests(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Request]:
+def first_requests(
+    train: Sequence[Example], settings: AugmentationSettings, *, answer_tokens: int | None = None
+) -> Iterator[Request]:
     """Yield the requests of the first round. Each new name then leads to one of `check_requests`."""
     names = CorpusNames(train, settings.seed)
     for draft in drafts(train, settings):
         if draft.entity is None or asks_for_name(draft, settings):
-            yield request_for(draft, names, seed=settings.seed)
+            yield request_for(draft, names, seed=settings.seed, answer_tokens=answer_tokens)
 
 
-def check_requests(train: Sequence[Example], settings: AugmentationSettings) -> Iterator[Request]:
+def check_requests(
+    train: Sequence[Example], settings: AugmentationSettings, *, answer_tokens: int | None = None
+) -> Iterator[Request]:
     """Yield stand-ins for the requests of the second round, whether a post with a new name is factually possible.
 
     The new names are not known before the first round, so these requests have the original posts.
     """
     for draft in drafts(train, settings):
         if draft.entity is not None:
-            yield request_for_verdict(draft, draft.parent)
+            yield request_for_verdict(draft, draft.parent, answer_tokens=answer_tokens)
 
 
 class AugmentationRun:
@@ -113,11 +117,15 @@ class AugmentationRun:
     def ask(self) -> None:
         """Ask for rewritten posts, names and captions; then ask whether each post with a new name is possible."""
         names = CorpusNames(self._train, self._settings.seed)
-        renamed = self._rename_from_corpus(names)
-        for draft, variant in self._answers(list(first_requests(self._train, self._settings))):
+        renamed, tokens = self._rename_from_corpus(names), self._session.answer_tokens
+        for draft, variant in self._answers(list(first_requests(self._train, self._settings, answer_tokens=tokens))):
             signed = self._sign(draft, variant)
             (self._outcomes if draft.entity is None else renamed)[draft.id] = signed
-        checks = [request_for_verdict(each, renamed[each.id]) for each in self._drafts.values() if each.id in renamed]
+        checks = [
+            request_for_verdict(each, renamed[each.id], answer_tokens=tokens)
+            for each in self._drafts.values()
+            if each.id in renamed
+        ]
         for draft, is_possible in self._answers(checks):
             variant = renamed[draft.id]
             self._outcomes[draft.id] = variant if is_possible else _rejected(draft, "not possible", variant.text)

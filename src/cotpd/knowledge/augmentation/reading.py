@@ -30,18 +30,20 @@ _TAG = re.compile(r"[#@] ?(\w+)")
 _QUOTES = "\"'“”‘’«» "
 
 
-def request_for(draft: Draft, names: CorpusNames, *, seed: int) -> Request:
+def request_for(draft: Draft, names: CorpusNames, *, seed: int, answer_tokens: int | None = None) -> Request:
     """Return the request for a rewritten post, another name or a caption. Its result is an `Example`."""
 
     def parse(answer: Answer) -> Example:
         return parse_variant(draft, answer, names)
 
-    return Question(draft, draft.question(seed), draft.parameters, parse=parse).request
+    parameters = draft.parameters.with_tokens(answer_tokens)
+    return Question(draft, draft.question(seed), parameters, parse=parse).request
 
 
-def request_for_verdict(draft: Draft, variant: Example) -> Request:
+def request_for_verdict(draft: Draft, variant: Example, *, answer_tokens: int | None = None) -> Request:
     """Return the request whether a post with another name is factually possible. Its result is a bool."""
-    return Question(draft, fact_question(variant.post), Parameters(8), parse=parse_verdict).request
+    parameters = Parameters(8).with_tokens(answer_tokens)
+    return Question(draft, fact_question(variant.post), parameters, parse=parse_verdict).request
 
 
 def parse_verdict(answer: Answer) -> bool:

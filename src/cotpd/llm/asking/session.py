@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from cotpd.core.errors import UsageError
 from cotpd.llm.answer_text import UnusableAnswerError
 from cotpd.llm.asking.ask import ask
 from cotpd.llm.asking.budget import Spending
@@ -38,12 +39,19 @@ class Asking:
         policy: Concurrency, rates, retries, budget and price.
         listener: Called with the progress and the total number of questions after each answer.
         store_only: Use the answers in the store and ask nothing. Open questions are not failures.
+        answer_tokens: The token limit of an answer; the thoughts of a reasoning model count towards it. None leaves it
+            to the kind of question. A `VisionCaptioner` has a limit of its own.
     """
 
     store: RequestStore | None = None
     policy: Policy = field(default_factory=Policy)
     listener: Callable[[AskingProgress, int], None] | None = None
     store_only: bool = False
+    answer_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.answer_tokens is not None and self.answer_tokens < 1:
+            raise UsageError(f"answer_tokens must be at least 1, got {self.answer_tokens}")
 
     def open_store(self, out: Path | None) -> AbstractContextManager[RequestStore]:
         """Open the store for answers that are exported to ``out``."""
@@ -156,6 +164,7 @@ class AskingSession:
         store: The request store of the session.
         policy: The policy of the session.
         store_only: Whether open questions stay open; see `Asking`.
+        answer_tokens: The token limit of an answer; see `Asking`.
         total: The number of questions, for the listener.
         failures: Error messages of questions without an answer.
         num_reused: Questions that an earlier export answered; the store's own answers are counted separately.
@@ -163,6 +172,7 @@ class AskingSession:
 
     def __init__(self, store: RequestStore, asking: Asking, *, total: int = 0) -> None:
         self.store, self.policy, self.store_only, self.total = store, asking.policy, asking.store_only, total
+        self.answer_tokens = asking.answer_tokens
         self.failures: list[str] = []
         self.num_reused = 0
         self._listener = asking.listener

@@ -59,6 +59,28 @@ def test_a_vision_model_captions_a_corpus(data: Path, images: Path, chat_server:
     }
 
 
+def test_a_thinking_vision_model_gets_a_longer_limit(data: Path, images: Path, chat_server: Any, cotpd: Cotpd) -> None:
+    chat_server.script = lambda number, question: FakeReply(
+        f"◁think▷{question['max_tokens']}?◁/think▷A field.<|im_end|>"
+    )
+    arguments = (
+        "caption",
+        data,
+        "--images",
+        images,
+        "--model",
+        "eye",
+        "--base-url",
+        chat_server.url,
+        "--split",
+        "train",
+    )
+    assert "2 asked" in cotpd(*arguments).out
+    assert "2 captions, 0 rejected; 2 asked" in cotpd(*arguments, "--answer-tokens", 900).out
+    assert [question["max_tokens"] for question in chat_server.questions] == [80, 80, 900, 900]
+    assert {post.caption.text for post in Corpus.from_path(data).train if post.caption} == {"A field."}
+
+
 def test_the_next_run_asks_again_about_images_without_an_answer(
     data: Path, images: Path, chat_server: Any, cotpd: Cotpd
 ) -> None:
@@ -135,12 +157,15 @@ def test_a_dry_run_with_blip2_loads_no_model(data: Path, images: Path, cotpd: Co
 
 @pytest.mark.slow
 def test_blip2_captions_a_corpus_once(data: Path, images: Path, tiny_blip2: Path, cotpd: Cotpd) -> None:
-    ended = cotpd("caption", data, "--images", images, "--model", tiny_blip2, "--limit", 2, "--name", "tiny")
+    """The tiny model has random weights and repeats itself, so its captions are rejected."""
+    arguments = ("caption", data, "--images", images, "--model", tiny_blip2, "--limit", 2, "--name", "tiny")
+    ended = cotpd(*arguments, "--max-rejected", 1)
     assert (ended.code, ended.err) == (0, "")
-    assert all(post.caption for post in Corpus.from_path(data, captioner="tiny").train)
-    arguments = ("--model", tiny_blip2, "--limit", 2, "--name", "tiny", "--json")
-    again = json.loads(cotpd("caption", data, "--images", images, *arguments).out)
-    assert (again["num_asked"], again["num_reused"]) == (0, 2)
+    assert "0 captions, 2 rejected (2 loop); 2 asked, 0 reused" in ended.out
+    rows = (data / "captions.rejections.jsonl").read_text("utf-8").splitlines()
+    assert [(row["reason"], bool(row["answer"])) for row in map(json.loads, rows)] == [("loop", True)] * 2
+    again = json.loads(cotpd(*arguments, "--max-rejected", 1, "--json").out)
+    assert (again["num_asked"], again["num_reused"], again["reasons"]) == (0, 2, {"loop": 2})
 
 
 @pytest.mark.parametrize(
@@ -150,6 +175,7 @@ def test_blip2_captions_a_corpus_once(data: Path, images: Path, tiny_blip2: Path
         (["--split", "unsplit"], 2, "--split"),
         (["--split", "test"], 5, "no example has an image id"),
         (["--model", "."], 2, "not a BLIP-2"),
+        (["--answer-tokens", "90"], 2, "--answer-tokens only applies to an endpoint; add --base-url"),
         (["--max-requests", "5"], 2, "--max-requests only applies to an endpoint; add --base-url"),
         (["--base-url", "http://127.0.0.1:9/v1", "--device", "cpu"], 2, "--device only applies to BLIP-2; remove it"),
         (["--base-url", "http://127.0.0.1:9/v1", "--max-cost", "3"], 2, "needs the price"),

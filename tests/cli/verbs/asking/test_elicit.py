@@ -138,6 +138,26 @@ def test_an_interrupted_run_does_not_wait_for_a_silent_endpoint(data: Path, chat
         assert process.wait(timeout=100) == 130
 
 
+def test_a_thinking_model_gets_a_longer_limit(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
+    """At the default limit only its thoughts fit, and the report says what to change."""
+
+    def think(number: int, question: dict[str, Any]) -> Reply:
+        is_cut = question["max_tokens"] < 2_000
+        thoughts = "<seed:think>The names are"
+        return Reply(thoughts, "length") if is_cut else Reply(f"{thoughts} clear.</seed:think>{reply(question)}</s>")
+
+    chat_server.script = think
+    arguments = ("elicit", data, "--model", "small", "--base-url", chat_server.url, "--grain", "sentence")
+    ended = cotpd(*arguments)
+    assert ended.code == 3
+    assert "0 answers, 4 rejected (4 cut)" in ended.out
+    assert "4 answers reached the token limit before they were usable; if the model thinks before it" in ended.out
+    ended = cotpd(*arguments, "--answer-tokens", 2_000)
+    assert (ended.code, "4 answers, 0 rejected; 4 asked" in ended.out, "token limit" in ended.out) == (0, True, False)
+    assert {row["text"] for row in rows(data)} == set(map(reply, chat_server.questions))
+    assert "8,004 completion" in cotpd(*arguments, "--answer-tokens", 2_001, "--dry-run").out
+
+
 def test_a_second_run_is_an_error_that_names_the_first(data: Path, chat_server: FakeServer, cotpd: Cotpd) -> None:
     with RequestStore(data / "requests.sqlite"):
         ended = cotpd("elicit", data, "--model", "small", "--base-url", chat_server.url)

@@ -80,9 +80,9 @@ def augment(
     policy, target = asking.policy(is_local=llm.is_local), out or sidecar_path(data, AUGMENTED)
     with llm.open(timeout=asking.timeout) as model, asking.open_store(target, read_only=dry_run) as store:
         if dry_run:
-            return _print_plan(train, settings, model, Asking(store, policy))
+            return _print_plan(train, settings, model, Asking(store, policy, answer_tokens=asking.answer_tokens))
         with LiveDisplay("augment") as display:
-            how = Asking(store, policy, display.show)
+            how = Asking(store, policy, display.show, answer_tokens=asking.answer_tokens)
             report = vary(train, model, held_out=held_out, settings=settings, out=target, asking=how)
     lines = summary_lines(report, target, noun="variants")
     typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))
@@ -97,7 +97,9 @@ def _print_plan(train: Sequence[Example], settings: AugmentationSettings, model:
     from cotpd.llm.asking.plan import plan_requests
 
     assert asking.store
-    requests, checks = list(first_requests(train, settings)), list(check_requests(train, settings))
+    tokens = asking.answer_tokens
+    requests = list(first_requests(train, settings, answer_tokens=tokens))
+    checks = list(check_requests(train, settings, answer_tokens=tokens))
     print_questions({request.about.subject.kind: request for request in reversed(requests)})
     num_planned = sum(1 for _ in drafts(train, settings))
     typer.echo(f"{num_planned:,} variants of {len(train):,} posts")

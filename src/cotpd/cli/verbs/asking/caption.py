@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cotpd.llm.language_model import LanguageModel
 
 Split = Literal["train", "dev", "test"]
-_ENDPOINT_OPTIONS = ("concurrency", "rpm", "max_requests", "max_tokens", "max_cost", "price")
+_ENDPOINT_OPTIONS = ("concurrency", "rpm", "max_requests", "max_tokens", "max_cost", "price", "answer_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def caption(
     _check_options(base_url, blip2, asking)
     policy = asking.policy()
     with (
-        _captioner(model, base_url, name, blip2, timeout=asking.timeout) as (captioner, endpoint),
+        _captioner(model, base_url, name, blip2, asking) as (captioner, endpoint),
         asking.open_store(target, read_only=dry_run) as store,
     ):
         if dry_run:
@@ -124,11 +124,11 @@ def _check_options(base_url: str | None, blip2: Blip2RunOptions, asking: AskingO
 
 @contextmanager
 def _captioner(
-    model: str, base_url: str | None, name: str, blip2: Blip2RunOptions, *, timeout: float
+    model: str, base_url: str | None, name: str, blip2: Blip2RunOptions, asking: AskingOptions
 ) -> Iterator[tuple[Captioner, LanguageModel | None]]:
     """Open a captioner, and its vision model if it has one."""
     from cotpd.captions.blip2 import Blip2Captioner, Blip2Options
-    from cotpd.captions.vision_captioner import VisionCaptioner
+    from cotpd.captions.vision_captioner import MAX_TOKENS, VisionCaptioner
     from cotpd.llm.models.chat_model import ChatModel
 
     if base_url is None:
@@ -136,8 +136,8 @@ def _captioner(
         options = Blip2Options(repository, revision or None, name)
         yield Blip2Captioner(options, device=blip2.device, batch_size=blip2.batch_size), None
         return
-    with ChatModel(model, base_url=base_url, timeout=timeout) as endpoint:
-        yield VisionCaptioner(endpoint, name=name), endpoint
+    with ChatModel(model, base_url=base_url, timeout=asking.timeout) as endpoint:
+        yield VisionCaptioner(endpoint, name=name, answer_tokens=asking.answer_tokens or MAX_TOKENS), endpoint
 
 
 def _print_plan(
@@ -150,18 +150,18 @@ def _print_plan(
 ) -> None:
     """Print how many images have no caption, and what a vision model would be asked."""
     from cotpd.captions.captioning import plan_captions
-    from cotpd.captions.vision_captioner import request_for_content
+    from cotpd.captions.vision_captioner import VisionCaptioner
     from cotpd.cli.display.dry_run import print_plan, print_questions
     from cotpd.llm.asking.plan import plan_requests
 
     report, contents = plan_captions(image_ids, folder, captioner, out=target, asking=asking)
-    if endpoint:
-        print_questions({captioner.id.name: request_for_content("")})
+    if isinstance(captioner, VisionCaptioner):
+        print_questions({captioner.id.name: captioner.request_for_content("")})
     num_open = report.num_total - report.num_answered
     typer.echo(
         f"{num_open:,} of {report.num_total:,} images to describe with {captioner.id.name}; "
         f"{len(report.results):,} have a caption, {len(report.rejections):,} are unusable"
     )
-    if endpoint:
+    if endpoint and isinstance(captioner, VisionCaptioner):
         assert asking.store
-        print_plan(plan_requests(map(request_for_content, contents), endpoint, asking.store, asking.policy))
+        print_plan(plan_requests(map(captioner.request_for_content, contents), endpoint, asking.store, asking.policy))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -91,9 +91,19 @@ def elicit(
     corpus = Corpus.from_path(data, captioner=captioner)
     examples = corpus.posts(split)[:limit]
     refuse_shared_ids(examples, corpus.examples)
+    answer_tokens = asking.answer_tokens
     with llm.open(timeout=asking.timeout) as model, asking.open_store(target, read_only=dry_run) as store:
-        all_questions = list(questions(examples, model.name, endpoint=model.endpoint, grains=grains, wording=wording))
-        how, returned = Asking(store, policy), None
+        all_questions = list(
+            questions(
+                examples,
+                model.name,
+                endpoint=model.endpoint,
+                grains=grains,
+                wording=wording,
+                answer_tokens=answer_tokens,
+            )
+        )
+        how, returned = Asking(store, policy, answer_tokens=answer_tokens), None
         if dry_run:
             return _print_plan(all_questions, open_questions(all_questions, model, target, how), model, how)
         if to_batch:
@@ -101,11 +111,12 @@ def elicit(
                 open_questions(all_questions, model, target, how), all_questions, to_batch, model, store
             )
         if from_batch:
-            returned, how = _read_batch(all_questions, from_batch, model, store), Asking(store, store_only=True)
+            returned = _read_batch(all_questions, from_batch, model, store)
+            how = Asking(store, store_only=True, answer_tokens=asking.answer_tokens)
         elif num_in_batch := _num_in_batch(all_questions, store):
             typer.echo(f"{num_in_batch:,} questions are in a batch; they are asked and paid for again", err=True)
         with LiveDisplay("elicit") as display:
-            how = Asking(how.store, how.policy, display.show, how.store_only)
+            how = replace(how, listener=display.show)
             report = ask_about(examples, model, grains=grains, wording=wording, out=target, asking=how)
     report.failures += returned.reasons if returned else []
     quality = measure(report.results, report.rejections, (example.post for example in examples))
