@@ -13,6 +13,7 @@ from cotpd.core.errors import CotpdError, DataError
 from cotpd.core.files import read_jsonl
 from cotpd.core.records import Example
 from cotpd.core.tasks import ANNOTATIONS
+from cotpd.corpus.splits import located
 from cotpd.distillation.runs.corpora import RunCorpora, corpus_config
 from cotpd.distillation.runs.run_directory import RunDirectory
 from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
@@ -140,7 +141,7 @@ def _with_present_paths(config: ExperimentConfig, run: Path, corpus: Path | None
         for target in config.objective.target_runs
     )
     source = corpus_config(config)
-    path = source.path if source.path.exists() or not corpus else corpus
+    path = source.path if located(source.path).exists() or not corpus else corpus
     return config.model_copy(
         update={
             "corpus": source.model_copy(update={"path": path}),

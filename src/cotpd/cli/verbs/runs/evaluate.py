@@ -20,8 +20,10 @@ Split = Literal["train", "dev", "test"]
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run directory, or a model directory.")],
-    data: Annotated[Path, typer.Argument(help="A corpus directory, or one corpus file.")],
-    split: Annotated[Split | None, typer.Option(help="Split to score; by default test, or the only split.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="A corpus, or `sample`; by default the training corpus of the run.")
+    ] = None,
+    split: Annotated[Split | None, typer.Option(help="Split to score; by default dev, or the only split.")] = None,
     view: Annotated[View | None, typer.Option(help="View to score; by default the deployed view of the run.")] = None,
     mode: Annotated[
         Mode | None,
@@ -48,7 +50,9 @@ def evaluate(
 
     Examples:
 
-        cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --split dev
+        cotpd evaluate runs/twitter2017-seed1
+
+        cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --split test
 
         cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --view knowledge --against runs/text-seed1 --json
 

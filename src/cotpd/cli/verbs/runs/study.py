@@ -89,6 +89,7 @@ def _print_report(results: Results, out: Path, *, as_json: bool) -> None:
 
 
 def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
+    from cotpd.corpus.splits import located
     from cotpd.distillation.runs.corpora import corpus_config
     from cotpd.studies.execution.run_state import state_of
     from cotpd.studies.plan.resolution import resolve_plan
@@ -107,7 +108,7 @@ def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
     corpora = {corpus_config(run.config).path for run in runs}
     corpora |= {path for run in runs for path in run.config.training_set.unlabelled_paths}
     corpora |= {score.corpus for run in runs for score in run.scores if score.corpus}
-    for path in sorted(path for path in corpora if not path.exists()):
+    for path in sorted(path for path in corpora if not located(path).exists()):
         typer.echo(f"not found: {path}; change the plan or its base, or use --set corpus.path=PATH")
 
 
