@@ -51,7 +51,8 @@ def named_split(name: str | None) -> str | None:
 def split_files(path: Path) -> dict[str, Path]:
     """Return the files of a corpus by split: those of a directory whose names contain a split, or its only file.
 
-    The name ``sample`` stands for the embedded corpus. A directory of BRAT documents that do not all name a split is read as one unsplit corpus.
+    The name `SAMPLE` stands for the embedded corpus. A directory of BRAT documents that do not all name a split is read
+    as one unsplit corpus.
 
     Raises:
         DataError: If the path does not exist, contains no corpus files, or has two files of one split.

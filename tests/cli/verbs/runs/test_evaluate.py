@@ -29,7 +29,14 @@ def test_the_table_names_run_data_view_mode_and_the_comparison(
 ) -> None:
     outcome = cotpd("evaluate", text_run, corpus, "--mode", "strict", "--against", finished_run)
     assert outcome.code == 0, outcome.err
-    for part in (f"run   {text_run}", f"data  {corpus} (test)", "view  text", "mode strict (", "against", "difference"):
+    for part in (
+        f"run   {text_run}",
+        f"data  {corpus} (test)",
+        "view  text",
+        "mode strict (",
+        "compared with",
+        "difference",
+    ):
         assert part in outcome.out
 
 

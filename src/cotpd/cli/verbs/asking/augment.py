@@ -82,7 +82,7 @@ def augment(
         if dry_run:
             return _print_plan(train, settings, model, Asking(store, policy))
         with LiveDisplay("augment") as display:
-            how = Asking(store, policy, display.show)
+            how = Asking(store, policy, display.show_asking)
             report = vary(train, model, held_out=held_out, settings=settings, out=target, asking=how)
     lines = summary_lines(report, target, noun="variants")
     typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))

@@ -92,7 +92,7 @@ def caption(
         if dry_run:
             return _print_plan(image_ids, folder, captioner, endpoint, target, Asking(store, policy))
         with LiveDisplay("caption") as display:
-            how = Asking(store, policy, display.show)
+            how = Asking(store, policy, display.show_asking)
             report = describe(image_ids, folder, captioner, out=target, asking=how)
     lines = summary_lines(report, target, noun="captions")
     typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))

@@ -105,7 +105,7 @@ def elicit(
         elif num_in_batch := _num_in_batch(all_questions, store):
             typer.echo(f"{num_in_batch:,} questions are in a batch; they are asked and paid for again", err=True)
         with LiveDisplay("elicit") as display:
-            how = Asking(how.store, how.policy, display.show, how.store_only)
+            how = Asking(how.store, how.policy, display.show_asking, how.store_only)
             report = ask_about(examples, model, grains=grains, wording=wording, out=target, asking=how)
     report.failures += returned.reasons if returned else []
     quality = measure(report.results, report.rejections, (example.post for example in examples))

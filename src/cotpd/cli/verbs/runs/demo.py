@@ -56,7 +56,7 @@ class _Bars:
     def show(self, progress: Progress) -> None:
         if self._open is None:
             self._open = TrainingBar().__enter__()
-        self._open.show(progress)
+        self._open.show_training(progress)
 
     def close(self) -> None:
         if self._open:

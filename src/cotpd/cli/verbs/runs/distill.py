@@ -45,7 +45,7 @@ def distill(
     run = out or Path("runs") / f"{config.stem}-seed{experiment.seed}"
     is_main_process = processes().is_main_process
     with TrainingBar(shown=is_main_process) as bar:
-        train(read_corpus(experiment), config=experiment, out=run, resume=resume, listener=bar.show)
+        train(read_corpus(experiment), config=experiment, out=run, resume=resume, listener=bar.show_training)
     if is_main_process:
         hint = DISPLAYS[experiment.task].command_after_training(run, path)
         typer.echo(f"{run}: {_dev_score(run, experiment.task)}\ntry: {shlex.join(hint)}")

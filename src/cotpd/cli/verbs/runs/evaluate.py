@@ -72,7 +72,7 @@ def evaluate(
             against=against,
             entities_from=entities_from,
             all_pairs=all_pairs,
-            progress=lambda num_done, num_all: bar.show(num_done, num_all, ""),
+            progress=bar.show,
         )
     text = json.dumps(report.to_dict(), indent=2)
     typer.echo(text if as_json else printable(str(report)))
