@@ -102,4 +102,4 @@ class CountingBar:
 def format_pace(rate: float, seconds_left: float | None) -> str:
     """Format a rate and the time left, such as ``12.5/s  0:01:12 left``."""
     left = "" if seconds_left is None else f"  {timedelta(seconds=round(seconds_left))} left"
-    return f"{rate:,.1f}/s{left}"
+    return f"{rate:,.{2 if rate < 1 else 1}f}/s{left}"
