@@ -1,12 +1,19 @@
-# make demo | test | test-fast | check | fix | bench | docs | build: nothing else to learn. Needs Python 3.11 and a package index.
+# Needs Python 3.11 or newer and a package index. `make` lists the targets.
 
+# The interpreter of .venv.
 PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
+# The index of torch, such as https://download.pytorch.org/whl/cpu for the build without CUDA. Empty: the default index.
+TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast check fix bench docs build
-.DEFAULT_GOAL := test
+.PHONY: help demo test test-fast check fix bench docs build
+.DEFAULT_GOAL := help
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: PYTHON=$(PYTHON) TORCH=$(TORCH) TORCH_INDEX=$(TORCH_INDEX)"
 
 demo: .venv/user ## The whole method on the embedded sample, in minutes.
 	$(BIN)/cotpd demo
@@ -43,7 +50,7 @@ build: .venv/dev ## The wheel and the source distribution in dist/.
 .venv/user: pyproject.toml requirements-offline.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) install --upgrade pip
-	$(PIP) install "$(TORCH)"
+	$(PIP) install "$(TORCH)" $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)")
 	$(PIP) install --no-deps --require-hashes -r requirements-offline.txt
 	$(PIP) install -e ".[train]"
 	touch $@

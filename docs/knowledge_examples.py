@@ -30,8 +30,8 @@ What a small language model, Qwen2.5-Coder-1.5B-Instruct in four bits, answers a
 posts of the [sample corpus](../../src/cotpd/sample/README.md), and which answers are kept:
 
 ```
-cotpd elicit src/cotpd/sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
-cotpd augment src/cotpd/sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf --limit {NUM_POSTS} --images all
+cotpd elicit sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf
+cotpd augment sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf --limit {NUM_POSTS} --images all
 ```
 
 `make docs` writes this page from the recorded answers in the sample and from a reader's judgements in
@@ -48,7 +48,7 @@ WORDINGS = """\
 ## The second wording
 
 ```
-cotpd elicit src/cotpd/sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf --split train --limit 40 \\
+cotpd elicit sample --model qwen2.5-coder-1.5b-instruct-q4_k_m.gguf --split train --limit 40 \\
     --grain noun --grain sentence --wording v2
 ```
 

@@ -147,7 +147,10 @@ def is_documented(member: Any) -> bool:
 
 
 def describe(name: str, value: Any) -> Iterator[str]:
-    """Yield the signature and the docstring of a function, class or property."""
+    """Yield the signature and the docstring of a function, class or property, or the values of a type alias."""
+    if get_origin(value) is Literal:
+        yield f"One of {', '.join(f'`{each}`' for each in get_args(value))}."
+        return
     if signature := signature_of(name, value):
         yield f"```python\n{signature}\n```"
     yield from markdown_of(inspect.getdoc(value) or "")

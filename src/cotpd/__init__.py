@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cotpd.core.config import ExperimentConfig
     from cotpd.core.errors import CotpdError
-    from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Prediction, Relation, Span
+    from cotpd.core.methods import Method
+    from cotpd.core.records import (
+        Caption,
+        Entity,
+        Example,
+        Grain,
+        Knowledge,
+        Prediction,
+        Relation,
+        Span,
+        TargetSentiment,
+    )
     from cotpd.corpus.corpus import Corpus
     from cotpd.distillation.recipe import distill
     from cotpd.distillation.runs.corpora import read_corpus
@@ -19,8 +30,10 @@ if TYPE_CHECKING:
     from cotpd.distillation.showcase.example_report import show_example
     from cotpd.evaluation import compare, evaluate
     from cotpd.inference.extractor import Extractor
+    from cotpd.inference.extractors import load_extractor
     from cotpd.inference.marked_text import MarkedText
     from cotpd.inference.relation_extractor import RelationExtractor
+    from cotpd.inference.sentiment_extractor import SentimentExtractor
     from cotpd.knowledge.elicitation import elicit
     from cotpd.llm.models.chat_model import ChatModel
     from cotpd.llm.models.local_model import LocalModel
@@ -40,15 +53,19 @@ __all__ = [
     "Knowledge",
     "LocalModel",
     "MarkedText",
+    "Method",
     "Prediction",
     "Relation",
     "RelationExtractor",
+    "SentimentExtractor",
     "Span",
+    "TargetSentiment",
     "compare",
     "distill",
     "elicit",
     "evaluate",
     "evaluate_run",
+    "load_extractor",
     "read_corpus",
     "show_example",
 ]
@@ -67,15 +84,19 @@ _HOMES = {
     "Knowledge": _RECORDS,
     "LocalModel": "cotpd.llm.models.local_model",
     "MarkedText": "cotpd.inference.marked_text",
+    "Method": "cotpd.core.methods",
     "Prediction": _RECORDS,
     "Relation": _RECORDS,
     "RelationExtractor": "cotpd.inference.relation_extractor",
+    "SentimentExtractor": "cotpd.inference.sentiment_extractor",
     "Span": _RECORDS,
+    "TargetSentiment": _RECORDS,
     "compare": "cotpd.evaluation",
     "distill": "cotpd.distillation.recipe",
     "elicit": "cotpd.knowledge.elicitation",
     "evaluate": "cotpd.evaluation",
     "evaluate_run": "cotpd.distillation.runs.run_evaluation",
+    "load_extractor": "cotpd.inference.extractors",
     "read_corpus": "cotpd.distillation.runs.corpora",
     "show_example": "cotpd.distillation.showcase.example_report",
 }

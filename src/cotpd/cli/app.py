@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 import cotpd
+from cotpd.cli.display.stderr import ConsoleHandler
 from cotpd.cli.display.terminal import printable
 from cotpd.cli.process import handle_signals, open_closed_streams
 from cotpd.cli.verbs.asking.augment import augment
@@ -116,18 +117,8 @@ def _move_debug_first(arguments: list[str]) -> list[str]:
 
 
 def _log_to_stderr(level: int) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_PrintableFormatter("%(message)s"))
-    _log.handlers = [handler]
+    _log.handlers = [ConsoleHandler()]
     _log.setLevel(level)
-
-
-class _PrintableFormatter(logging.Formatter):
-    """Replaces control characters, because messages quote text of others, such as the error message of an endpoint."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Format a record, with its traceback if it has one."""
-        return printable(super().format(record))
 
 
 def _silence_libraries() -> None:

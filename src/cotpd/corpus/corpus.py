@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from pathlib import Path
 
 from cotpd.core.config import CorpusConfig
@@ -27,6 +26,7 @@ from cotpd.corpus.splits import (
     AUGMENTED,
     CAPTIONS,
     KNOWLEDGE,
+    SAMPLE,
     SPLITS,
     UNSPLIT,
     ignored_files,
@@ -35,14 +35,6 @@ from cotpd.corpus.splits import (
     split_files,
 )
 from cotpd.corpus.statistics import Statistics, count
-
-SAMPLE = "sample"
-"""The name of the embedded sample corpus, wherever a path to a corpus is expected."""
-
-
-def embedded(path: Path) -> Path:
-    """Return the directory of the embedded corpus for the name `SAMPLE`, unless a local path has that name."""
-    return Path(str(files("cotpd") / "sample")) if str(path) == SAMPLE and not path.exists() else path
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,7 @@ class Corpus:
         in the same directory, if present.
 
         Args:
-            path: The directory or file, in any supported format.
+            path: The directory or file, in any supported format; ``"sample"`` is the embedded corpus.
             captioner: The captioner whose captions are used. By default the first one in the file.
             knowledge_model: The language model whose knowledge is used. By default the first one in the file.
             label_map: New names of entity types, for example ``{"OTHER": "MISC"}``.
@@ -121,8 +113,7 @@ class Corpus:
         """Read a corpus as a configuration says; see `from_path`."""
         handler = RaiseOnError()
         reading = Reading(handler, source.repair, source.label_map)
-        path = embedded(source.path)
-        corpus = cls.read(path, reading, captioner=source.captioner, knowledge_model=source.knowledge_model)
+        corpus = cls.read(source.path, reading, captioner=source.captioner, knowledge_model=source.knowledge_model)
         if source.normalise_words:
             corpus = corpus._map(lambda examples: tuple(normalise(example) for example in examples))
         return replace(corpus, source=source, defects=tuple(handler.warnings))

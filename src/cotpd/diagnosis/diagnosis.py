@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +27,12 @@ _NO_KNOWLEDGE = "these examples have no captions or knowledge of the kinds that 
 
 
 def diagnose(
-    run: Path, data: Path | None = None, *, split: Literal["dev", "test"] = "dev", against: Sequence[Path] = ()
+    run: Path,
+    data: Path | None = None,
+    *,
+    split: Literal["dev", "test"] = "dev",
+    against: Sequence[Path] = (),
+    progress: Callable[[int, int], None] = lambda num_done, num_all: None,
 ) -> tuple[Finding, ...]:
     """Measure every known failure of a finished run.
 
@@ -37,6 +42,7 @@ def diagnose(
         split: The split to examine the run on.
         against: Finished runs to compare with: a run trained on the knowledge-enhanced view only, or a run that differs
             only by having no variants.
+        progress: Called with the number of measurements that are done, and of all.
 
     Returns:
         One finding for each known failure; failures that were found come first.
@@ -56,14 +62,18 @@ def diagnose(
             f"{unusable[0].path}: cannot be compared with {run}; give a run trained on the knowledge-enhanced view "
             "only, or a run without variants and with the same deployed view"
         )
-    findings = [
-        _learning(examined),
-        _knowledge(examined),
-        *_alignment(examined),
-        prompt_finding(examined.student, examined.examples),
-        _multimodal_inputs(examined, knowledge_only[0] if knowledge_only else None),
-        _augmentation(examined, without_variants[0] if without_variants else None),
-    ]
+    measurements: tuple[Callable[[], list[Finding]], ...] = (
+        lambda: [_learning(examined)],
+        lambda: [_knowledge(examined)],
+        lambda: _alignment(examined),
+        lambda: [prompt_finding(examined.student, examined.examples)],
+        lambda: [_multimodal_inputs(examined, knowledge_only[0] if knowledge_only else None)],
+        lambda: [_augmentation(examined, without_variants[0] if without_variants else None)],
+    )
+    findings: list[Finding] = []
+    for number, measure in enumerate(measurements, 1):
+        findings += measure()
+        progress(number, len(measurements))
     return sort_by_verdict(findings)
 
 

@@ -14,6 +14,7 @@ from cotpd.core.errors import CotpdError, DataError
 from cotpd.core.files import read_jsonl
 from cotpd.core.records import Example
 from cotpd.core.tasks import ANNOTATIONS
+from cotpd.corpus.splits import located
 from cotpd.distillation.runs.corpora import RunCorpora, corpus_config
 from cotpd.distillation.runs.run_directory import RunDirectory
 from cotpd.distillation.targets import Targets, read_targets, record_targets, teaching_view
@@ -70,8 +71,8 @@ class ExaminedRun:
         training_corpus = corpora.scored(config, training_path)
         if training_path != saved_path and _has_changed(config, run, corpora):
             message = (
-                "%s: the training corpus %s was not found, and %s has other examples, captions or knowledge, so figures "
-                "on training examples are unreliable"
+                "%s: the training corpus %s was not found, and %s has other examples, captions or knowledge, so "
+                "figures on training examples are unreliable"
             )
             logger.warning(message, run, saved_path, corpus)
         path = corpus or training_path
@@ -144,7 +145,7 @@ def _with_current_paths(config: ExperimentConfig, run: Path, corpus: Path | None
         for target in config.objective.target_runs
     )
     source = corpus_config(config)
-    path = source.path if source.path.exists() or not corpus else corpus
+    path = source.path if located(source.path).exists() or not corpus else corpus
     return config.model_copy(
         update={
             "corpus": source.model_copy(update={"path": path}),

@@ -31,4 +31,5 @@ def extractor_of(student: Student, **options: Any) -> Any:
 
 def load_extractor(path_or_name: str | Path, **options: Any) -> Any:
     """Load a trained student as the extractor of its task; arguments and errors as `TrainedStudent.from_pretrained`."""
-    return extractor_of(TrainedStudent.from_pretrained(path_or_name, **options).student)
+    loaded = TrainedStudent.from_pretrained(path_or_name, **options)
+    return extractor_of(loaded.student, batch_size=loaded.batch_size, precision=loaded.precision)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar, Self, get_args
+from typing import ClassVar, Self, TypedDict, Unpack, get_args
 
 from cotpd.core.config import Task
 from cotpd.core.errors import CheckpointError, UsageError
@@ -16,13 +16,23 @@ from cotpd.student.student import Student
 from cotpd.views.view import ViewKind
 
 
+class HubOptions(TypedDict, total=False):
+    """How a model of the Hugging Face hub is downloaded."""
+
+    revision: str | None
+    token: str | None
+    cache_dir: str | Path | None
+    local_files_only: bool
+
+
 class TrainedStudent:
     """A student of any task; the base of the extractors.
 
     Args:
         student: The network.
         batch_size: The number of views that the encoder reads together.
-        precision: See `cotpd.inference.decoding.decode`.
+        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"`` for bfloat16 where the device has it. See
+            `cotpd.inference.decoding.decode` for what bfloat16 gains and changes.
 
     Raises:
         UsageError: If an option is invalid, or the student was trained on another task than this extractor needs.
@@ -51,10 +61,9 @@ class TrainedStudent:
         path_or_name: str | Path,
         *,
         device: str | None = None,
-        revision: str | None = None,
-        token: str | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
+        batch_size: int = 32,
+        precision: Precision = "float32",
+        **hub: Unpack[HubOptions],
     ) -> Self:
         """Load a trained student. A local directory is read without any network access.
 
@@ -62,10 +71,10 @@ class TrainedStudent:
             path_or_name: A model directory, the directory of a finished run, or a model of the Hugging Face hub:
                 ``owner/name`` if there is no local directory ``owner``, or ``hf:owner/name``.
             device: A torch device; by default the GPU if there is one.
-            revision: A revision on the hub.
-            token: A token for the hub.
-            cache_dir: Where downloads are stored.
-            local_files_only: Use only files that were downloaded before.
+            batch_size: The number of views that the encoder reads together.
+            precision: See `cotpd.inference.decoding.decode`.
+            **hub: For a name of the hub: ``revision``, ``token``, ``cache_dir`` (where downloads are stored) and
+                ``local_files_only`` (use only files that were downloaded before).
 
         Raises:
             CheckpointError: If there is no intact model.
@@ -73,18 +82,8 @@ class TrainedStudent:
             UsageError: If the student was trained on another task than this extractor needs.
         """
         repository = repository_of(str(path_or_name))
-        if repository is None:
-            directory = _local_directory(Path(path_or_name))
-        else:
-            directory = fetch(
-                repository,
-                _HUB_FILES,
-                revision=revision,
-                token=token,
-                cache_dir=cache_dir,
-                local_files_only=local_files_only,
-            )
-        return cls(checkpoint.load(directory, device=device))
+        directory = fetch(repository, _HUB_FILES, **hub) if repository else _local_directory(Path(path_or_name))
+        return cls(checkpoint.load(directory, device=device), batch_size=batch_size, precision=precision)
 
     @property
     def task(self) -> Task:

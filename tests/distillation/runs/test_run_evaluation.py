@@ -67,7 +67,7 @@ def test_each_view_is_scored_on_the_corpus_as_the_run_reads_it(
 def test_the_corpus_of_the_run_is_the_default(finished_run: Path, data: Path, tmp_path: Path) -> None:
     run = copy_run(finished_run, tmp_path / "run", path=str(data))
     report = evaluate_run(run)
-    assert report.facts["data"] == f"{data} (test)"
+    assert report.facts["data"] == f"{data} (dev)"
     assert report.scores.by_type == evaluate_run(finished_run, data).scores.by_type
     with pytest.raises(UsageError, match="give the corpus to score on"):
         evaluate_run(shutil.copytree(run / "model", tmp_path / "alone"))

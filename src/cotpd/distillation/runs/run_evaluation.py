@@ -53,7 +53,7 @@ def evaluate_run(run: str | Path, data: str | Path | None = None, **options: Unp
     Args:
         run: A run directory, or a model directory.
         data: A corpus directory or file; by default the corpus that the run was trained on.
-        split: ``"train"``, ``"dev"`` or ``"test"``; by default the only split of the corpus, otherwise ``"test"``.
+        split: ``"train"``, ``"dev"`` or ``"test"``; by default the only split of the corpus, otherwise ``"dev"``.
         view: ``"text"``, ``"prompt"`` or ``"knowledge"``; by default the deployed view of the run.
         mode: ``"conlleval"`` counts gold entities that begin with an ``I-`` tag, ``"strict"`` does not. By default
             the mode in which the run was scored in training, see `CorpusConfig.score_mode`.
@@ -171,7 +171,7 @@ def _view_kind(view: str | None, student: Student) -> ViewKind:
 
 def _choose_split(corpus: Corpus, data: Path, split: SplitName | None) -> tuple[str, tuple[Example, ...]]:
     splits = corpus.splits
-    chosen: str = split or (next(iter(splits)) if len(splits) == 1 else "test")
+    chosen: str = split or (next(iter(splits)) if len(splits) == 1 else "dev")
     if chosen not in splits:
         raise DataError(f"no {chosen} examples; choose the split from {', '.join(splits)}", where=str(data))
     return chosen, splits[chosen]

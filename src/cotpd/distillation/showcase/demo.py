@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from cotpd.core.config import ExperimentConfig, Task
 from cotpd.core.errors import UsageError
 from cotpd.core.methods import Method
 from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.splits import sample_path
 from cotpd.distillation.progress import Listener
 from cotpd.distillation.recipe import distill
 from cotpd.distillation.showcase.entity_demo import extract_entities
@@ -106,11 +106,6 @@ def run_demo(
 def demo_run(out: Path, name: str, task: Task) -> Path:
     """Return the run directory of the ``"baseline"`` or the ``"student"`` of a task."""
     return out / f"{DEMO_TASKS[task].prefix}{_DIRECTORIES[name]}"
-
-
-def sample_path() -> Path:
-    """Return the directory of the sample corpus."""
-    return Path(str(files("cotpd") / "sample"))
 
 
 class DemoTask(NamedTuple):

@@ -12,7 +12,8 @@ from cotpd.core.files import real_path
 from cotpd.core.overlap import similar_texts
 from cotpd.core.records import Example
 from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
-from cotpd.corpus.corpus import Corpus, embedded
+from cotpd.corpus.corpus import Corpus
+from cotpd.corpus.splits import located
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def read_unlabelled(
     """
     by_name: dict[str, Path] = {}
     for path in paths:
-        if (name := real_path(embedded(path)).name) in by_name:
+        if (name := real_path(located(path)).name) in by_name:
             other = by_name[name]
             raise UsageError(f"training_set.unlabelled: {path} and {other} have the same name; rename one of them")
         by_name[name] = path

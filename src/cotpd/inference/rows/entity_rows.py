@@ -13,7 +13,7 @@ from cotpd.student.student import Student
 
 def answer_entities(student: Student, rows: Iterable[TextRow], options: RowOptions) -> Iterator[RowAnswer]:
     """Yield each row with its ``entities``."""
-    extractor = Extractor(student, batch_size=options.batch_size)
+    extractor = Extractor(student, **options.of_extractor)
 
     def answers(source: Iterator[TextRow]) -> Iterator[RowAnswer]:
         to_read, to_answer = tee(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cotpd.core.config import Task
 from cotpd.inference.rows.entity_rows import answer_entities
@@ -41,4 +41,14 @@ def extract_rows(student: Student, rows: Iterable[TextRow], options: RowOptions 
     Raises:
         DataError: If a row is defective. The message names its place.
     """
-    return ROW_TASKS[student.design.task].answer(student, rows, options or RowOptions())
+    chosen = options or RowOptions()
+    for row, answer in ROW_TASKS[student.design.task].answer(student, rows, chosen):
+        yield row, _with_sure_ones(answer, chosen.min_score)
+
+
+def _with_sure_ones(answer: dict[str, Any], min_score: float) -> dict[str, Any]:
+    """Return an answer without the entities, relations and sentiments whose score is smaller."""
+    return {
+        key: [each for each in value if each["score"] >= min_score] if isinstance(value, list) else value
+        for key, value in answer.items()
+    }

@@ -27,7 +27,7 @@ def answer_relations(student: Student, rows: Iterable[TextRow], options: RowOpti
     Raises:
         DataError: If a row marks no entities, or marks a pair that is longer than the encoder allows.
     """
-    extractor, finder = RelationExtractor(student, batch_size=options.batch_size), options.entity_finder
+    extractor, finder = RelationExtractor(student, **options.of_extractor), options.entity_finder
     if finder:
         return answer_until_error(rows, lambda source: _answer_found(extractor, finder, source, options))
     marked = (_MarkedRow(row, marked_text(row)) for row in rows)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypedDict, TypeVar
 
 from cotpd.core.errors import DataError
+from cotpd.inference.decoding import Precision
 from cotpd.inference.extractor import Extractor
 from cotpd.inference.rows.text_rows import TextRow
 
@@ -14,6 +15,13 @@ RowAnswer = tuple[TextRow, dict[str, Any]]
 """A row and the extraction from it, as plain values that begin with ``text``."""
 
 _Item = TypeVar("_Item")
+
+
+class ExtractorOptions(TypedDict):
+    """The options of every extractor, see `cotpd.inference.predictor.TrainedStudent`."""
+
+    batch_size: int
+    precision: Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +33,20 @@ class RowOptions:
         entity_finder: For relations and sentiment: the extractor that finds the entities. Without one, the rows must
             mark them.
         unrelated: For relations: also return the pairs that have no relation.
+        min_score: The smallest score of an entity, a relation or a sentiment that is returned.
+        precision: See `cotpd.inference.decoding.decode`.
     """
 
     batch_size: int = 32
     entity_finder: Extractor | None = None
     unrelated: bool = False
+    min_score: float = 0.0
+    precision: Precision = "float32"
+
+    @property
+    def of_extractor(self) -> ExtractorOptions:
+        """The options of the extractor."""
+        return {"batch_size": self.batch_size, "precision": self.precision}
 
 
 def answer_until_error(

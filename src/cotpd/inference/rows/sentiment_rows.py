@@ -24,7 +24,7 @@ def answer_sentiments(student: Student, rows: Iterable[TextRow], options: RowOpt
     Raises:
         DataError: If a row marks no target, or a target that is longer than the encoder allows.
     """
-    extractor, finder = SentimentExtractor(student, batch_size=options.batch_size), options.entity_finder
+    extractor, finder = SentimentExtractor(student, **options.of_extractor), options.entity_finder
     if finder:
         return answer_until_error(rows, lambda source: _answer_found(extractor, finder, source))
     marked = (_RowWithTargets(row, marked_text(_with_entities(row))) for row in rows)

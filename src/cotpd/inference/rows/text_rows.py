@@ -42,6 +42,14 @@ def read_text_rows(path: Path) -> Iterator[TextRow]:
     return _line_rows(read_lines(path), str(path), convert=str(path))
 
 
+def count_lines(path: Path) -> int | None:
+    """Return the number of lines of a regular file, for a progress bar; None if it cannot be read twice."""
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        return sum(1 for _ in stream)
+
+
 def stream_text_rows(stream: Iterable[bytes], name: str) -> Iterator[TextRow]:
     """Yield one row for each UTF-8 line of a stream. ``name`` stands for the stream in messages.
 

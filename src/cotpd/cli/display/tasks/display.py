@@ -29,5 +29,5 @@ class TaskDisplay(Protocol[ExtractionT]):
     def command_after_training(self, run: Path, data: Path) -> list[str]:
         """Return the arguments of the command that `cotpd distill` suggests next."""
 
-    def commands_after_demo(self, out: Path, sample: Path) -> list[str]:
+    def commands_after_demo(self, out: Path) -> list[str]:
         """Return the commands that `cotpd demo` suggests next."""

@@ -39,12 +39,13 @@ class EntityDisplay:
         """Suggest extracting entities from a text."""
         return ["cotpd", "extract", str(run), "some text"]
 
-    def commands_after_demo(self, out: Path, sample: Path) -> list[str]:
-        """Suggest extracting, showing an example, evaluating, and eliciting knowledge for another corpus."""
+    def commands_after_demo(self, out: Path) -> list[str]:
+        """Suggest extracting, showing an example, evaluating, diagnosing, and eliciting knowledge."""
         student, baseline = out / "cotpd", out / "text"
         return [
             f'cotpd extract {student} "your own text"',
-            f"cotpd show {sample} test-001 --run {student}",
-            f"cotpd evaluate {student} {sample} --against {baseline}",
+            f"cotpd show sample test-001 --run {student}",
+            f"cotpd evaluate {student} sample --split test --against {baseline}",
+            f"cotpd diagnose {student}",
             "cotpd elicit --help",
         ]

@@ -40,7 +40,7 @@ class RelationDisplay:
         """Suggest evaluating, because extraction needs marked entities."""
         return ["cotpd", "evaluate", str(run), str(data), "--split", "dev"]
 
-    def commands_after_demo(self, out: Path, sample: Path) -> list[str]:
+    def commands_after_demo(self, out: Path) -> list[str]:
         """Suggest extracting with the entities of the other demonstration, showing an example, and evaluating."""
         student, baseline, finder = out / "relations-cotpd", out / "relations-text", out / "cotpd"
         if (finder / "model").is_dir():
@@ -49,7 +49,7 @@ class RelationDisplay:
             extract = f"cotpd demo --out {out}, for a run that finds the entities of `cotpd extract --entities-from`"
         return [
             extract,
-            f"cotpd show {sample} test-001 --run {student}",
-            f"cotpd evaluate {student} {sample} --against {baseline}",
-            f"cotpd evaluate {student} {sample} --all-pairs",
+            f"cotpd show sample test-001 --run {student}",
+            f"cotpd evaluate {student} sample --split test --against {baseline}",
+            f"cotpd evaluate {student} sample --split test --all-pairs",
         ]

@@ -38,6 +38,6 @@ class SentimentDisplay:
         """Suggest evaluating, because extraction needs marked targets."""
         return ["cotpd", "evaluate", str(run), str(data), "--split", "dev"]
 
-    def commands_after_demo(self, out: Path, sample: Path) -> list[str]:
+    def commands_after_demo(self, out: Path) -> list[str]:
         """Suggest nothing: the sample corpus has no sentiments."""
         return []

@@ -66,7 +66,7 @@ def augment(
     """
     from cotpd.cli.display.live_display import LiveDisplay
     from cotpd.corpus.corpus import Corpus
-    from cotpd.corpus.splits import AUGMENTED, sidecar_path
+    from cotpd.corpus.splits import AUGMENTED, output_path
     from cotpd.knowledge.augmentation.augment import augment as vary
     from cotpd.knowledge.augmentation.drafts import AugmentationSettings
     from cotpd.llm.asking.session import Asking
@@ -77,12 +77,12 @@ def augment(
     train, held_out = corpus.train[:limit], (*corpus.dev, *corpus.test)
     kinds = tuple(dict.fromkeys(kind or VariantKind))
     settings = AugmentationSettings(kinds, share, per_post, names_from, images)
-    policy, target = asking.policy(is_local=llm.is_local), out or sidecar_path(data, AUGMENTED)
+    policy, target = asking.policy(is_local=llm.is_local), out or output_path(data, AUGMENTED)
     with llm.open(timeout=asking.timeout) as model, asking.open_store(target, read_only=dry_run) as store:
         if dry_run:
             return _print_plan(train, settings, model, Asking(store, policy, answer_tokens=asking.answer_tokens))
         with LiveDisplay("augment") as display:
-            how = Asking(store, policy, display.show, answer_tokens=asking.answer_tokens)
+            how = Asking(store, policy, display.show_asking, answer_tokens=asking.answer_tokens)
             report = vary(train, model, held_out=held_out, settings=settings, out=target, asking=how)
     lines = summary_lines(report, target, noun="variants")
     typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))

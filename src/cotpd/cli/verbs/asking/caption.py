@@ -78,10 +78,10 @@ def caption(
     from cotpd.captions.captioning import caption as describe
     from cotpd.captions.image_folder import ImageFolder
     from cotpd.cli.display.live_display import LiveDisplay
-    from cotpd.corpus.splits import CAPTIONS, sidecar_path
+    from cotpd.corpus.splits import CAPTIONS, output_path
     from cotpd.llm.asking.session import Asking
 
-    target, folder = out or sidecar_path(data, CAPTIONS), ImageFolder(images)
+    target, folder = out or output_path(data, CAPTIONS), ImageFolder(images)
     image_ids = _image_ids(data, split)[:limit]
     _check_options(base_url, blip2, asking)
     policy = asking.policy()
@@ -92,7 +92,7 @@ def caption(
         if dry_run:
             return _print_plan(image_ids, folder, captioner, endpoint, target, Asking(store, policy))
         with LiveDisplay("caption") as display:
-            how = Asking(store, policy, display.show)
+            how = Asking(store, policy, display.show_asking)
             report = describe(image_ids, folder, captioner, out=target, asking=how)
     lines = summary_lines(report, target, noun="captions")
     typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))

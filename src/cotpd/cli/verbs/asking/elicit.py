@@ -79,14 +79,14 @@ def elicit(
     """
     from cotpd.cli.display.live_display import LiveDisplay
     from cotpd.corpus.corpus import Corpus
-    from cotpd.corpus.splits import sidecar_path
+    from cotpd.corpus.splits import output_path
     from cotpd.knowledge.elicitation import elicit as ask_about
     from cotpd.knowledge.elicitation import open_questions, questions, refuse_shared_ids
     from cotpd.knowledge.quality import measure
     from cotpd.llm.asking.session import Asking
 
     _check_batch_options(asking, to_batch, from_batch)
-    policy, target = asking.policy(is_local=llm.is_local), out or sidecar_path(data, _file_name(wording))
+    policy, target = asking.policy(is_local=llm.is_local), out or output_path(data, _file_name(wording))
     grains = tuple(dict.fromkeys(grain or Grain))
     corpus = Corpus.from_path(data, captioner=captioner)
     examples = corpus.posts(split)[:limit]
@@ -116,7 +116,7 @@ def elicit(
         elif num_in_batch := _num_in_batch(all_questions, store):
             typer.echo(f"{num_in_batch:,} questions are in a batch; they are asked and paid for again", err=True)
         with LiveDisplay("elicit") as display:
-            how = replace(how, listener=display.show)
+            how = replace(how, listener=display.show_asking)
             report = ask_about(examples, model, grains=grains, wording=wording, out=target, asking=how)
     report.failures += returned.reasons if returned else []
     quality = measure(report.results, report.rejections, (example.post for example in examples))

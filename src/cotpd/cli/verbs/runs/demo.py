@@ -36,14 +36,14 @@ def demo(
 
         cotpd demo --task relations
     """
-    from cotpd.distillation.showcase.demo import run_demo, sample_path
+    from cotpd.distillation.showcase.demo import run_demo
 
     bars = _Bars()
     for event in run_demo(out, encoder=encoder, epochs=epochs, task=task, listener=bars.show):
         bars.close()
         typer.echo("\n".join(_lines(event, task)))
     typer.echo(f"\nThe runs are in {out}. Try next:")
-    for command in DISPLAYS[task].commands_after_demo(out, sample_path()):
+    for command in DISPLAYS[task].commands_after_demo(out):
         typer.echo(f"  {command}")
 
 
@@ -56,7 +56,7 @@ class _Bars:
     def show(self, progress: Progress) -> None:
         if self._open is None:
             self._open = TrainingBar().__enter__()
-        self._open.show(progress)
+        self._open.show_training(progress)
 
     def close(self) -> None:
         if self._open:

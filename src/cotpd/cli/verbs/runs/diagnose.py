@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from cotpd.cli.display.counting_bar import CountingBar
 from cotpd.cli.display.terminal import printable
 
 
@@ -38,7 +39,8 @@ def diagnose(
     from cotpd.diagnosis.diagnosis import diagnose as measure
     from cotpd.diagnosis.finding import summarise
 
-    findings = measure(run, data, split=split, against=against or ())
+    with CountingBar("measurements") as bar:
+        findings = measure(run, data, split=split, against=against or (), progress=bar.show)
     if as_json:
         typer.echo(json.dumps([finding.to_dict() for finding in findings], indent=2))
     else:

@@ -20,8 +20,10 @@ Split = Literal["train", "dev", "test"]
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run directory, or a model directory.")],
-    data: Annotated[Path, typer.Argument(help="A corpus directory, or one corpus file.")],
-    split: Annotated[Split | None, typer.Option(help="Split to score; by default test, or the only split.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="A corpus, or `sample`; by default the training corpus of the run.")
+    ] = None,
+    split: Annotated[Split | None, typer.Option(help="Split to score; by default dev, or the only split.")] = None,
     view: Annotated[View | None, typer.Option(help="View to score; by default the deployed view of the run.")] = None,
     mode: Annotated[
         Mode | None,
@@ -48,7 +50,9 @@ def evaluate(
 
     Examples:
 
-        cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --split dev
+        cotpd evaluate runs/twitter2017-seed1
+
+        cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --split test
 
         cotpd evaluate runs/twitter2017-seed1 data/twitter2017 --view knowledge --against runs/text-seed1 --json
 
@@ -68,7 +72,7 @@ def evaluate(
             against=against,
             entities_from=entities_from,
             all_pairs=all_pairs,
-            progress=lambda num_done, num_all: bar.show(num_done, num_all, ""),
+            progress=bar.show,
         )
     text = json.dumps(report.to_dict(), indent=2)
     typer.echo(text if as_json else printable(str(report)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from cotpd.cli.display.counting_bar import CountingBar
 from cotpd.cli.display.tasks import DISPLAYS
 from cotpd.cli.input.pipes import stdin
 from cotpd.core.errors import UsageError
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from cotpd.core.config import Task
     from cotpd.inference.extractor import Extractor
     from cotpd.inference.rows.text_rows import TextRow
+
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def extract(
@@ -37,6 +41,12 @@ def extract(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Number of texts that are read together; 1 answers each line at once.")
     ] = 32,
+    min_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Smallest score of an entity, relation or sentiment that is printed.")
+    ] = 0.0,
+    precision: Annotated[
+        Precision, typer.Option(help="Precision of the encoder; auto is bfloat16 where the device supports it.")
+    ] = "float32",
     human: Annotated[bool, typer.Option("--human", help="Print marked text instead of JSON.")] = False,
 ) -> None:
     """Extract what a run was trained on, such as entities or relations: one line of JSON for each text.
@@ -56,24 +66,34 @@ def extract(
 
         cotpd extract runs/twitter2017-seed1 "Messi lifts the cup in Lusail"
 
-        cat posts.txt | cotpd extract runs/twitter2017-seed1 > entities.jsonl
+        cat posts.txt | cotpd extract runs/twitter2017-seed1 --min-score 0.5 --precision auto > entities.jsonl
 
         cotpd extract runs/mnre-seed1 --entities-from runs/twitter2017-seed1 "Messi lifts the cup in Lusail"
     """
     from cotpd.inference.predictor import TrainedStudent
     from cotpd.inference.rows.extraction import extract_rows
     from cotpd.inference.rows.row_answers import RowOptions
+    from cotpd.inference.rows.text_rows import count_lines
 
     rows = _read_rows(texts or [], file)
     student = TrainedStudent.from_pretrained(run).student
     _require_entities(run, student.design.task, file=file, entities_from=entities_from)
-    finder = _load_finder(entities_from, batch_size) if entities_from else None
+    finder = _load_finder(entities_from, batch_size, precision) if entities_from else None
+    options = RowOptions(batch_size, finder, unrelated, min_score, precision)
     display = DISPLAYS[student.design.task]
-    for row, answer in extract_rows(student, rows, RowOptions(batch_size, finder, unrelated)):
-        if human:
-            Console(soft_wrap=True).print(display.marked_text(answer))
-        else:
-            typer.echo(json_line(row.fields | answer), nl=False)
+    num_rows = count_lines(file) if file else _num_texts(texts)
+    with CountingBar("texts", shown=not sys.stdout.isatty()) as bar:
+        for number, (row, answer) in enumerate(extract_rows(student, rows, options), 1):
+            if human:
+                Console(soft_wrap=True).print(display.marked_text(answer))
+            else:
+                typer.echo(json_line(row.fields | answer), nl=False)
+            bar.show(number, num_rows)
+
+
+def _num_texts(texts: list[str] | None) -> int | None:
+    """Return the number of texts, or None if they come from stdin."""
+    return len(texts) if texts and texts != ["-"] else None
 
 
 def _read_rows(texts: list[str], file: Path | None) -> Iterator[TextRow]:
@@ -103,9 +123,7 @@ def _require_entities(run: str, task: Task, *, file: Path | None, entities_from:
         )
 
 
-def _load_finder(run: str, batch_size: int) -> Extractor:
+def _load_finder(run: str, batch_size: int, precision: Precision) -> Extractor:
     from cotpd.inference.extractor import Extractor
 
-    finder = Extractor.from_pretrained(run)
-    finder.batch_size = batch_size
-    return finder
+    return Extractor.from_pretrained(run, batch_size=batch_size, precision=precision)

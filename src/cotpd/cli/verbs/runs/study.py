@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from cotpd.cli.display.stderr import print_line, stderr_console
 from cotpd.cli.display.terminal import printable
 from cotpd.core.errors import CotpdError
 
@@ -82,13 +82,14 @@ def _print_report(results: Results, out: Path, *, as_json: bool) -> None:
         typer.echo(printable(text.rstrip()))
         if "report.html" not in results.failures:
             hint = f"report with plots: {out / 'report.html'}"
-            Console(stderr=True).print(hint, markup=False, emoji=False, highlight=False, soft_wrap=True)
+            print_line(hint)
     if results.failures:
         name, reason = next(iter(results.failures.items()))
         raise CotpdError(f"{len(results.failures)} failed; the first is {name}: {reason}")
 
 
 def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
+    from cotpd.corpus.splits import located
     from cotpd.distillation.runs.corpora import corpus_config
     from cotpd.studies.execution.run_state import state_of
     from cotpd.studies.plan.resolution import resolve_plan
@@ -107,7 +108,7 @@ def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
     corpora = {corpus_config(run.config).path for run in runs}
     corpora |= {path for run in runs for path in run.config.training_set.unlabelled_paths}
     corpora |= {score.corpus for run in runs for score in run.scores if score.corpus}
-    for path in sorted(path for path in corpora if not path.exists()):
+    for path in sorted(path for path in corpora if not located(path).exists()):
         typer.echo(f"not found: {path}; change the plan or its base, or use --set corpus.path=PATH")
 
 
@@ -115,16 +116,17 @@ class StudyBar:
     """A progress bar on stderr with the current run and the time left; log lines if stderr is not a terminal."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, emoji=False)
+        self._console = stderr_console()
         self._printed: tuple[str, int | None] | None = None
         self._bar = Bar(
             TextColumn("runs"),
-            BarColumn(),
+            BarColumn(bar_width=8),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[run]}", markup=False),
             TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[run]}", markup=False),
             console=self._console,
             disable=not self._console.is_terminal,
+            redirect_stdout=False,
         )
         self._task = self._bar.add_task("runs", run="", left="", total=None)
 
@@ -149,7 +151,7 @@ class StudyBar:
         f1 = f"  epoch {training.epoch + 1}, dev F1 {100 * (training.dev_f1 or 0):.2f}" if training else ""
         failed = f", {progress.num_failed} failed" if progress.num_failed else ""
         line = f"run {done + 1} of {progress.num_runs}{failed}  {progress.run}{f1}  {left}"
-        self._console.print(line.rstrip(), markup=False, highlight=False, soft_wrap=True)
+        print_line(line.rstrip())
 
 
 def format_time_left(seconds: float | None) -> str:
