@@ -182,3 +182,15 @@ def test_real_corpus_is_read_completely(shared: Path) -> None:
     assert corpus.defects == ()
     assert all(example.caption for example in corpus.dev)
     assert len({relation.label for example in corpus.train for relation in example.relations}) == 23
+
+
+def test_name_without_the_marks_of_its_words_is_a_warning(read: Any) -> None:
+    """The words are told by ``pos``; other releases of such corpora write names without ``@`` and ``:``."""
+    line = "{{'token': ['via', '@OsloFM:', 'Mia', \"Lund's\"], 'h': {{'name': {0!r}, 'pos': [{1}]}}, "
+    line += "'t': {{'name': 'Mia', 'pos': [2, 3]}}, 'relation': 'r'}}\n"
+    for name, pos in (("OsloFM", "1, 2"), ("oslofm", "1, 2"), ("Mia Lund", "2, 4")):
+        [example], [defect] = read("mnre", line.format(name, pos))
+        assert (defect.kind, defect.severity, len(example.relations)) == ("name-differs", "warning", 1), name
+    for name, pos in (("Mia", "1, 3"), ("OsloFM", "2, 3"), ("Lund", "2, 4"), ("", "2, 3"), ("@", "2, 3")):
+        _, [defect] = read("mnre", line.format(name, pos))
+        assert (defect.kind, defect.severity) == ("name-differs", "error"), name

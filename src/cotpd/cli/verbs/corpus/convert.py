@@ -36,8 +36,9 @@ def convert(
         Literal["IOB1", "BIO", "BIOES", "BILOU"] | None, typer.Option(help="Tag scheme of IN, detected by default.")
     ] = None,
     columns: Annotated[
-        str, typer.Option(help="Columns of word and tag in CoNLL files, counted from 0; -1 is the last column.")
-    ] = "0,-1",
+        str | None,
+        typer.Option(help="Columns of word and tag, counted from 0; -1 is the last column. Default: 0,-1."),
+    ] = None,
     words: Annotated[
         Literal["fine", "coarse", "spaces"],
         typer.Option(help="Tokenisation of running text; spaces if it is tokenised already."),
@@ -87,7 +88,9 @@ def _sizes(texts: list[str]) -> dict[str, int]:
     return {split: int(number) for split, _, number in (text.partition("=") for text in texts)}
 
 
-def _columns(text: str) -> tuple[int, int]:
+def _columns(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
     try:
         word, tag = (int(number) for number in text.split(","))
     except ValueError as error:

@@ -23,6 +23,7 @@ from cotpd.core.labels import (
     describe_defect,
     from_iob1,
     is_tag,
+    names_several_types,
     to_entities,
 )
 from cotpd.core.records import Entity, Example
@@ -71,7 +72,8 @@ class Reading:
         repair: What to do with entities whose tags break their scheme.
         label_map: New names of entity types.
         scheme: The tag scheme. It is detected by default.
-        columns: The columns of word and tag in CoNLL files, from 0. Negative numbers count from the right.
+        columns: The columns of word and tag in files of columns, from 0. Negative numbers count from the right. By
+            default the first and the last column.
         splitting: How running text is split into words.
         format: The name of the format. It is detected by default.
     """
@@ -80,9 +82,14 @@ class Reading:
     repair: Repair = Repair.CONLLEVAL
     label_map: Mapping[str, str] = field(default_factory=dict)
     scheme: TagScheme | None = None
-    columns: tuple[int, int] = (0, -1)
+    columns: tuple[int, int] | None = None
     splitting: Splitting = Rule.FINE
     format: str | None = None
+
+    @property
+    def word_and_tag(self) -> tuple[int, int]:
+        """Return the columns of word and tag."""
+        return self.columns or (0, -1)
 
     def warn(self, kind: str, where: str, message: str) -> None:
         """Report a problem that does not prevent reading."""
@@ -152,11 +159,15 @@ class Reading:
         self.fail("empty-label", where, f"blank label {label!r} of an entity or relation; give a label or remove it")
         return False
 
-    def check_tag(self, tag: str, where: str, *, allow_spaces: bool = True) -> str:
-        """Return a valid tag; report an error for an invalid one and return ``O``."""
+    def check_tag(self, tag: str, where: str, *, allow_spaces: bool = True, hint: str = "") -> str:
+        """Return a valid tag; report an error for an invalid one, with a hint, and return ``O``."""
+        if names_several_types(tag):
+            message = f"the tag {quote(tag)} names several types; give each word one type"
+            self.fail("several-labels", where, message)
+            return OUTSIDE
         if is_tag(tag) and (allow_spaces or " " not in tag):
             return tag
-        self.fail("unknown-tag", where, f"invalid tag {quote(tag)}; {EXPECTED_TAG}")
+        self.fail("unknown-tag", where, "; ".join(filter(None, [f"invalid tag {quote(tag)}", EXPECTED_TAG, hint])))
         return OUTSIDE
 
     def check_not_empty(self, words: Sequence[str], where: str) -> bool:
