@@ -115,10 +115,16 @@ def _to_dict(files: Mapping[str, WrittenFile], defects: list[Defect]) -> dict[st
 
 
 def _lines(files: Mapping[str, WrittenFile], defects: list[Defect]) -> Iterator[str]:
+    from cotpd.corpus.defects import SKIPPED
+
+    kinds = Counter(defect.kind for defect in defects)
+    skipped = ", ".join(f"{number:,} {kind}" for kind, number in sorted(kinds.items()) if kind in SKIPPED)
     for split, file in files.items():
         losses = ", ".join(f"{count:,} {kind}" for kind, count in sorted(file.losses.items()))
-        yield f"{split}: {file.posts:,} posts to {file.path}; lost: {losses or 'nothing'}"
-    kinds = Counter(defect.kind for defect in defects)
+        nothing = "nothing while writing" if skipped else "nothing"
+        yield f"{split}: {file.posts:,} posts to {file.path}; lost: {losses or nothing}"
+    if skipped:
+        yield f"skipped while reading (warnings, see below): {skipped}"
     shown: Counter[str] = Counter()
     for defect in sorted(defects, key=lambda defect: defect.kind):
         if not shown[defect.kind]:
