@@ -56,7 +56,9 @@ SKIPPED = frozenset(
         "unknown-key",
     )
 )
-"""The kinds of warnings about values that a reader skipped. With `Repair.DROP`, ``orphan-tag`` is another one."""
+"""The kinds of warnings about values that a reader skipped."""
+DROPPED = "; skipped the entity"
+"""The end of the message of other warnings about skipped values."""
 
 DefectHandler = Callable[[Defect], None]
 """Receives each defect. `list.append` collects all of them; `RaiseOnError` stops at the first error."""

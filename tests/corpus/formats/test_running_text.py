@@ -276,5 +276,5 @@ def test_brat_annotations_without_their_text_are_an_error(tmp_path: Path) -> Non
     (tmp_path / "a.txt").write_text("Mia\n")
     (tmp_path / "a.ann").write_text("T1\tPER 0 3\tMia\n")
     (tmp_path / "b.ann").write_text("T1\tPER 0 3\tMia\n")
-    with pytest.raises(DataError, match="b.ann:1: the text b.txt is missing"):
+    with pytest.raises(DataError, match=r"b\.ann:1: the text b\.txt is missing"):
         Corpus.from_path(tmp_path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from cotpd.cli.display.terminal import printable
+
 
 class CountingBar:
     """A bar that begins with ``label``; use it with ``with``."""
@@ -32,4 +34,4 @@ class CountingBar:
 
     def show(self, completed: int, total: int, note: str) -> None:
         """Show how far the work is."""
-        self._bar.update(self._task, completed=completed, total=total, note=note)
+        self._bar.update(self._task, completed=completed, total=total, note=printable(note))

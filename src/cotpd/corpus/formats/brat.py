@@ -160,7 +160,9 @@ def _settle_parts(annotations: _BratAnnotations, text: str, reading: Reading) ->
     """Skip the entities of several parts, unless only white space is between them, as where a line wraps."""
     for name, entity in list(annotations.entities.items()):
         borders = [int(number) for number in re.findall(r"\d+", entity.parts)]
-        if any(text[end:start].strip() or start < end for end, start in zip(borders[1:-1:2], borders[2::2], strict=True)):
+        if any(
+            text[end:start].strip() or start < end for end, start in zip(borders[1:-1:2], borders[2::2], strict=True)
+        ):
             where = entity.mention.where
             reading.warn("discontinuous", where, f"skipped {name}, which has several parts ({entity.parts})")
             annotations.skipped.add(name)
@@ -171,7 +173,9 @@ def _report_missing_texts(path: Path, texts: list[Path], reading: Reading) -> No
     """Report annotation files of a directory whose text is missing."""
     for file in sorted(path.glob(f"*{ANNOTATIONS}")) if path.is_dir() else ():
         if file.with_suffix(".txt") not in texts:
-            reading.fail("missing-text", f"{file}:1", f"the text {file.stem}.txt is missing; add it or remove this file")
+            reading.fail(
+                "missing-text", f"{file}:1", f"the text {file.stem}.txt is missing; add it or remove this file"
+            )
 
 
 def _text(path: Path, annotations: _BratAnnotations, reading: Reading) -> str:

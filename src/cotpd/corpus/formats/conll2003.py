@@ -153,7 +153,7 @@ def _add_word(sentence: _ConllSentence, columns: list[str], where: str, reading:
 
 def _describe_missing(columns: list[str], reading: Reading) -> str:
     if columns[0].upper().startswith("IMGID:"):
-        return f"the line {quote(columns[0])} names an image, as in the format twitter; set that format with --from twitter"
+        return f"the line {quote(columns[0])} names an image; set the format with `cotpd convert --from twitter`"
     wanted = " and ".join(str(number) for number in reading.word_and_tag)
     return f"expected a word and a tag in columns {wanted}, got the line {quote(' '.join(columns))}"
 

@@ -31,10 +31,10 @@ def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
 
     The id is ``data.id``, else the id of the task, else ``<file name>:<number>``. The image is ``data.image``. A region
     without labels is only an argument of relations. Offsets in UTF-16 units, as browsers count, are recognised by the
-    text of the region or by the borders of words, converted and reported. Everything else is ignored and counted: other annotations, predictions,
-    results of other types, further labels of a region, other keys of ``data``, and ``meta``. These are errors: a value
-    of another shape, a region outside the text or with another text, a blank label (skipped), and a file whose regions
-    are all of types that are not read.
+    text of the region or by the borders of words, converted and reported. Everything else is ignored and counted: other
+    annotations, predictions, results of other types, further labels of a region, other keys of ``data``, and ``meta``.
+    These are errors: a value of another shape, a region outside the text or with another text, a blank label (skipped),
+    and a file whose regions are all of types that are not read.
     """
     return make_ids_unique(_rows(path, reading), reading)
 
@@ -75,7 +75,11 @@ class _StudioResult(StrictRow):
         match values:
             case {"type": "hypertextlabels", "value": {"globalOffsets": {"start": start, "end": end}, "text": text}}:
                 labels = values["value"].get("hypertextlabels", [])
-                return {**values, "type": "labels", "value": {"start": start, "end": end, "text": text, "labels": labels}}
+                return {
+                    **values,
+                    "type": "labels",
+                    "value": {"start": start, "end": end, "text": text, "labels": labels},
+                }
         return values
 
 

@@ -26,8 +26,8 @@ def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
 
     The id of a post is its image id (``x#2`` at its second occurrence), or ``<file name>:<line>`` without an image.
     These are errors: a line without a tab, or with two unless ``reading.columns`` names the columns of word and tag, an
-    empty word, and an invalid tag. Posts without words are skipped and reported. IOB1 must be named in ``reading`` and is never detected: an ``I-`` tag that starts an entity
-    is an orphan here.
+    empty word, and an invalid tag. Posts without words are skipped and reported. IOB1 must be named in ``reading`` and
+    is never detected: an ``I-`` tag that starts an entity is an orphan here.
     """
     return make_ids_unique(_rows(path, reading), reading)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cotpd.cli.display.terminal import echo, echo_json
 from cotpd.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ def convert(
         str | None,
         typer.Option(help="Columns of word and tag, counted from 0; -1 is the last column. Default: 0,-1."),
     ] = None,
+    repair: Annotated[
+        Literal["conlleval", "drop", "strict"],
+        typer.Option(help="Entities whose tags break their scheme: keep them, drop them, or stop with an error."),
+    ] = "conlleval",
     words: Annotated[
         Literal["fine", "coarse", "spaces"],
         typer.Option(help="Tokenisation of running text; spaces if it is tokenised already."),
@@ -68,18 +73,33 @@ def convert(
         cotpd convert data/twitter2017 data/twitter2017-600 --to jsonl --posts train=600 --posts dev=200
     """
     from cotpd.cli.input.pipes import piped
+    from cotpd.core.labels import Repair
     from cotpd.corpus.conversion import Subsample
     from cotpd.corpus.conversion import convert as write
     from cotpd.corpus.defects import RaiseOnError
     from cotpd.corpus.formats.parsing.reading import Reading
 
     handler = RaiseOnError()
-    reading = Reading(handler, scheme=scheme, columns=_columns(columns), splitting=_splitting(words), format=read_as)
+    reading = Reading(
+        handler,
+        Repair(repair),
+        scheme=scheme,
+        columns=_columns(columns),
+        splitting=_splitting(words),
+        format=read_as,
+    )
     with piped(source, target, read_as=read_as, to=to) as paths:
         files = write(paths.source, paths.target, reading, to=to, subsample=Subsample(_sizes(posts or []), seed))
     text = json.dumps(_to_dict(files, handler.warnings), ensure_ascii=False, indent=2)
     text = text if as_json else "\n".join(_lines(files, handler.warnings))
-    typer.echo(paths.name_pipes(text), err=paths.to_stdout)
+    _print(paths.name_pipes(text), as_json=as_json, err=paths.to_stdout)
+
+
+def _print(text: str, *, as_json: bool, err: bool) -> None:
+    if as_json and not err:
+        echo_json(text)
+    else:
+        echo(text, err=err)
 
 
 def _sizes(texts: list[str]) -> dict[str, int]:
@@ -115,10 +135,11 @@ def _to_dict(files: Mapping[str, WrittenFile], defects: list[Defect]) -> dict[st
 
 
 def _lines(files: Mapping[str, WrittenFile], defects: list[Defect]) -> Iterator[str]:
-    from cotpd.corpus.defects import SKIPPED
+    from cotpd.corpus.defects import DROPPED, SKIPPED
 
     kinds = Counter(defect.kind for defect in defects)
-    skipped = ", ".join(f"{number:,} {kind}" for kind, number in sorted(kinds.items()) if kind in SKIPPED)
+    dropped = [defect.kind for defect in defects if defect.kind in SKIPPED or defect.message.endswith(DROPPED)]
+    skipped = ", ".join(f"{number:,} {kind}" for kind, number in sorted(Counter(dropped).items()))
     for split, file in files.items():
         losses = ", ".join(f"{count:,} {kind}" for kind, count in sorted(file.losses.items()))
         nothing = "nothing while writing" if skipped else "nothing"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from cotpd.cli.display.counting_bar import CountingBar
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo, printable
 from cotpd.core.errors import UsageError
 from cotpd.core.files import write_atomic
 
@@ -71,7 +71,7 @@ def evaluate(
             progress=lambda num_done, num_all: bar.show(num_done, num_all, ""),
         )
     text = json.dumps(report.to_dict(), indent=2)
-    typer.echo(text if as_json else printable(str(report)))
+    echo(text if as_json else printable(str(report)))
     if out:
         _write(out, text + "\n")
 

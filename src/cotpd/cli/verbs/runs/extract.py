@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from cotpd.cli.display.tasks import DISPLAYS
+from cotpd.cli.display.terminal import echo_json, plain_console
 from cotpd.cli.input.pipes import stdin
 from cotpd.core.errors import UsageError
 from cotpd.core.files import json_line
@@ -71,9 +71,9 @@ def extract(
     display = DISPLAYS[student.design.task]
     for row, answer in extract_rows(student, rows, RowOptions(batch_size, finder, unrelated)):
         if human:
-            Console(soft_wrap=True).print(display.marked_text(answer))
+            plain_console().print(display.marked_text(answer))
         else:
-            typer.echo(json_line(row.fields | answer), nl=False)
+            echo_json(json_line(row.fields | answer).rstrip())
 
 
 def _read_rows(texts: list[str], file: Path | None) -> Iterator[TextRow]:

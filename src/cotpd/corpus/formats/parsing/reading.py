@@ -28,7 +28,7 @@ from cotpd.core.labels import (
 )
 from cotpd.core.records import Entity, Example
 from cotpd.core.splitting import Rule
-from cotpd.corpus.defects import Defect, DefectHandler, Severity, quote
+from cotpd.corpus.defects import DROPPED, Defect, DefectHandler, Severity, quote
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id in JSON: a string, or an integer that is converted to one."""
@@ -218,7 +218,7 @@ class Reading:
         if self.repair is Repair.STRICT:
             self.fail("orphan-tag", where, f"{defect}; set repair to 'conlleval' (keep it) or 'drop' (skip it)")
         elif self.repair is Repair.DROP:
-            self.warn("orphan-tag", where, f"{defect}; skipped the entity")
+            self.warn("orphan-tag", where, f"{defect}{DROPPED}")
         else:
             self.warn("orphan-tag", where, f"{defect}; kept the entity (strict scoring does not count it)")
         return self.repair is not Repair.DROP
