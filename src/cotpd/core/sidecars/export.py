@@ -83,7 +83,9 @@ def require_own_file(path: Path, kind: type[SidecarRow]) -> None:
         foreign = error.where
     if foreign:
         what = kind.__name__.removesuffix("Row").lower()
-        raise UsageError(f"{foreign} is no {what}, so this output file would be damaged; choose another file with --out")
+        raise UsageError(
+            f"{foreign} is no {what}, so this output file would be damaged; choose another file with --out"
+        )
 
 
 def variant_subject(row: JsonObject) -> Subject | None:

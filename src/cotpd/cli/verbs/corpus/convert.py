@@ -45,9 +45,12 @@ def convert(
         typer.Option(help="Entities whose tags break their scheme: keep them, drop them, or stop with an error."),
     ] = "conlleval",
     words: Annotated[
-        Literal["fine", "coarse", "spaces"],
-        typer.Option(help="Tokenisation of running text; spaces if it is tokenised already."),
-    ] = "fine",
+        Literal["fine", "coarse", "characters", "spaces"] | None,
+        typer.Option(
+            help="Tokenisation of running text; spaces if it is tokenised already. Default: characters for scripts "
+            "without spaces (Chinese, Japanese, Thai, …), else fine."
+        ),
+    ] = None,
     posts: Annotated[
         list[str] | None,
         typer.Option(help="Number of posts to select at random from a split, such as train=600; repeatable."),
@@ -118,9 +121,11 @@ def _columns(text: str | None) -> tuple[int, int] | None:
     return word, tag
 
 
-def _splitting(words: str) -> Splitting:
+def _splitting(words: str | None) -> Splitting | None:
     from cotpd.core.splitting import Rule
 
+    if words is None:
+        return None
     return "spaces" if words == "spaces" else Rule(words)
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from cotpd.core.records import Example, Span
-from cotpd.core.splitting import Rule, Word, split_words
+from cotpd.core.splitting import Rule, Word, rule_of_text, split_words
 from cotpd.corpus.defects import quote
 from cotpd.corpus.formats.parsing.reading import Reading, Splitting
 from cotpd.corpus.formats.parsing.writing import count_losses
@@ -64,11 +64,11 @@ def locate_mentions(
     return tuple(word.text for word in words), spans
 
 
-def split_text(text: str, splitting: Splitting) -> list[Word]:
-    """Split running text into words with the chosen rule."""
+def split_text(text: str, splitting: Splitting | None) -> list[Word]:
+    """Split running text into words with the chosen rule, by default with that of `rule_of_text`."""
     if splitting == "spaces":
         return [Word(match[0], *match.span()) for match in _BETWEEN_SPACES.finditer(text)]
-    return split_words(text, Rule(splitting))
+    return split_words(text, Rule(splitting) if splitting else rule_of_text(text))
 
 
 def counts_utf16(text: str, mentions: Sequence[TextMention], words: Sequence[Word]) -> bool:
@@ -123,7 +123,7 @@ def fit_to_running_text(example: Example, losses: Counter[str]) -> Example:
     example = replace(example, entities=entities, relations=relations)
     count_losses(losses, example, "orphans")
     borders = {border for span in collect_spans(example) for border in character_offsets(example, span)}
-    words = tuple(word.text for word in _split_at(split_text(example.text, Rule.FINE), borders))
+    words = tuple(word.text for word in _split_at(split_text(example.text, None), borders))
     losses["words"] += words != example.words
     return example
 

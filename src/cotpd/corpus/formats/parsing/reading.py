@@ -74,7 +74,8 @@ class Reading:
         scheme: The tag scheme. It is detected by default.
         columns: The columns of word and tag in files of columns, from 0. Negative numbers count from the right. By
             default the first and the last column.
-        splitting: How running text is split into words.
+        splitting: How running text is split into words. By default by characters if most of its letters are of scripts
+            without spaces, such as Chinese, Japanese and Thai, and else by the rule ``fine``.
         format: The name of the format. It is detected by default.
     """
 
@@ -83,7 +84,7 @@ class Reading:
     label_map: Mapping[str, str] = field(default_factory=dict)
     scheme: TagScheme | None = None
     columns: tuple[int, int] | None = None
-    splitting: Splitting = Rule.FINE
+    splitting: Splitting | None = None
     format: str | None = None
 
     @property
