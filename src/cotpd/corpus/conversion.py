@@ -62,7 +62,8 @@ def convert(
 ) -> dict[str, WrittenFile]:
     """Write a corpus in another format, completely or not at all.
 
-    Several splits become the files of a directory, named as in the source. Captions, knowledge and variants from
+    Several splits become the files of a directory, named as in the source. Those of a single source may also become
+    one JSONL file, whose rows name their split. Captions, knowledge and variants from
     sidecar files are copied into the directory, except those of examples whose id changes; these count as lost. A
     target file in another directory than the source loses all of them.
 
@@ -86,7 +87,8 @@ def convert(
     corpus = Corpus.read_examples(source, reading)
     with_sidecars = corpus.with_sidecars(source, reading)  # also reports the defects of the sidecar files
     is_file = target.suffix in {form.suffix for form in FORMATS.values()} - {""}
-    _check_splits(corpus, target, is_file=is_file)
+    rows_name_splits = form is FORMATS["jsonl"] and len(corpus.files) == 1
+    _check_splits(corpus, target, is_single_file=is_file and not rows_name_splits)
     splits = _select(corpus, source, subsample or Subsample())
     if is_file:
         return _convert_to_file(form, source, target, splits, with_sidecars)
@@ -103,13 +105,13 @@ def _require_new(files: list[Path]) -> None:
         raise UsageError(f"{existing[0]} exists and is never overwritten; choose another name or remove it")
 
 
-def _check_splits(corpus: Corpus, target: Path, *, is_file: bool) -> None:
+def _check_splits(corpus: Corpus, target: Path, *, is_single_file: bool) -> None:
     if len(corpus.splits) < 2:
         return
     if corpus.unsplit:
         message = "this post has no split, but other posts have one; give each post a split, or none"
         raise DataError(message, where=corpus.places[UNSPLIT][0])
-    if is_file:
+    if is_single_file:
         splits = ", ".join(corpus.splits)
         raise UsageError(f"cannot write several splits ({splits}) to the single file {target}; give a directory")
 
@@ -125,13 +127,13 @@ def _convert_to_file(
 ) -> dict[str, WrittenFile]:
     target.parent.mkdir(parents=True, exist_ok=True)
     shares_sidecars = target.resolve().parent == sidecar_path(source, target.name).resolve().parent
-    written = {}
-    for split, posts in splits.items():
-        losses, moved = _write(form, target, posts)
-        left_behind = {post.id: post for post in posts if post.id in moved or not shares_sidecars}
+    written = {split: _write(form, target, posts) for split, posts in splits.items()}
+    if len(splits) > 1:  # only our own format, whose rows name their split
+        jsonl.write_splits(target, splits)
+    for split, (losses, moved) in written.items():
+        left_behind = {post.id: post for post in splits[split] if post.id in moved or not shares_sidecars}
         _count_left_behind(losses, left_behind, with_sidecars)
-        written[split] = WrittenFile(target, len(posts), dict(+losses))
-    return written
+    return {split: WrittenFile(target, len(splits[split]), dict(+losses)) for split, (losses, _) in written.items()}
 
 
 def _count_left_behind(losses: Counter[str], posts: Mapping[str, Example], with_sidecars: Corpus) -> None:

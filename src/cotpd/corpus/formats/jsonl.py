@@ -51,6 +51,11 @@ def write(path: Path, examples: Iterable[Example], *, split: str | None = None) 
     return Counter()
 
 
+def write_splits(path: Path, splits: Mapping[str, Iterable[Example]]) -> None:
+    """Write the examples of several splits to one file, in which each row names its split."""
+    write_jsonl(path, (to_row(example, split) for split, examples in splits.items() for example in examples))
+
+
 class _JsonlOffsets(StrictRow):
     start: int
     end: int
