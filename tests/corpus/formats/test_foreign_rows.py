@@ -1,11 +1,14 @@
 """Files of other annotation tools: their annotations are read, or their rows are errors; none is dropped silently."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cotpd.core.errors import DataError
 from cotpd.core.records import Example
+from cotpd.corpus.corpus import Corpus
 
 TEXT = "Mia Lund sings in Oslo"
 
@@ -125,3 +128,30 @@ def test_offsets_in_code_points_stay_so(read: Any) -> None:
 def test_offsets_that_fit_both_ways_are_reported(read: Any) -> None:
     [example], [defect] = read("label_studio", studio("🎤 (x y", {"start": 3, "end": 4, "labels": ["X"]}))
     assert (mentions(example), defect.kind) == ([("x", "X")], "unconfirmed-offsets")
+
+
+def test_rows_in_a_json_array_are_read(tmp_path: Path) -> None:
+    for content in (
+        [{"id": 1, "text": TEXT, "label": [[0, 8, "PER"]]}],
+        [{"id": 1, "text": TEXT, "label": [{"start": 0, "end": 8, "text": "Mia Lund", "labels": ["PER"]}]}],
+        [[TEXT, {"entities": [[0, 8, "PER"]]}]],
+    ):
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps(content))
+        assert mentions(Corpus.from_path(path).unsplit[0]) == [("Mia Lund", "PER")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tsv", "#FORMAT=WebAnno TSV 3.3\n\n#Text=Mia\n1-1\t0-3\tMia\tPER\n", "export it as CoNLL"),
+        ("a.conllu", "# sent_id = 1\n1\tMia\tMia\tPROPN\t_\t_\t0\troot\t_\tNER=B-PER\n", "expected O, or a type"),
+        ("a.iob2", "# text = x\n1\tMia\tB-PER\t-\t-\n", "--columns WORD,2"),
+        ("a.txt", "Mia\tperson-artist\n", "expected O, or a type with the prefix"),
+        ("a.json", json.dumps([{"paragraphs": [{"raw": "x"}]}]), "unknown format"),
+    ],
+)
+def test_other_layouts_are_one_clear_error(name: str, content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=message):
+        Corpus.from_path(tmp_path / name)

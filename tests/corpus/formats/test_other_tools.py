@@ -105,7 +105,7 @@ def test_several_types_in_one_tag_are_an_error(read: Any) -> None:
 def test_types_that_would_read_as_several_cannot_be_written(tmp_path: Path) -> None:
     example = Example("x", ("Bo",), (Entity(Span(0, 1), "PER,B-ORG"),))
     for name in ("conll2003", "twitter"):
-        with pytest.raises(DataError, match="several types"):
+        with pytest.raises(DataError, match="several tags"):
             FORMATS[name].write(tmp_path / "a", [example])
 
 

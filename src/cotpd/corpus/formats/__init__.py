@@ -33,7 +33,7 @@ from cotpd.corpus.formats.parsing.json_values import json_values
 from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
 from cotpd.corpus.formats.parsing.split_names import SPLIT_NAMES
 
-_COLUMN_SUFFIXES = (".conll", ".conllu", ".bioes", ".iob", ".iob2", ".ner", ".annotated", ".data", ".dat")
+_COLUMN_SUFFIXES = (".conll", ".conllu", ".bio2", ".bioes", ".iob", ".iob2", ".ner", ".annotated", ".data", ".dat")
 _JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 SUFFIXES = (".txt", ".tsv", ".bio", *_COLUMN_SUFFIXES, *_JSON_SUFFIXES, ".spacy")
 """The suffixes of corpus files, in lower case."""
@@ -133,6 +133,10 @@ _KEYS = {"tokenized_text": "gliner", "subj_start": "tacred", "data": "label_stud
 """Keys that identify the format of a JSON object."""
 
 
+_ROW_KEYS = {"text", "words", "tokens"}
+"""Keys of the rows of our own format and of other tools, which may also stand in a JSON array."""
+
+
 def _json_format(path: Path) -> str:
     is_lines = path.suffix.lower() != ".json"
     value = _first_line_value(path) if is_lines else _first_value(path)
@@ -140,6 +144,10 @@ def _json_format(path: Path) -> str:
         return names[0]
     if is_lines:
         return "jsonl"
+    if isinstance(value, dict) and value.keys() & _ROW_KEYS:
+        return "jsonl"
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], dict):
+        return "jsonl"  # [text, {"entities": …}], as spaCy 2 was trained with
     if isinstance(value, list) or value is None:
         return "wikidiverse"
     raise _unrecognised(path)

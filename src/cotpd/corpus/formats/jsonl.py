@@ -18,6 +18,7 @@ from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span,
 from cotpd.core.sidecars.example_row import to_row
 from cotpd.corpus.defects import Defect, quote
 from cotpd.corpus.formats.parsing.foreign_rows import to_own_row
+from cotpd.corpus.formats.parsing.json_values import json_values
 from cotpd.corpus.formats.parsing.offsets import TextMention, counts_utf16, from_utf16, split_text, words_touched
 from cotpd.corpus.formats.parsing.reading import Id, ParsedExample, Reading, StrictRow, make_ids_unique
 from cotpd.corpus.formats.parsing.spans import check_span
@@ -118,7 +119,7 @@ _OWN_KEYS = _JsonlRow.model_fields.keys()
 
 
 def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
-    for where, values in read_jsonl(path, on_defect=lambda error: reading.report(Defect.of(error))):
+    for where, values in _objects(path, reading):
         own = values if values.keys() <= _OWN_KEYS and _has_own_entities(values) else to_own_row(values, where, reading)
         if own is None or (line := reading.validate(own, where, _JsonlRow)) is None:
             continue
@@ -134,6 +135,22 @@ def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
         example = _JsonlResolver(line, where, reading).example(f"{path.stem}:{where.rpartition(':')[2]}")
         if reading.check_not_empty(example.words, where):
             yield ParsedExample(example, where, line.split)
+
+
+def _objects(path: Path, reading: Reading) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the objects of JSON lines, or of a JSON array. In spaCy's ``[text, {entities}]`` both are one object."""
+    if path.suffix.lower() != ".json":
+        yield from read_jsonl(path, on_defect=lambda error: reading.report(Defect.of(error)))
+        return
+    for where, value in json_values(path, reading):
+        match value:
+            case dict():
+                yield where, value
+            case [str(text), dict(values)]:
+                yield where, {"text": text, **values}
+            case _:
+                message = f"expected an object, got {type(value).__name__}; correct this row to match the format"
+                reading.fail("bad-row", where, message)
 
 
 def _has_own_entities(values: Mapping[str, Any]) -> bool:

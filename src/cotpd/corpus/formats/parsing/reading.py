@@ -163,7 +163,7 @@ class Reading:
     def check_tag(self, tag: str, where: str, *, allow_spaces: bool = True, hint: str = "") -> str:
         """Return a valid tag; report an error for an invalid one, with a hint, and return ``O``."""
         if names_several_types(tag):
-            message = f"the tag {quote(tag)} names several types; give each word one type"
+            message = f"the tag {quote(tag)} holds several tags; give each word one type"
             self.fail("several-labels", where, message)
             return OUTSIDE
         if is_tag(tag) and (allow_spaces or " " not in tag):

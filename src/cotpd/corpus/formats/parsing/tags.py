@@ -22,7 +22,8 @@ def resolve_scheme(
         return reading.scheme
     evidence = collect_evidence(sequences)
     if evidence.has_stray_ends:
-        counts = f"{evidence.num_ended:,} entities end with an E-, S-, L- or U- tag and {evidence.num_open:,} without"
+        total = evidence.num_ended + evidence.num_open
+        counts = f"{evidence.num_ended:,} of {total:,} entities end with an E-, S-, L- or U- tag"
         reading.warn("tag-scheme", str(path), f"read the tags as {evidence.scheme} because only {counts}")
     if evidence.scheme == "IOB1":
         if not detects_iob1:
@@ -39,7 +40,7 @@ def lenient_tags(example: Example) -> list[str]:
     """Return BIO tags in which an orphan starts with ``I-``, unless it would then join the entity before it.
 
     Raises:
-        DataError: If a type would read as several types.
+        DataError: If a type would read as several tags.
     """
     tags = to_tags(example.entities, len(example.words))
     for entity in example.entities:
@@ -47,7 +48,7 @@ def lenient_tags(example: Example) -> list[str]:
             tags[entity.span.start] = f"I-{entity.label}"
     for tag in tags:
         if names_several_types(tag):
-            raise unwritable(tag[2:], example.id, because="would read as several types", what="entity type")
+            raise unwritable(tag[2:], example.id, because="would read as several tags", what="entity type")
     return tags
 
 
