@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
 from cotpd.corpus.defects import quote
 from cotpd.corpus.formats.parsing.columns import ColumnLayout
+from cotpd.corpus.formats.parsing.places import LinePlaces
 from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
 from cotpd.corpus.formats.parsing.tags import count_lost_orphans, lenient_tags, resolve_scheme
 from cotpd.corpus.formats.parsing.writing import count_losses, protect_first_character, unwritable
@@ -69,21 +71,21 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
 class _ConllSentence:
     """The words of a sentence with their tags and places."""
 
+    places: LinePlaces
     words: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
 
 
 def _sentences(path: Path, reading: Reading) -> Iterator[_ConllSentence]:
     layout = ColumnLayout.of(line for _, line in read_lines(path, on_defect=lambda error: None))
-    sentence = _ConllSentence()
+    sentence = _ConllSentence(LinePlaces(path))
     for number, line in reading.lines(path):
         where = f"{path}:{number}"
         columns = layout.split(line) if line.strip(" \t") else []
         if not columns or _begins_document(columns):
             if sentence.words:
                 yield sentence
-            sentence = _ConllSentence()
+            sentence = _ConllSentence(LinePlaces(path))
         elif _is_comment(columns, reading) and (not sentence.words or len(columns) != layout.width):
             reading.warn("comment", where, f"skipped {quote(line)}")
         else:
@@ -146,8 +148,8 @@ def _add_word(sentence: _ConllSentence, columns: list[str], where: str, reading:
         tag = _checked_tag(tag, columns, where, reading)
     if not word:
         reading.fail("empty-word", where, "the word is empty; fill it in or remove the line")
-    sentence.words.append(word)
-    sentence.tags.append(tag)
+    sentence.words.append(sys.intern(word))
+    sentence.tags.append(sys.intern(tag))
     sentence.places.append(where)
 
 

@@ -6,6 +6,7 @@ The head and the tail of a relation are ``[start, end]``, ``{"start", "end"}`` o
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -171,7 +172,8 @@ class _JsonlResolver:
     def __init__(self, line: _JsonlRow, where: str, reading: Reading) -> None:
         self.line, self.where, self.reading = line, where, reading
         self.pieces = [] if line.words is not None else split_text(line.text or "", reading.splitting)
-        self.words = tuple(line.words if line.words is not None else (piece.text for piece in self.pieces))
+        words = line.words if line.words is not None else [piece.text for piece in self.pieces]
+        self.words = tuple(map(sys.intern, words))  # a word of many posts is in memory once
         self.is_utf16 = line.words is None and self._counts_utf16()
 
     def _counts_utf16(self) -> bool:

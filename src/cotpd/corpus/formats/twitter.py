@@ -5,6 +5,7 @@ A post starts with a line ``IMGID:<id>``, continues with one line ``word<tab>tag
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from cotpd.core.files import write_atomic
 from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
 from cotpd.corpus.defects import quote
+from cotpd.corpus.formats.parsing.places import LinePlaces
 from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading, make_ids_unique
 from cotpd.corpus.formats.parsing.tags import count_lost_orphans, lenient_tags, resolve_scheme
 from cotpd.corpus.formats.parsing.writing import count_losses, protect_first_character, unwritable
@@ -60,10 +62,10 @@ class _TwitterBlock:
     """The lines of one post: its image, and its words with their tags and places."""
 
     where: str
+    places: LinePlaces
     image_id: str | None = None
     words: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
 
 
 def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
@@ -90,17 +92,17 @@ def _blocks(path: Path, reading: Reading) -> Iterator[_TwitterBlock]:
             yield block
             block = None
         if begins:
-            block = _TwitterBlock(where, line[len(_IMAGE) :].strip() or None)
+            block = _TwitterBlock(where, LinePlaces(path), line[len(_IMAGE) :].strip() or None)
         elif line.strip(" \t"):
-            block = block or _start_without_image(where, reading)
+            block = block or _start_without_image(path, where, reading)
             _add_word(block, line, where, reading)
     if block is not None:
         yield block
 
 
-def _start_without_image(where: str, reading: Reading) -> _TwitterBlock:
+def _start_without_image(path: Path, where: str, reading: Reading) -> _TwitterBlock:
     reading.warn("missing-image-id", where, f"the post has no {_IMAGE} line and thus no image")
-    return _TwitterBlock(where)
+    return _TwitterBlock(where, LinePlaces(path))
 
 
 def _add_word(block: _TwitterBlock, line: str, where: str, reading: Reading) -> None:
@@ -117,8 +119,8 @@ def _add_word(block: _TwitterBlock, line: str, where: str, reading: Reading) -> 
         word = word.replace("\t", " ")
     if not word:
         reading.fail("empty-word", where, "the word before the tab is empty; remove the line or fill in the word")
-    block.words.append(word)
-    block.tags.append(reading.check_tag(tag, where))
+    block.words.append(sys.intern(word))
+    block.tags.append(sys.intern(reading.check_tag(tag, where)))
     block.places.append(where)
 
 
