@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cotpd.core.records import Example
-from cotpd.core.splitting import Rule, as_typed, best_rule, split_words
+from cotpd.core.splitting import Rule, as_typed, best_rule, rule_of_text, split_words
 
 ANY_TEXT = st.text(
     st.characters() | st.sampled_from("\u200d\ufe0f\u0301\u2028\x85\xa0\u200f\u200b\ud83d\udc4d👩🚀 #@'1a,.:/")
@@ -104,3 +104,43 @@ def test_typed_text_has_no_spaces_before_punctuation() -> None:
 def read_posts(path: Path) -> list[tuple[str, ...]]:
     blocks = path.read_text(encoding="utf-8").split("IMGID:")[1:]
     return [tuple(line.split("\t")[0] for line in block.split("\n")[1:] if line) for block in blocks]
+
+
+UNSPACED = (
+    ("我爱北京2024年!", "我 爱 北 京 2024 年 !"),
+    ("東京でコンサート、ライブ", "東 京 で コ ン サ ー ト 、 ラ イ ブ"),
+    ("か\u3099くせい", "か\u3099 く せ い"),
+    ("ｶﾞｸｾｲ", "ｶﾞ ｸ ｾ ｲ"),
+    ("กีฬาที่น้ำตก", "กี ฬ า ที่ น้ำ ต ก"),
+    ("ພາສາລາວ", "ພ າ ສ າ ລ າ ວ"),
+    ("ភ្នំពេញ", "ភ្នំ ពេ ញ"),
+    ("မန္တလေး", "မ န္တ လေး"),
+    ("看 Messi 和@Leo_10在https://t.co/aB1好", "看 Messi 和 @ Leo_10 在 https://t.co/aB1 好"),
+    ("𠮷野家👍🏽", "𠮷 野 家 👍 🏽"),
+)
+
+
+def test_scripts_without_spaces_are_split_into_letters_with_their_marks() -> None:
+    for text, expected in UNSPACED:
+        assert words(text, Rule.CHARACTERS) == expected.split(" "), text
+        assert rule_of_text(text) is Rule.CHARACTERS, text
+        for word in split_words(text, Rule.CHARACTERS):
+            assert text[word.start : word.end] == word.text
+
+
+def test_rule_of_a_corpus_follows_its_script() -> None:
+    for text, expected in UNSPACED:
+        assert best_rule([Example("a", tuple(expected.split(" ")))]) is Rule.CHARACTERS, text
+        assert as_typed(["北", "京", "大", "学", "Messi"]) == "北京大学 Messi"
+    english = [Example("a", ("I", "love", "Tokyo", "(", "東京", ")"))]
+    assert best_rule(english) is Rule.FINE
+    assert rule_of_text("한국어 문장은 띄어 씁니다") is Rule.FINE
+    assert rule_of_text("") is Rule.FINE
+
+
+@settings(max_examples=60)
+@given(st.text(st.characters(max_codepoint=0x24F)))
+def test_text_of_other_scripts_is_split_as_before(text: str) -> None:
+    """Only links differ: in scripts without spaces, a link ends before the next letter."""
+    if "http" not in text:
+        assert words(text, Rule.CHARACTERS) == words(text, Rule.FINE)

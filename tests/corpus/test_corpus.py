@@ -45,6 +45,9 @@ def test_split_is_a_word_of_the_file_name() -> None:
         ("validation.txt", "dev"),
         ("mnre_val .txt", "dev"),
         ("Twitter2015-TEST.txt", "test"),
+        ("eng.testa", "dev"),
+        ("eng.testb", "test"),
+        ("Devel.iob2", "dev"),
         ("contest.txt", None),
         ("train_test.txt", None),
         ("posts.txt", None),
@@ -215,3 +218,21 @@ def test_sample_has_the_documented_content() -> None:
     assert all(example.caption for example in corpus.examples)
     trained = {relation.label for example in corpus.train for relation in example.relations}
     assert {relation.label for example in corpus.examples for relation in example.relations} == trained
+
+
+def test_no_file_of_a_split_is_overlooked_silently(tmp_path: Path) -> None:
+    tagged = "Mia\tB-PER\nsings\tO\n"
+    for name in ("2017train.CONLL", "new.dev.iob2", "new.test.annotated", "train.csv", "TEST.ods", "train.log~"):
+        (tmp_path / name).write_text(tagged)
+    (tmp_path / "Train").mkdir()
+    corpus = Corpus.from_path(tmp_path)
+    assert {split: len(posts) for split, posts in corpus.splits.items()} == {"train": 1, "dev": 1, "test": 1}
+    ignored = {Path(defect.where).name: defect.message for defect in corpus.defects if defect.kind == "ignored-file"}
+    assert sorted(ignored) == ["TEST.ods", "Train", "train.csv", "train.log~"]
+    assert all("suffix" in ignored[name] for name in ignored if name != "Train")
+
+
+def test_files_named_by_their_split_only_are_read(tmp_path: Path) -> None:
+    for name in ("eng.train", "eng.testa", "eng.testb"):
+        (tmp_path / name).write_text(f"-DOCSTART- -X- O O\n\nMia NNP B-NP B-PER\n{name} NN O O\n")
+    assert list(Corpus.from_path(tmp_path).splits) == ["train", "dev", "test"]

@@ -10,7 +10,7 @@ from cotpd.captions.captioner import Captioner, ImageRejection
 from cotpd.captions.image_folder import ImageFile, ImageFolder, Picture, UnusableImageError, open_picture
 from cotpd.core.files import hash_text
 from cotpd.core.records import Caption
-from cotpd.core.sidecars.export import export_captions, rejections_path
+from cotpd.core.sidecars.export import export_captions, rejections_path, require_own_file
 from cotpd.core.sidecars.rows import CaptionRow, ImageRejectionRow
 from cotpd.llm.asking.session import Asking, AskingReport, AskingSession
 from cotpd.llm.store.request_store import RequestStore
@@ -137,6 +137,7 @@ class CaptioningRun:
 
     def _read_export(self, out: Path) -> None:
         """Read the rows of this captioner. Captions without a key are from other sources and final."""
+        require_own_file(out, CaptionRow)
         name = self._captioner.id.name
         for row in CaptionRow.read(out, where=lambda row: row.get("captioner", "") == name):
             if row.key:

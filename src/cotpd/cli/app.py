@@ -17,7 +17,7 @@ import typer
 
 import cotpd
 from cotpd.cli.display.stderr import ConsoleHandler
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo
 from cotpd.cli.process import handle_signals, open_closed_streams
 from cotpd.cli.verbs.asking.augment import augment
 from cotpd.cli.verbs.asking.caption import caption
@@ -100,10 +100,10 @@ def options(
     if not debug:
         _silence_libraries()
     if version:
-        print(f"cotpd {cotpd.__version__}")
+        echo(f"cotpd {cotpd.__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        typer.echo(context.get_help())
 
 
 def _discard_stdout() -> None:
@@ -129,7 +129,7 @@ def _silence_libraries() -> None:
 
 def _report(error: CotpdError | typer.TyperException | OSError) -> int:
     _log.debug("", exc_info=error)
-    print(f"error: {printable(_message(error))}", file=sys.stderr)
+    echo(f"error: {_message(error)}", err=True)
     return getattr(error, "exit_code", 1)
 
 
@@ -154,4 +154,4 @@ def _missing_extra(error: ModuleNotFoundError) -> MissingExtraError:
 def _report_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     _log.debug("", exc_info=(kind, error, trace))
     hint = "run the command with --debug and report the traceback"
-    print(f"error: a bug in cotpd ({kind.__name__}: {error}); {hint}", file=sys.stderr)
+    echo(f"error: a bug in cotpd ({kind.__name__}: {error}); {hint}", err=True)

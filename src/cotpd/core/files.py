@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -202,20 +203,22 @@ def decode_lines(
 
 
 def read_jsonl(
-    path: Path, *, on_defect: Callable[[DataError], None] = raise_defect
+    path: Path, *, on_defect: Callable[[DataError], None] = raise_defect, only_finite: bool = False
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the objects of a JSON Lines file with their ``file:line``. Blank lines are skipped.
 
     Args:
         path: The file.
         on_defect: Receives a `DataError` for a line that is not a JSON object. If it returns, the line is skipped.
+        only_finite: Whether NaN, infinity and numbers too large for a float are defects, since JSON has none of them.
     """
+    decoder = _FINITE_DECODER if only_finite else _DECODER
     for number, line in read_lines(path, on_defect=on_defect):
         if not line.strip():
             continue
         where = f"{path}:{number}"
         try:
-            row = json.loads(line, object_pairs_hook=unique_keys)
+            row = decoder.decode(line)
         except (ValueError, RecursionError) as error:
             on_defect(DataError(f"not a JSON object ({error}); write one object per line", where=where))
             continue
@@ -237,6 +240,26 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
         raise ValueError(f"the key {repeated[:40]!a} occurs twice")
     return row
+
+
+def _finite_float(text: str) -> float:
+    """Convert a number of JSON, as a ``parse_float`` hook.
+
+    Raises:
+        ValueError: If it is too large. `json` would return infinity, which JSON cannot express when it is written.
+    """
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:40]} is too large")
+    return number
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys)
+_FINITE_DECODER = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=_refuse, parse_float=_finite_float)
 
 
 def hash_file(path: Path) -> str:

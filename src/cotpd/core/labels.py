@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,7 @@ OUTSIDE = "O"
 EXPECTED_TAG = "expected O, or a type with the prefix B-, I-, E-, S-, L- or U-"
 """The end of every message about an invalid tag."""
 _PREFIXES: dict[Scheme, str] = {"BIO": "BI", "BIOES": "BIES"}
+_SEVERAL = re.compile(r"\s*[,;|]\s*")
 _OPENS, _CLOSES = frozenset("BSU"), frozenset("ESLU")
 
 
@@ -159,19 +161,23 @@ def describe_defect(tags: Sequence[str], scheme: TagScheme | None) -> str:
 class SchemeEvidence(NamedTuple):
     """Tag counts from which the scheme of a file is detected.
 
-    ``E-`` or ``S-`` tags indicate BIOES, ``L-`` or ``U-`` tags BILOU, and both together a mixture. Otherwise the scheme
-    is IOB1 if more entities start with ``I-`` than with ``B-``, and BIO if not. Only entities that follow ``O`` or
-    another type are counted.
+    ``E-`` or ``S-`` tags indicate BIOES, ``L-`` or ``U-`` tags BILOU, and both together a mixture, unless most entities
+    end without such a tag. Otherwise the scheme is IOB1 if more entities start with ``I-`` than with ``B-``, and BIO if
+    not. For IOB1, only entities that follow ``O`` or another type are counted.
 
     Attributes:
         prefixes: The prefixes that occur.
         num_inside: The number of entities that start with ``I-``.
         num_begun: The number of entities that start with ``B-``.
+        num_ended: The number of entities that end with ``E-``, ``S-``, ``L-`` or ``U-``.
+        num_open: The number of entities that end without such a tag.
     """
 
     prefixes: frozenset[str]
     num_inside: int
     num_begun: int
+    num_ended: int = 0
+    num_open: int = 0
 
     @property
     def is_mixed(self) -> bool:
@@ -179,11 +185,16 @@ class SchemeEvidence(NamedTuple):
         return bool(self.prefixes & set("ES")) and bool(self.prefixes & set("LU"))
 
     @property
+    def has_stray_ends(self) -> bool:
+        """Return True if ``E-``, ``S-``, ``L-`` or ``U-`` tags occur, but most entities end without one."""
+        return 0 < self.num_ended < self.num_open
+
+    @property
     def scheme(self) -> TagScheme | None:
         """Return the scheme; None if there are no entities or the schemes are mixed."""
-        if self.is_mixed or not self.prefixes - {OUTSIDE}:
+        if (self.is_mixed and not self.has_stray_ends) or not self.prefixes - {OUTSIDE}:
             return None
-        if self.prefixes & set("ESLU"):
+        if self.prefixes & set("ESLU") and not self.has_stray_ends:
             return "BIOES" if self.prefixes & set("ES") else "BILOU"
         return "IOB1" if self.num_inside > self.num_begun else "BIO"
 
@@ -204,14 +215,16 @@ def collect_evidence(sequences: Iterable[Sequence[str]]) -> SchemeEvidence:
         DataError: If a tag is invalid.
     """
     prefixes: set[str] = set()
-    num_inside = num_begun = 0
+    num_inside = num_begun = num_ended = num_open = 0
     for tags in sequences:
+        ends = [_closes(tags[entity.span.end - 1]) for entity in to_entities(tags)]
+        num_ended, num_open = num_ended + sum(ends), num_open + len(ends) - sum(ends)
         for before, tag in pairwise([OUTSIDE, *tags]):
             (_, type_before), (prefix, name) = split_tag(before), split_tag(tag)
             prefixes.add(prefix)
             num_inside += prefix == "I" and name != type_before
             num_begun += prefix == "B" and name != type_before
-    return SchemeEvidence(frozenset(prefixes), num_inside, num_begun)
+    return SchemeEvidence(frozenset(prefixes), num_inside, num_begun, num_ended, num_open)
 
 
 def from_iob1(tags: Sequence[str]) -> list[str]:
@@ -241,6 +254,12 @@ def is_tag(text: str) -> bool:
     except DataError:
         return False
     return True
+
+
+def names_several_types(tag: str) -> bool:
+    """Return True for several tags in one, such as ``B-person,B-group`` or ``B-PER|O``."""
+    first, *others = _SEVERAL.split(tag)
+    return is_tag(first) and any(map(is_tag, others))
 
 
 def _prefixes(length: int, scheme: Scheme) -> str:

@@ -62,7 +62,8 @@ def convert(
 ) -> dict[str, WrittenFile]:
     """Write a corpus in another format, completely or not at all.
 
-    Several splits become the files of a directory, named as in the source. Captions, knowledge and variants from
+    Several splits become the files of a directory, named as in the source. Those of a single source may also become
+    one JSONL file, whose rows name their split. Captions, knowledge and variants from
     sidecar files are copied into the directory, except those of examples whose id changes; these count as lost. A
     target file in another directory than the source loses all of them.
 
@@ -86,7 +87,8 @@ def convert(
     corpus = Corpus.read_examples(source, reading)
     with_sidecars = corpus.with_sidecars(source, reading)  # also reports the defects of the sidecar files
     is_file = target.suffix in {form.suffix for form in FORMATS.values()} - {""}
-    _check_splits(corpus, target, is_file=is_file)
+    rows_name_splits = form is FORMATS["jsonl"] and len(corpus.files) == 1
+    _check_splits(corpus, target, is_single_file=is_file and not rows_name_splits)
     splits = _select(corpus, source, subsample or Subsample())
     if is_file:
         return _convert_to_file(form, source, target, splits, with_sidecars)
@@ -103,13 +105,13 @@ def _require_new(files: list[Path]) -> None:
         raise UsageError(f"{existing[0]} exists and is never overwritten; choose another name or remove it")
 
 
-def _check_splits(corpus: Corpus, target: Path, *, is_file: bool) -> None:
+def _check_splits(corpus: Corpus, target: Path, *, is_single_file: bool) -> None:
     if len(corpus.splits) < 2:
         return
     if corpus.unsplit:
         message = "this post has no split, but other posts have one; give each post a split, or none"
         raise DataError(message, where=corpus.places[UNSPLIT][0])
-    if is_file:
+    if is_single_file:
         splits = ", ".join(corpus.splits)
         raise UsageError(f"cannot write several splits ({splits}) to the single file {target}; give a directory")
 
@@ -125,13 +127,13 @@ def _convert_to_file(
 ) -> dict[str, WrittenFile]:
     target.parent.mkdir(parents=True, exist_ok=True)
     shares_sidecars = real_path(target).parent == real_path(sidecar_path(source, target.name)).parent
-    written = {}
-    for split, posts in splits.items():
-        losses, moved = _write(form, target, posts)
-        left_behind = {post.id: post for post in posts if post.id in moved or not shares_sidecars}
+    written = {split: _write(form, target, posts) for split, posts in splits.items()}
+    if len(splits) > 1:  # only our own format, whose rows name their split
+        jsonl.write_splits(target, splits)
+    for split, (losses, moved) in written.items():
+        left_behind = {post.id: post for post in splits[split] if post.id in moved or not shares_sidecars}
         _count_left_behind(losses, left_behind, with_sidecars)
-        written[split] = WrittenFile(target, len(posts), dict(+losses))
-    return written
+    return {split: WrittenFile(target, len(splits[split]), dict(+losses)) for split, (losses, _) in written.items()}
 
 
 def _count_left_behind(losses: Counter[str], posts: Mapping[str, Example], with_sidecars: Corpus) -> None:
@@ -196,13 +198,22 @@ def _write(form: Format, path: Path, posts: Sequence[Example]) -> tuple[Counter[
         Sidecar rows of these ids would belong to no post or to another one.
     """
     losses = form.write(path, posts)
-    read_back = [row.example for row in form.read(path, Reading(lambda defect: None))]
     losses["captions"] += sum(post.caption is not None for post in posts)
-    losses["captions"] -= sum(post.caption is not None for post in read_back)
     losses["sentiments"] += sum(len(post.sentiments) for post in posts)
-    losses["sentiments"] -= sum(len(post.sentiments) for post in read_back)
-    before, after = ({(post.id, "".join(post.text.split())) for post in some} for some in (posts, read_back))
-    return +losses, {name for name, _ in before ^ after}
+    written, read_back, moved = {_digest(post) for post in posts}, set[int](), set[str]()
+    for row in form.read(path, Reading(lambda defect: None)):
+        losses["captions"] -= row.example.caption is not None
+        losses["sentiments"] -= len(row.example.sentiments)
+        digest = _digest(row.example)
+        read_back.add(digest)
+        if digest not in written:
+            moved.add(row.example.id)
+    return +losses, moved | {post.id for post in posts if _digest(post) not in read_back}
+
+
+def _digest(post: Example) -> int:
+    """Return a number for the id and the text of a post, without white space. It takes less memory than the text."""
+    return hash((post.id, "".join(post.text.split())))
 
 
 def _copy_sidecars(source: Path, target: Path, moved: Mapping[str, str], losses: Mapping[str, Counter[str]]) -> None:

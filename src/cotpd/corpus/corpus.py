@@ -13,6 +13,7 @@ from cotpd.core.records import Caption, Example, Knowledge
 from cotpd.corpus.defects import Defect, RaiseOnError
 from cotpd.corpus.formats import jsonl, read_examples
 from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
+from cotpd.corpus.formats.parsing.split_names import named_split
 from cotpd.corpus.normalisation import normalise
 from cotpd.corpus.sidecars import (
     Sidecar,
@@ -29,8 +30,8 @@ from cotpd.corpus.splits import (
     SAMPLE,
     SPLITS,
     UNSPLIT,
+    describe_ignored,
     ignored_files,
-    named_split,
     sidecar_path,
     split_files,
 )
@@ -130,8 +131,7 @@ class Corpus:
         """Read a corpus like `read`, but without the captions and knowledge of sidecar files."""
         sources = split_files(path)
         for file in ignored_files(path, sources.values()):
-            message = "ignored because its name contains no split, or because another file has the same split"
-            reading.warn("ignored-file", str(file), message)
+            reading.warn("ignored-file", str(file), describe_ignored(file))
         splits: dict[str, list[ParsedExample]] = {split: [] for split in (*SPLITS, UNSPLIT)}
         for split, file in sources.items():
             rows = list(read_examples(file, reading))

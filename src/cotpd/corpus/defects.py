@@ -43,6 +43,23 @@ class Defect:
         return cls(kind, error.where, str(error).removeprefix(f"{error.where}: "), Severity.ERROR)
 
 
+SKIPPED = frozenset(
+    (
+        "crosses-lines",
+        "discontinuous",
+        "lost-relation",
+        "no-label",
+        "not-accepted",
+        "not-kept",
+        "overlap",
+        "space-in-mention",
+        "unknown-key",
+    )
+)
+"""The kinds of warnings about values that a reader skipped."""
+DROPPED = "; skipped the entity"
+"""The end of the message of other warnings about skipped values."""
+
 DefectHandler = Callable[[Defect], None]
 """Receives each defect. `list.append` collects all of them; `RaiseOnError` stops at the first error."""
 

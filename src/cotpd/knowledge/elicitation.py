@@ -10,7 +10,7 @@ from pathlib import Path
 from cotpd.core.errors import DataError
 from cotpd.core.files import hash_text
 from cotpd.core.records import Example, Grain, Knowledge, Post, Rejection
-from cotpd.core.sidecars.export import export_knowledge, knowledge_rejections_path
+from cotpd.core.sidecars.export import export_knowledge, knowledge_rejections_path, require_own_file
 from cotpd.core.sidecars.rows import KnowledgeRow, RejectionRow
 from cotpd.knowledge.answers import parse_knowledge
 from cotpd.knowledge.template import WORDINGS, Template
@@ -182,6 +182,7 @@ def _read_export(
     """Return the answers in a file of knowledge to these questions; without rejections that are asked again."""
     if out is None:
         return {}
+    require_own_file(out, KnowledgeRow)
     keys = {question.key for question in all_questions}
     outcomes: dict[str, AnswerOutcome] = {}
     if not asking.policy.ask_again:

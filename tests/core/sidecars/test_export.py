@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from cotpd.core.errors import UsageError
 from cotpd.core.files import json_line
 from cotpd.core.guards.locks import locked
 from cotpd.core.records import Grain, Knowledge, Rejection
-from cotpd.core.sidecars.export import export_captions, export_knowledge, knowledge_rejections_path, rejections_path
-from cotpd.core.sidecars.rows import CaptionRow, ImageRejectionRow
+from cotpd.core.sidecars.export import (
+    export_captions,
+    export_knowledge,
+    knowledge_rejections_path,
+    rejections_path,
+    require_own_file,
+)
+from cotpd.core.sidecars.rows import CaptionRow, ImageRejectionRow, KnowledgeRow
 
 
 def caption_row(image_id: str, text: str, captioner: str = "one") -> CaptionRow:
@@ -75,3 +82,24 @@ def test_an_export_waits_for_another_one(tmp_path: Path) -> None:
             path.write_text(json_line({"image_id": "b", "captioner": "two", "text": "B"}), encoding="utf-8")
         waiting.result(timeout=60)
     assert texts(path) == ["B", "A"]
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """An output file that is a corpus file, or a sidecar file of another kind, would be damaged."""
+    own = {
+        CaptionRow: {"image_id": "i", "text": "a dog"},
+        KnowledgeRow: {"example_id": "e", "grain": "noun", "text": "a dog"},
+    }
+    foreign = ({"id": "a", "text": "b"}, {"id": "a", "words": ["b"]}, {"text": "b", "entities": []}, {})
+    path = tmp_path / "out.jsonl"
+    for kind, row in own.items():
+        others = [*foreign, *(other for each, other in own.items() if each is not kind)]
+        for content in (*map(json_line, others), "Mia\tB-PER\n", json_line(row) + json_line(others[0])):
+            path.write_text(content, encoding="utf-8")
+            with pytest.raises(UsageError, match="choose another file"):
+                require_own_file(path, kind)
+            assert path.read_text("utf-8") == content
+        path.write_text(json_line(row), encoding="utf-8")
+        require_own_file(path, kind)
+        path.unlink()
+        require_own_file(path, kind)

@@ -192,3 +192,15 @@ def test_a_line_beyond_the_limit_is_refused_before_it_is_parsed(monkeypatch: pyt
     monkeypatch.setattr(mnre.ast, "parse", lambda *_, **__: pytest.fail("it is parsed"))
     with pytest.raises(DataError, match="the line has 101 characters, at most 100 are allowed"):
         mnre.parse(fits + " ")
+
+
+def test_name_without_the_marks_of_its_words_is_a_warning(read: Any) -> None:
+    """``pos`` decides; other releases of such corpora write names without ``@`` and ``:``."""
+    line = "{{'token': ['via', '@OsloFM:', 'Mia', \"Lund's\"], 'h': {{'name': {0!r}, 'pos': [{1}]}}, "
+    line += "'t': {{'name': 'Mia', 'pos': [2, 3]}}, 'relation': 'r'}}\n"
+    for name, pos in (("OsloFM", "1, 2"), ("oslofm", "1, 2"), ("Mia Lund", "2, 4")):
+        [example], [defect] = read("mnre", line.format(name, pos))
+        assert (defect.kind, defect.severity, len(example.relations)) == ("name-differs", "warning", 1), name
+    for name, pos in (("Mia", "1, 3"), ("OsloFM", "2, 3"), ("Lund", "2, 4"), ("", "2, 3"), ("@", "2, 3")):
+        _, [defect] = read("mnre", line.format(name, pos))
+        assert (defect.kind, defect.severity) == ("name-differs", "error"), name

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cotpd.core.errors import DataError
+from cotpd.core.labels import Repair
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.corpus.defects import Severity
 from cotpd.corpus.formats import FORMATS, recognise
@@ -55,10 +56,88 @@ def test_word_between_tabs_keeps_its_spaces(read: Any) -> None:
     assert (example.words, defect.kind, defect.where[-2:]) == (("New York",), "space-in-word", ":1")
 
 
-def test_line_with_more_columns_than_the_first_is_reported(read: Any) -> None:
-    """If spaces separate columns, a part of a word with a space becomes a column that is not read."""
-    found, [defect] = read("conll2003", "Anna NNP I-NP B-PER\nNew York NNP I-NP B-LOC\n")
-    assert (defect.kind, defect.where[-2:], found[0].words) == ("columns-differ", ":2", ("Anna", "New"))
+def test_surplus_columns_between_spaces_belong_to_the_word(read: Any) -> None:
+    for content, columns in (
+        ("Anna NNP I-NP B-PER\nNew York NNP I-NP B-LOC\n", None),
+        ("1 Anna B-PER x\n2 New York B-LOC x\n", (1, 2)),
+    ):
+        if columns:
+            content = content.replace(" x\n", " O\n")
+        found, [defect] = read("conll2003", content, columns=columns)
+        assert (defect.kind, defect.where[-2:], found[0].words) == ("space-in-word", ":2", ("Anna", "New York"))
+        assert [entity.label for entity in found[0].entities] == ["PER", "LOC"]
+
+
+def test_line_with_other_columns_than_the_file_is_an_error(read: Any) -> None:
+    """A column that is missing or surplus may be the word, so no other column is taken for it."""
+    for content in ("Bo _ _ B-PER\n_ _ O\nend _ _ O\n", "Bo\tB-PER\nAjax\tB-ORG\tnew\nend\tO\nend\tO\n"):
+        _, defects = read("conll2003", content)
+        assert (defects[0].kind, defects[0].severity, defects[0].where[-2:]) == ("columns-differ", "error", ":2")
+
+
+def test_empty_word_is_an_error(read: Any) -> None:
+    """Two tabs in a row enclose an empty column; the next column is not the word."""
+    for content, columns in (
+        ("1\tBo\tB-PER\tO\n2\t\tI-PER\tO\n3\tsings\tO\tO\n", (1, 2)),
+        ("Bo\tB-PER\n\tI-PER\nsings\tO\n", None),
+        ("Bo NN B-PER\n NN I-PER\nsings VB O\n", None),
+    ):
+        found, [defect] = read("conll2003", content, columns=columns)
+        assert (defect.kind, defect.where[-2:]) == ("empty-word", ":2")
+        assert found[0].words == ("Bo", "", "sings")
+        assert found[0].entities == (Entity(Span(0, 2), "PER"),)
+
+
+def test_several_tabs_may_align_columns(read: Any) -> None:
+    [example], defects = read("conll2003", "Bo\t\t\tNNP\tB-PER\nAlexandra\tNNP\tI-PER\nsings\t\tVB\tO\n")
+    assert (example.words, defects) == (("Bo", "Alexandra", "sings"), [])
+
+
+def test_several_types_in_one_tag_are_an_error(read: Any) -> None:
+    for tag in ("B-person,B-group", "I-PER|O", "B-PER; I-LOC"):
+        for name in ("conll2003", "twitter"):
+            content = f"Bo\t{tag}\nsings\tO\n"
+            [example], defects = read(name, content)
+            [error] = [defect for defect in defects if defect.severity == "error"]
+            assert (error.kind, error.where[-2:], example.entities) == ("several-labels", ":1", ()), tag
+
+
+def test_types_that_would_read_as_several_cannot_be_written(tmp_path: Path) -> None:
+    example = Example("x", ("Bo",), (Entity(Span(0, 1), "PER,B-ORG"),))
+    for name in ("conll2003", "twitter"):
+        with pytest.raises(DataError, match="several tags"):
+            FORMATS[name].write(tmp_path / "a", [example])
+
+
+def test_few_tags_with_ends_do_not_break_the_other_entities(read: Any) -> None:
+    content = "Bo B-PER\nLi I-PER\n\nOslo B-LOC\n\nAjax U-ORG\n"
+    found, [defect] = read("conll2003", content, repair=Repair.DROP)
+    assert [[entity.label for entity in example.entities] for example in found] == [["PER"], ["LOC"], ["ORG"]]
+    assert (defect.kind, "as BIO" in defect.message) == ("tag-scheme", True)
+
+
+def test_universal_dependencies_files_name_the_option_that_helps(read: Any) -> None:
+    content = "# sent_id = 1\n1-2\tVamos\tO\n1\tVa\tB-PER\n2\tmos\tO\n3\tya\tO\n"
+    _, defects = read("conll2003", content)
+    [error] = [defect for defect in defects if defect.severity == "error"]
+    assert (error.kind, "--columns" in error.message) == ("numbered-words", True)
+    [example], _ = read("conll2003", content, columns=(1, 2))
+    assert example.words == ("Vamos", "Va", "mos", "ya")
+
+
+def test_column_that_holds_the_tags_is_named(read: Any) -> None:
+    _, [error] = read("conll2003", "Bo B-PER x\n")
+    assert "column 1 holds the tags" in error.message
+
+
+def test_columns_of_twitter_files_can_be_chosen(read: Any) -> None:
+    content = "IMGID:7\nBo\tB-person\tB-singer\nsings\tO\tO\n"
+    _, defects = read("twitter", content)
+    assert ["--columns" in defect.message for defect in defects[:2]] == [True, True]
+    for columns, label in (((0, 1), "person"), ((0, -1), "singer")):
+        [example], defects = read("twitter", content, columns=columns)
+        assert (example.words, example.image_id, defects) == (("Bo", "sings"), "7", [])
+        assert example.entities == (Entity(Span(0, 1), label),)
 
 
 def test_document_lines_are_skipped(read: Any) -> None:

@@ -1,14 +1,17 @@
 """Formats with character offsets (WikiDiverse, BRAT, Label Studio): offsets are checked, and no mention is lost."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cotpd.core.errors import DataError
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.core.splitting import Rule, split_words
+from cotpd.corpus.corpus import Corpus
 from cotpd.corpus.defects import Defect, Severity
 from cotpd.corpus.formats.parsing.offsets import TextMention, locate_mentions, words_touched
 from cotpd.corpus.formats.parsing.reading import Reading
@@ -248,3 +251,30 @@ def test_wrong_result_is_reported(read: Any) -> None:
         [example], defects = read("label_studio", task(*results))
         assert kinds(defects)[0] == (kind, severity), results
         assert (example.entities, example.relations) == ((), ()), results
+
+
+def test_brat_mention_of_several_parts_is_one_if_only_white_space_separates_them(read: Any) -> None:
+    text = "Mia sings in the Opera House Oslo\n"
+    [example], defects = read("brat", text, ann="T1\tORG 17 22;23 28\tOpera House\n")
+    assert ([example.words_of(entity.span) for entity in example.entities], defects) == (["Opera House"], [])
+    [example], [defect] = read("brat", text, ann="T1\tORG 17 22;29 33\tOpera Oslo\n")
+    assert (example.entities, defect.kind) == ((), "discontinuous")
+
+
+def test_brat_directory_is_read_whole_with_the_split_of_each_name(tmp_path: Path) -> None:
+    for name in ("a.train-1", "a.train-2", "a.dev-1"):
+        (tmp_path / f"{name}.txt").write_text("Mia sings.\n")
+        (tmp_path / f"{name}.ann").write_text("T1\tPER 0 3\tMia\n")
+    corpus = Corpus.from_path(tmp_path)
+    assert {split: len(posts) for split, posts in corpus.splits.items()} == {"train": 2, "dev": 1}
+    (tmp_path / "other.txt").write_text("Bo\n")
+    (tmp_path / "other.ann").write_text("")
+    assert {split: len(posts) for split, posts in Corpus.from_path(tmp_path).splits.items()} == {"unsplit": 4}
+
+
+def test_brat_annotations_without_their_text_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Mia\n")
+    (tmp_path / "a.ann").write_text("T1\tPER 0 3\tMia\n")
+    (tmp_path / "b.ann").write_text("T1\tPER 0 3\tMia\n")
+    with pytest.raises(DataError, match=r"b\.ann:1: the text b\.txt is missing"):
+        Corpus.from_path(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -69,3 +70,56 @@ def test_other_formats_are_not_read_as_lines_of_text(tmp_path: Path) -> None:
             list(read_text_rows(tmp_path / "train.txt"))
         with pytest.raises(DataError, match=rf"<stdin>:1: expected lines of text, got {message}"):
             list(stream_text_rows(content.encode().splitlines(keepends=True), "<stdin>"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Ajax NNP B-NP B-ORG",
+        "wins VBZ B-VP O",
+        "wins VBZ O",
+        "Ajax _ _ U-ORG",
+        "wins _ _ O",
+        "\n\n1\tMia\tB-PER\tO",
+        "1 Mia B-PER O",
+        "New York\tNNP\tB-LOC",
+        "1\tVamos\tir\tVERB\t_\t_\t0\troot\t_\t_",
+        "# sent_id = 3",
+        "#FORMAT=WebAnno TSV 3.3",
+        "-DOCSTART- -X- O O",
+        "imgid:3",
+    ],
+)
+def test_columns_of_a_corpus_are_not_read_as_lines_of_text(line: str) -> None:
+    with pytest.raises(DataError, match="cotpd convert"):
+        list(stream_text_rows(io.BytesIO(line.encode()), "<stdin>"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "her blood type is O",
+        "BLOOD TYPE O",
+        "she got a B-minus",
+        "#text me",
+        "2 of us O",
+        "1\tMia\tsings",
+        "text = more",
+        "a _ b _ c",
+    ],
+)
+def test_texts_that_end_like_tags_are_texts(line: str) -> None:
+    assert [row.text for row in stream_text_rows(io.BytesIO(line.encode()), "<stdin>")] == [line]
+
+
+def test_numbers_that_json_cannot_express_are_an_error(tmp_path: Path) -> None:
+    """Fields of a row are passed through; infinity would make the answer something other than JSON."""
+    path = tmp_path / "a.jsonl"
+    for number in ("1e999", "-1e999", "NaN", "Infinity", "[1e400]"):
+        path.write_text(f'{{"text": "ok"}}\n{{"text": "Mia", "likes": {number}}}\n', encoding="utf-8")
+        rows = read_text_rows(path)
+        assert next(rows).text == "ok"
+        with pytest.raises(DataError, match=r"a\.jsonl:2"):
+            next(rows)
+    path.write_text('{"text": "Mia", "likes": 1e300, "n": 123456789012345678901234567890}\n', encoding="utf-8")
+    assert next(read_text_rows(path)).fields["n"] == 123456789012345678901234567890

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import typer
-
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo, printable
 
 if TYPE_CHECKING:
     from cotpd.llm.asking.plan import AskingPlan
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 def print_questions(examples: Mapping[str, Request]) -> None:
     """Print questions under their names."""
     for name, request in examples.items():
-        typer.echo(f"── {printable(name)}")
-        typer.echo("\n\n".join(_lines(request)) + "\n")
+        echo(f"── {printable(name)}")
+        echo("\n\n".join(_lines(request)) + "\n")
 
 
 def print_plan(plan: AskingPlan) -> None:
@@ -27,9 +25,9 @@ def print_plan(plan: AskingPlan) -> None:
 
     bound = f"at {TOKENS_PER_IMAGE:,} tokens per image" if plan.has_images else "at most"
     price = "unknown, give --price" if plan.cost is None else f"{plan.cost:,.4f}"
-    typer.echo(f"calls: {plan.num_calls:,}")
-    typer.echo(f"tokens, {bound}: {plan.prompt_tokens:,} prompt, {plan.completion_tokens:,} completion")
-    typer.echo(f"price, {bound}: {price}")
+    echo(f"calls: {plan.num_calls:,}")
+    echo(f"tokens, {bound}: {plan.prompt_tokens:,} prompt, {plan.completion_tokens:,} completion")
+    echo(f"price, {bound}: {price}")
 
 
 def _lines(request: Request) -> Iterator[str]:

@@ -94,7 +94,7 @@ def _label_table(report: ExampleReport) -> Table:
     title = "" if shown else "no annotations"
     table = Table(title, *columns, box=None, padding=(0, 2, 0, 0), header_style="bold")
     for key in sorted(shown, key=lambda key: (len(key[0]), key)):
-        table.add_row(_span_title(key[0], example), *(Text(cells[key].get(name, "–")) for name in columns))
+        table.add_row(_span_title(key[0], example), *(Text(printable(cells[key].get(name, "–"))) for name in columns))
     return table
 
 

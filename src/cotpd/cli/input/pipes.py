@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from cotpd.cli.display.terminal import write_data
 from cotpd.core.errors import DataError, UsageError
 from cotpd.corpus.formats import named_format
 
@@ -64,8 +65,7 @@ def piped(source: Path, target: Path, *, read_as: str | None, to: str | None) ->
         except DataError as error:
             raise DataError(paths.name_pipes(str(error))) from error
         if paths.to_stdout:
-            sys.stdout.buffer.write(writable.read_bytes())
-            sys.stdout.buffer.flush()
+            write_data(writable.read_bytes())
 
 
 def _suffix(name: str | None, option: str) -> str:

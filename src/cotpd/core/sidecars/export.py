@@ -8,6 +8,7 @@ from itertools import compress, takewhile
 from pathlib import Path
 from typing import Any
 
+from cotpd.core.errors import DataError, UsageError
 from cotpd.core.files import json_line, read_jsonl, write_atomic
 from cotpd.core.guards.locks import locked
 from cotpd.core.records import Example, Knowledge, Rejection
@@ -73,6 +74,19 @@ def export_variants(path: Path, variants: Sequence[Example], rejections: Sequenc
     subjects = {variant_subject(row) for row in rows} | {row.subject_of(row.to_dict()) for row in rejections}
     _write(path, rows, lambda row: variant_subject(row) in subjects)
     _export(rejections_path(path), rejections, lambda row: VariantRejectionRow.subject_of(row) in subjects)
+
+
+def require_own_file(path: Path, kind: type[SidecarRow]) -> None:
+    """Raise `UsageError` if a file exists that holds anything but rows of a kind, such as a file of a corpus."""
+    try:
+        foreign = next((where for where, row in read_jsonl(path) if not kind.is_own(row)), "") if path.is_file() else ""
+    except DataError as error:
+        foreign = error.where
+    if foreign:
+        what = kind.__name__.removesuffix("Row").lower()
+        raise UsageError(
+            f"{foreign} is no {what}, so this output file would be damaged; choose another file with --out"
+        )
 
 
 def variant_subject(row: JsonObject) -> Subject | None:

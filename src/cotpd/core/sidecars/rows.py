@@ -24,6 +24,9 @@ Subject = tuple[str, ...]
 """What a row is about, for example (example id, grain, model). A new row replaces older rows with the same subject."""
 
 
+_CORPUS_KEYS = frozenset(("words", "entities", "relations", "sentiments", "split", "origin", "image"))
+
+
 class SidecarRow(BaseModel):
     """A row of a sidecar file.
 
@@ -35,6 +38,12 @@ class SidecarRow(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
     key_field: ClassVar[str] = "key"
     subject_fields: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def is_own(cls, values: Mapping[str, Any]) -> bool:
+        """Return True if a JSON object may be a row of this kind, and not of another kind or of a corpus."""
+        has_subject = bool(values.keys() & {"image_id", "example_id"})
+        return has_subject and "text" in values and not values.keys() & {*_CORPUS_KEYS, "grain"}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object of this row, without fields that are None."""
@@ -108,6 +117,11 @@ class KnowledgeRow(SidecarRow):
     template: str = ""
     question: str = ""
     text: RowText
+
+    @classmethod
+    def is_own(cls, values: Mapping[str, Any]) -> bool:
+        """Return True if a JSON object may be knowledge."""
+        return not values.keys() & _CORPUS_KEYS and values.keys() >= {"text", "grain"}
 
     @classmethod
     def of(cls, knowledge: Knowledge, *, key: str) -> Self:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,12 @@ from cotpd.corpus.formats import (
 )
 from cotpd.corpus.formats.parsing.json_values import json_values
 from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
+from cotpd.corpus.formats.parsing.split_names import SPLIT_NAMES
 
-SUFFIXES = (".txt", ".conll", ".bio", ".tsv", ".jsonl", ".json", ".spacy")
-"""The suffixes of corpus files."""
+_COLUMN_SUFFIXES = (".conll", ".conllu", ".bio2", ".bioes", ".iob", ".iob2", ".ner", ".annotated", ".data", ".dat")
+_JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+SUFFIXES = (".txt", ".tsv", ".bio", *_COLUMN_SUFFIXES, *_JSON_SUFFIXES, ".spacy")
+"""The suffixes of corpus files, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +94,25 @@ def recognise(path: Path) -> str:
     """Detect the name of the format of a file. Raises `DataError` if it is not recognised."""
     if (path / hf_datasets.MARK).is_file():
         return "hf_datasets"
-    if path.suffix == ".spacy":
+    suffix = path.suffix.lower()
+    if suffix == ".spacy":
         return "spacy_docbin"
     if path.is_dir() or path.with_suffix(brat.ANNOTATIONS).is_file():
         return "brat"
-    if path.suffix in (".json", ".jsonl"):
+    if suffix in _JSON_SUFFIXES:
         return _json_format(path)
-    first = _first_line(path) if path.suffix in SUFFIXES else "<"
+    has_known_suffix = suffix in SUFFIXES or suffix.removeprefix(".") in SPLIT_NAMES
+    return _text_format(path, _first_line(path) if has_known_suffix else "<")
+
+
+def _text_format(path: Path, first: str) -> str:
+    """Detect the format of a text file by its first line."""
+    if first.startswith(_WEBANNO):
+        raise DataError("the file is WebAnno TSV, which is not read; export it as CoNLL 2003 or BRAT", where=str(path))
     if first.startswith("{"):
         return "mnre"
-    if _has_columns(first) or (path.suffix == ".conll" and not first.startswith("IMGID:")):
+    has_image = first[:6].upper() == "IMGID:"
+    if not has_image and (_has_columns(first) or path.suffix.lower() not in (".txt", ".tsv", ".bio")):
         return "conll2003"
     if tombert.matches(first):
         return "tombert"
@@ -114,17 +127,27 @@ def tag_scheme(path: Path) -> TagScheme | None:
     return detect_scheme(tags(path, Reading(lambda defect: None))) if tags else None
 
 
+_WEBANNO = "#FORMAT=WebAnno"
+_NUM_COMMENTS = 50
 _KEYS = {"tokenized_text": "gliner", "subj_start": "tacred", "data": "label_studio"}
 """Keys that identify the format of a JSON object."""
 
 
+_ROW_KEYS = {"text", "words", "tokens"}
+"""Keys of the rows of our own format and of other tools, which may also stand in a JSON array."""
+
+
 def _json_format(path: Path) -> str:
-    is_lines = path.suffix == ".jsonl"
+    is_lines = path.suffix.lower() != ".json"
     value = _first_line_value(path) if is_lines else _first_value(path)
     if isinstance(value, dict) and (names := [name for key, name in _KEYS.items() if key in value]):
         return names[0]
     if is_lines:
         return "jsonl"
+    if isinstance(value, dict) and value.keys() & _ROW_KEYS:
+        return "jsonl"
+    if isinstance(value, list) and len(value) == 2 and isinstance(value[1], dict):
+        return "jsonl"  # [text, {"entities": …}], as spaCy 2 was trained with
     if isinstance(value, list) or value is None:
         return "wikidiverse"
     raise _unrecognised(path)
@@ -142,18 +165,33 @@ def _first_value(path: Path) -> Any:
 
 
 def _has_columns(line: str) -> bool:
-    """Return True for a line of CoNLL-2003: the start of a document, or at least three columns that end with a tag."""
+    """Return True for a line of CoNLL-2003: the start of a document, or columns that end with a tag.
+
+    A word and a tag with a single tab between them are a line of Twitter-2015. A line whose first column is a number
+    and that has more than three columns between tabs numbers its words, as in CoNLL-U.
+    """
     columns = re.split(r"[ \t]+", line.strip())
-    is_word = len(columns) > 2 and is_tag(columns[-1]) and line.count("\t") != 1
-    return columns[0] == "-DOCSTART-" or is_word
+    is_word = len(columns) > 1 and is_tag(columns[-1]) and line.count("\t") != 1
+    is_numbered = line.count("\t") > 2 and columns[0].isdecimal()
+    return columns[0] == "-DOCSTART-" or is_word or is_numbered
 
 
 def _first_line(path: Path) -> str:
-    lines = read_lines(path, on_defect=lambda error: None)
-    return next((line for _, line in lines if line.strip()), "")
+    """Return the first line that is not blank, and no comment if one of the next lines is none."""
+    lines = (line for _, line in read_lines(path, on_defect=lambda error: None) if line.strip())
+    first = next(lines, "")
+    if first.startswith(_WEBANNO) or not _is_comment(first):
+        return first
+    return next((line for line in islice(lines, _NUM_COMMENTS) if not _is_comment(line)), first)
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#") and not is_tag(re.split(r"[ \t]", line.rstrip())[-1])
 
 
 def _unrecognised(path: Path) -> DataError:
+    names = ", ".join(FORMATS)
     return DataError(
-        f"unknown format; convert the file to one of {', '.join(FORMATS)}, or name its format", where=str(path)
+        f"unknown format; convert the file to one of {names}, or name its format with `cotpd convert --from`",
+        where=str(path),
     )

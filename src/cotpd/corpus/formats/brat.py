@@ -11,7 +11,7 @@ import sys
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from cotpd.corpus.formats.parsing.offsets import (
 )
 from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading
 from cotpd.corpus.formats.parsing.spans import resolve_overlaps
+from cotpd.corpus.formats.parsing.split_names import named_split
 from cotpd.corpus.formats.parsing.writing import count_losses, protect_first_character, unwritable
 
 ANNOTATIONS = ".ann"
@@ -44,15 +45,20 @@ def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     """Read the posts of a text, or of all texts of a directory, with ids ``<file name>:<line>``.
 
     Offsets may or may not count a byte order mark and the CR of CRLF; the variant that fits the annotations is used.
-    Discontinuous entities, and entities and relations across lines, are skipped and reported. Of overlapping entities
-    the longest is kept. Events with their trigger spans, attributes, links and notes are ignored and counted. These are
-    errors: an invalid annotation, offsets that do not fit the mention, a relation of unknown entities (all skipped),
-    and a text without an annotation file.
+    Entities of several parts with more than white space between them, and entities and relations across lines, are
+    skipped and reported. Of overlapping entities the longest is kept. Events with their trigger spans, attributes,
+    links and notes are ignored and counted. These are errors: an invalid annotation, offsets that do not fit the
+    mention, a relation of unknown entities (all skipped), and a text or an annotation file without the other. If the
+    name of every text of a directory contains a split, its posts belong to that split.
     """
-    for file in sorted(path.glob("*.txt")) if path.is_dir() else [path]:
+    texts = sorted(path.glob("*.txt")) if path.is_dir() else [path]
+    splits = [named_split(file.name) for file in texts] if path.is_dir() else [None]
+    for file, split in zip(texts, splits if all(splits) else [None] * len(texts), strict=True):
         annotations = _annotations(file.with_suffix(ANNOTATIONS), reading)
         text = _text(file, annotations, reading)
-        yield from _posts(file, text, annotations, reading)
+        _settle_parts(annotations, text, reading)
+        yield from (replace(row, split=split) for row in _posts(file, text, annotations, reading))
+    _report_missing_texts(path, texts, reading)
 
 
 def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
@@ -78,10 +84,17 @@ def write(path: Path, examples: Iterable[Example]) -> Counter[str]:
 
 @dataclass(frozen=True, slots=True)
 class _BratEntity:
-    """An entity with offsets in the whole text."""
+    """An entity with offsets in the whole text.
+
+    Attributes:
+        label: Its type.
+        mention: Its characters, from the start of the first part to the end of the last one.
+        parts: Its offsets as they stand in the file, such as ``11 18;19 24``.
+    """
 
     label: str
     mention: TextMention
+    parts: str
 
 
 class _BratRelation(NamedTuple):
@@ -140,11 +153,29 @@ def _add_entity(annotations: _BratAnnotations, match: re.Match[str], where: str,
         reading.fail("repeated-id", where, f"the id {name} occurs earlier; give each annotation its own id")
         return
     start, end = int(offsets.split()[0]), int(offsets.split()[-1])
-    if ";" in offsets:
-        reading.warn("discontinuous", where, f"skipped {name}, which has several parts ({offsets})")
-        annotations.skipped.add(name)
-    else:
-        annotations.entities[name] = _BratEntity(label, TextMention(start, end, where, text))
+    annotations.entities[name] = _BratEntity(label, TextMention(start, end, where, text), offsets)
+
+
+def _settle_parts(annotations: _BratAnnotations, text: str, reading: Reading) -> None:
+    """Skip the entities of several parts, unless only white space is between them, as where a line wraps."""
+    for name, entity in list(annotations.entities.items()):
+        borders = [int(number) for number in re.findall(r"\d+", entity.parts)]
+        if any(
+            text[end:start].strip() or start < end for end, start in zip(borders[1:-1:2], borders[2::2], strict=True)
+        ):
+            where = entity.mention.where
+            reading.warn("discontinuous", where, f"skipped {name}, which has several parts ({entity.parts})")
+            annotations.skipped.add(name)
+            del annotations.entities[name]
+
+
+def _report_missing_texts(path: Path, texts: list[Path], reading: Reading) -> None:
+    """Report annotation files of a directory whose text is missing."""
+    for file in sorted(path.glob(f"*{ANNOTATIONS}")) if path.is_dir() else ():
+        if file.with_suffix(".txt") not in texts:
+            reading.fail(
+                "missing-text", f"{file}:1", f"the text {file.stem}.txt is missing; add it or remove this file"
+            )
 
 
 def _text(path: Path, annotations: _BratAnnotations, reading: Reading) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cotpd.core.errors import DataError, MissingExtraError
-from cotpd.core.labels import EXPECTED_TAG, OUTSIDE, is_tag
+from cotpd.core.labels import EXPECTED_TAG, OUTSIDE, is_tag, names_several_types
 from cotpd.core.records import Example
 from cotpd.corpus.defects import quote
 from cotpd.corpus.formats.parsing.reading import Id, ParsedExample, Reading, StrictRow, make_ids_unique
@@ -97,7 +97,7 @@ def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _DatasetRow]]:
             reading.fail(
                 "bad-row", where, f"{len(post.tokens)} tokens, but {len(post.ner_tags)} tags; give one tag per token"
             )
-        elif invalid := [tag for tag in post.ner_tags if not is_tag(tag)]:
+        elif invalid := [tag for tag in post.ner_tags if not is_tag(tag) or names_several_types(tag)]:
             reading.fail("unknown-tag", where, f"invalid tag {quote(invalid[0])}; {EXPECTED_TAG}")
         elif reading.check_not_empty(post.tokens, where):
             yield where, post

@@ -6,17 +6,21 @@ The head and the tail of a relation are ``[start, end]``, ``{"start", "end"}`` o
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from cotpd.core.files import write_jsonl
+from cotpd.core.files import read_jsonl, write_jsonl
 from cotpd.core.records import Caption, Entity, Example, Origin, Relation, Span, TargetSentiment, VariantKind
 from cotpd.core.sidecars.example_row import to_row
-from cotpd.corpus.defects import quote
-from cotpd.corpus.formats.parsing.offsets import split_text, words_touched
+from cotpd.corpus.defects import Defect, quote
+from cotpd.corpus.formats.parsing.foreign_rows import to_own_row
+from cotpd.corpus.formats.parsing.json_values import json_values
+from cotpd.corpus.formats.parsing.offsets import TextMention, counts_utf16, from_utf16, split_text, words_touched
 from cotpd.corpus.formats.parsing.reading import Id, ParsedExample, Reading, StrictRow, make_ids_unique
 from cotpd.corpus.formats.parsing.spans import check_span
 
@@ -33,7 +37,8 @@ def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     and every entity must have its own ``text`` so that its offsets are unambiguous. These are errors: a row of another
     shape (skipped), an empty word, a span outside the post, overlapping entities, an entity whose ``text`` differs, and
     a blank label (the entity or relation is skipped). Character offsets within a word are extended to the whole word,
-    with a warning.
+    with a warning; if all offsets fit only as UTF-16 units, they are read so. Rows of other tools are converted by
+    `to_own_row`.
     """
     return make_ids_unique(_rows(path, reading), reading)
 
@@ -46,6 +51,11 @@ def write(path: Path, examples: Iterable[Example], *, split: str | None = None) 
     """
     write_jsonl(path, (to_row(example, split) for example in examples))
     return Counter()
+
+
+def write_splits(path: Path, splits: Mapping[str, Iterable[Example]]) -> None:
+    """Write the examples of several splits to one file, in which each row names its split."""
+    write_jsonl(path, (to_row(example, split) for split, examples in splits.items() for example in examples))
 
 
 class _JsonlOffsets(StrictRow):
@@ -106,8 +116,14 @@ class _JsonlRow(StrictRow):
         return bool(has_offsets and not are_named)
 
 
+_OWN_KEYS = _JsonlRow.model_fields.keys()
+
+
 def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
-    for where, line in reading.json_rows(path, _JsonlRow):
+    for where, values in _objects(path, reading):
+        own = values if values.keys() <= _OWN_KEYS and _has_own_entities(values) else to_own_row(values, where, reading)
+        if own is None or (line := reading.validate(own, where, _JsonlRow)) is None:
+            continue
         if line.words is None and line.text is None:
             reading.fail("bad-row", where, "the row has neither `words` nor `text`; add one of them")
             continue
@@ -122,6 +138,30 @@ def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
             yield ParsedExample(example, where, line.split)
 
 
+def _objects(path: Path, reading: Reading) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the objects of JSON lines, or of a JSON array. In spaCy's ``[text, {entities}]`` both are one object."""
+    if path.suffix.lower() != ".json":
+        yield from read_jsonl(path, on_defect=lambda error: reading.report(Defect.of(error)))
+        return
+    for where, value in json_values(path, reading):
+        match value:
+            case dict():
+                yield where, value
+            case [str(text), dict(values)]:
+                yield where, {"text": text, **values}
+            case _:
+                message = f"expected an object, got {type(value).__name__}; correct this row to match the format"
+                reading.fail("bad-row", where, message)
+
+
+def _has_own_entities(values: Mapping[str, Any]) -> bool:
+    """Return True if a row has no entities, or the first one looks like one of ours."""
+    entities = values.get("entities")
+    if not isinstance(entities, list) or not entities:
+        return True
+    return isinstance(entities[0], dict) and entities[0].keys() >= {"start", "end", "label"}
+
+
 def _squeeze(text: str) -> str:
     return "".join(text.split())
 
@@ -132,7 +172,23 @@ class _JsonlResolver:
     def __init__(self, line: _JsonlRow, where: str, reading: Reading) -> None:
         self.line, self.where, self.reading = line, where, reading
         self.pieces = [] if line.words is not None else split_text(line.text or "", reading.splitting)
-        self.words = tuple(line.words if line.words is not None else (piece.text for piece in self.pieces))
+        words = line.words if line.words is not None else [piece.text for piece in self.pieces]
+        self.words = tuple(map(sys.intern, words))  # a word of many posts is in memory once
+        self.is_utf16 = line.words is None and self._counts_utf16()
+
+    def _counts_utf16(self) -> bool:
+        line = self.line
+        marks = [TextMention(entity.start, entity.end, self.where, entity.text) for entity in line.entities]
+        marks += [TextMention(target.start, target.end, self.where) for target in line.sentiments]
+        if not counts_utf16(line.text or "", marks, self.pieces):
+            return False
+        message = "read the offsets as UTF-16 units because only then do all begin and end at words"
+        self.reading.warn("utf16-offsets", self.where, message)
+        return True
+
+    def _code_points(self, start: int, end: int) -> tuple[int, int]:
+        text = self.line.text or ""
+        return (from_utf16(text, start), from_utf16(text, end)) if self.is_utf16 else (start, end)
 
     def example(self, name: str) -> Example:
         line = self.line
@@ -168,7 +224,8 @@ class _JsonlResolver:
     def _check_entity(self, entity: _JsonlEntity, span: Span) -> bool:
         """Return True if an entity has a label and covers the text that its row claims."""
         if self.line.words is None:
-            unit, covered = "characters", (self.line.text or "")[entity.start : entity.end]
+            start, end = self._code_points(entity.start, entity.end)
+            unit, covered = "characters", (self.line.text or "")[start:end]
         else:
             unit, covered = "words", " ".join(self.words[span.start : span.end])
         if entity.text is not None and entity.text.split() != covered.split():
@@ -210,6 +267,7 @@ class _JsonlResolver:
         if self.line.words is not None:
             return check_span(start, end, len(self.words), self.where, self.reading)
         size = len(self.line.text or "")
+        start, end = self._code_points(start, end)
         if 0 <= start < end <= size and (span := self._covering_span(start, end)):
             return span
         message = (

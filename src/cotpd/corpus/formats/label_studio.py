@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from cotpd.core.records import Entity, Example, Relation, Span
 from cotpd.corpus.formats.parsing.json_values import json_models
@@ -31,9 +31,10 @@ def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
 
     The id is ``data.id``, else the id of the task, else ``<file name>:<number>``. The image is ``data.image``. A region
     without labels is only an argument of relations. Offsets in UTF-16 units, as browsers count, are recognised by the
-    text of the region, converted and reported. Everything else is ignored and counted: other annotations, predictions,
-    results of other types, further labels of a region, other keys of ``data``, and ``meta``. These are errors: a value
-    of another shape, a region outside the text or with another text, and a blank label (skipped).
+    text of the region or by the borders of words, converted and reported. Everything else is ignored and counted: other
+    annotations, predictions, results of other types, further labels of a region, other keys of ``data``, and ``meta``.
+    These are errors: a value of another shape, a region outside the text or with another text, a blank label (skipped),
+    and a file whose regions are all of types that are not read.
     """
     return make_ids_unique(_rows(path, reading), reading)
 
@@ -67,6 +68,20 @@ class _StudioResult(StrictRow):
     labels: list[str] | None = None
     meta: Any = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_hypertext(cls, values: Any) -> Any:
+        """Read a region of a HyperText as one of a Text if it has offsets in the whole text, and its text."""
+        match values:
+            case {"type": "hypertextlabels", "value": {"globalOffsets": {"start": start, "end": end}, "text": text}}:
+                labels = values["value"].get("hypertextlabels", [])
+                return {
+                    **values,
+                    "type": "labels",
+                    "value": {"start": start, "end": end, "text": text, "labels": labels},
+                }
+        return values
+
 
 class _StudioAnnotation(StrictRow):
     result: list[_StudioResult] = Field(default=[])
@@ -95,6 +110,7 @@ _TYPES_READ = ("labels", "relation")
 
 def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     ignored: Counter[str] = Counter()
+    num_read = 0
     for number, where, task in json_models(path, reading, _StudioTask):
         finished = [annotation for annotation in task.annotations if not annotation.was_cancelled]
         finished.sort(key=lambda annotation: not annotation.ground_truth)
@@ -107,7 +123,18 @@ def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
         example = _StudioReader(task.data, results, where, reading).example(name, ignored)
         if reading.check_not_empty(example.words, where):
             yield ParsedExample(example, where)
+        num_read += sum(result.type in _TYPES_READ for result in results)
+    _require_regions(path, ignored, num_read, reading)
     reading.report_ignored(path, ignored)
+
+
+def _require_regions(path: Path, ignored: Counter[str], num_read: int, reading: Reading) -> None:
+    """Report an error if a file has regions with labels, but none of a type that is read."""
+    regions = {name: number for name, number in ignored.items() if name.endswith("labels results")}
+    if regions and not num_read:
+        listed = ", ".join(f"{number:,} {name}" for name, number in sorted(regions.items()))
+        advice = "only `labels` and `relation` are; label the data as Text and export it as JSON"
+        reading.fail("unread-annotations", f"{path}:1", f"no result of this file is read: {listed}; {advice}")
 
 
 def _extra(data: _StudioData) -> dict[str, Any]:
@@ -123,9 +150,8 @@ class _StudioReader:
     def example(self, name: str, ignored: Counter[str]) -> Example:
         regions = [result for result in self.results if result.type == "labels"]
         relations = [result for result in self.results if result.type == "relation"]
-        words, spans = locate_mentions(
-            self.data.text, [self._mention(region.value) for region in regions], self.reading
-        )
+        mentions = [self._mention(region.value) for region in regions]
+        words, spans = locate_mentions(self.data.text, mentions, self.reading, from_browser=True)
         self.reading.check_row_words(words, self.where)
         ignored.update(f"{result.type} results" for result in self.results if result.type not in _TYPES_READ)
         ignored["meta of results"] += sum(bool(result.meta) for result in self.results)
@@ -144,13 +170,6 @@ class _StudioReader:
     def _mention(self, value: _StudioValue) -> TextMention:
         start = -1 if value.start is None else value.start
         end = -1 if value.end is None else value.end
-        text = self.data.text
-        if value.text is not None and text[max(0, start) : end] != value.text:
-            shifted = _from_utf16(text, start), _from_utf16(text, end)
-            if text[shifted[0] : shifted[1]] == value.text:
-                message = f"read the offsets [{start}, {end}) as UTF-16 units because only then do they fit the text"
-                self.reading.warn("utf16-offsets", self.where, message)
-                start, end = shifted
         return TextMention(start, end, self.where, value.text)
 
     def _relations(self, result: _StudioResult, by_id: dict[Id, Span | None]) -> Iterator[Relation]:
@@ -173,11 +192,6 @@ class _StudioReader:
                 yield Relation(head, tail, label)
             if result.direction in ("left", "bi"):
                 yield Relation(tail, head, label)
-
-
-def _from_utf16(text: str, units: int) -> int:
-    """Convert an offset in UTF-16 units to one in code points."""
-    return len(text.encode("utf-16-le", "surrogatepass")[: 2 * max(0, units)].decode("utf-16-le", "replace"))
 
 
 def _to_task(example: Example) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import unicodedata
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -39,7 +40,8 @@ def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     """Read the lines of a file, each as an example with one relation and without entities.
 
     The id is ``<file name>:<line>``, since several lines share a post. These are errors: a line that is not a literal
-    of this shape, a span outside the post (both skipped), an empty word, and a name that differs from its span.
+    of this shape, a span outside the post (both skipped), an empty word, and a name that differs from its span. A name
+    that differs only in case, marks (``@``, ``:``) or an ending within its words is a warning.
     """
     return make_ids_unique(_rows(path, reading), reading)
 
@@ -166,8 +168,24 @@ def _span(argument: _MnreArgument, line: _MnreLine, where: str, reading: Reading
     words = " ".join(line.token[span.start : span.end])
     if words != argument.name:
         message = f"words [{span.start}, {span.end}) are {quote(words)}, but the name is {quote(argument.name)}"
-        reading.fail("name-differs", where, f"{message}; correct one of them")
+        if _is_same_name(line.token[span.start : span.end], argument.name):
+            reading.warn("name-differs", where, f"{message}; used the words")
+        else:
+            reading.fail("name-differs", where, f"{message}; correct one of them")
     return span
+
+
+def _is_same_name(words: list[str], name: str) -> bool:
+    """Return True if a name is written in all of these words, apart from case, white space and marks."""
+    spelled, parts = _letters(name), [_letters(word) for word in words]
+    start = "".join(parts).find(spelled)
+    rest = len("".join(parts)) - start - len(spelled)
+    is_within = 0 <= start <= max(0, len(parts[0]) - 1) and rest <= max(0, len(parts[-1]) - 1)
+    return bool(spelled) and is_within and start + rest <= len(spelled)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
 
 
 def _known_labels(path: Path, reading: Reading) -> set[str]:

@@ -5,6 +5,7 @@ A post starts with a line ``IMGID:<id>``, continues with one line ``word<tab>tag
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from cotpd.core.files import write_atomic
 from cotpd.core.labels import OUTSIDE, is_tag
 from cotpd.core.records import Example
 from cotpd.corpus.defects import quote
+from cotpd.corpus.formats.parsing.places import LinePlaces
 from cotpd.corpus.formats.parsing.reading import ParsedExample, Reading, make_ids_unique
 from cotpd.corpus.formats.parsing.tags import count_lost_orphans, lenient_tags, resolve_scheme
 from cotpd.corpus.formats.parsing.writing import count_losses, protect_first_character, unwritable
@@ -25,9 +27,9 @@ def read(path: Path, reading: Reading) -> Iterator[ParsedExample]:
     """Read the posts of a file in order.
 
     The id of a post is its image id (``x#2`` at its second occurrence), or ``<file name>:<line>`` without an image.
-    These are errors: a line without a tab or with two, an empty word, and an invalid tag. Posts without words are
-    skipped and reported. IOB1 must be named in ``reading`` and is never detected: an ``I-`` tag that starts an entity
-    is an orphan here.
+    These are errors: a line without a tab, or with two unless ``reading.columns`` names the columns of word and tag, an
+    empty word, and an invalid tag. Posts without words are skipped and reported. IOB1 must be named in ``reading`` and
+    is never detected: an ``I-`` tag that starts an entity is an orphan here.
     """
     return make_ids_unique(_rows(path, reading), reading)
 
@@ -60,10 +62,10 @@ class _TwitterBlock:
     """The lines of one post: its image, and its words with their tags and places."""
 
     where: str
+    places: LinePlaces
     image_id: str | None = None
     words: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
-    places: list[str] = field(default_factory=list)
 
 
 def _rows(path: Path, reading: Reading) -> Iterator[ParsedExample]:
@@ -83,24 +85,24 @@ def _blocks(path: Path, reading: Reading) -> Iterator[_TwitterBlock]:
     block: _TwitterBlock | None = None
     for number, line in reading.lines(path):
         where = f"{path}:{number}"
-        begins = line.startswith(_IMAGE) and "\t" not in line
+        begins = line[: len(_IMAGE)].upper() == _IMAGE and "\t" not in line
         if begins and block is not None:
             reading.warn("missing-blank-line", where, "a new post starts without a blank line before it")
         if block is not None and (begins or not line.strip(" \t")):
             yield block
             block = None
         if begins:
-            block = _TwitterBlock(where, line.removeprefix(_IMAGE).strip() or None)
+            block = _TwitterBlock(where, LinePlaces(path), line[len(_IMAGE) :].strip() or None)
         elif line.strip(" \t"):
-            block = block or _start_without_image(where, reading)
+            block = block or _start_without_image(path, where, reading)
             _add_word(block, line, where, reading)
     if block is not None:
         yield block
 
 
-def _start_without_image(where: str, reading: Reading) -> _TwitterBlock:
+def _start_without_image(path: Path, where: str, reading: Reading) -> _TwitterBlock:
     reading.warn("missing-image-id", where, f"the post has no {_IMAGE} line and thus no image")
-    return _TwitterBlock(where)
+    return _TwitterBlock(where, LinePlaces(path))
 
 
 def _add_word(block: _TwitterBlock, line: str, where: str, reading: Reading) -> None:
@@ -108,16 +110,28 @@ def _add_word(block: _TwitterBlock, line: str, where: str, reading: Reading) -> 
     tag = tag.strip(" ")
     if not tab:
         word, tag = _split_without_tab(line, where, reading)
+    elif reading.columns:
+        word, tag = _named_columns(line, reading.columns, where, reading)
     elif "\t" in word:
-        reading.fail(
-            "tab-in-word", where, f"expected one word, one tab and one tag, got two tabs or more: {quote(line)}"
-        )
+        message = f"expected one word, one tab and one tag, got {line.count(tab)} tabs: {quote(line)}"
+        advice = "name the columns of word and tag, as in `cotpd convert --from twitter --columns 0,2`"
+        reading.fail("tab-in-word", where, f"{message}; {advice}")
         word = word.replace("\t", " ")
     if not word:
         reading.fail("empty-word", where, "the word before the tab is empty; remove the line or fill in the word")
-    block.words.append(word)
-    block.tags.append(reading.check_tag(tag, where))
+    block.words.append(sys.intern(word))
+    block.tags.append(sys.intern(reading.check_tag(tag, where)))
     block.places.append(where)
+
+
+def _named_columns(line: str, columns: tuple[int, int], where: str, reading: Reading) -> tuple[str, str]:
+    cells = [cell.strip(" ") for cell in line.split("\t")]
+    if any(not -len(cells) <= number < len(cells) for number in columns):
+        wanted = " and ".join(map(str, columns))
+        message = f"expected a word and a tag in columns {wanted} (counted from 0), got {len(cells)}: {quote(line)}"
+        reading.fail("missing-column", where, message)
+        return cells[0], OUTSIDE
+    return cells[columns[0]], cells[columns[1]]
 
 
 def _split_without_tab(line: str, where: str, reading: Reading) -> tuple[str, str]:

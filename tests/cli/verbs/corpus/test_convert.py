@@ -246,3 +246,34 @@ def test_wrong_call_prints_one_line_and_writes_nothing(
         assert (done.code, done.out) == (code, ""), arguments
         assert message in done.err, arguments
         assert {*tmp_path.rglob("*")} == before, arguments
+
+
+def test_splits_of_one_source_become_rows_of_one_jsonl_file(cotpd: Run, tmp_path: Path) -> None:
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    for name in ("x-train-1", "x-train-2", "x-test-1"):
+        (documents / f"{name}.txt").write_text("Mia sings\n")
+        (documents / f"{name}.ann").write_text("T1\tPER 0 3\tMia\n")
+    out = tmp_path / "all.jsonl"
+    assert cotpd("convert", documents, out).code == 0
+    assert [json.loads(line)["split"] for line in out.read_text().splitlines()] == ["train", "train", "test"]
+    assert Corpus.from_path(out).splits == Corpus.from_path(documents).splits
+
+
+def test_skipped_annotations_are_printed_with_the_losses(cotpd: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Mia sings in Oslo\n")
+    (tmp_path / "a.ann").write_text("T1\tPER 0 3;13 17\tMia Oslo\n")
+    done = cotpd("convert", tmp_path / "a.txt", tmp_path / "a.jsonl")
+    assert "lost: nothing while writing\n" in done.out
+    assert "skipped while reading (warnings, see below): 1 discontinuous" in done.out
+    (tmp_path / "b.conll").write_text("Mia B-PER\nLi I-PER\nsings O\nOslo I-LOC\nAjax B-ORG\n")
+    done = cotpd("convert", tmp_path / "b.conll", tmp_path / "b.jsonl", "--repair", "drop")
+    assert (done.code, "1 orphan-tag" in done.out) == (0, True)
+
+
+def test_text_without_spaces_is_split_into_characters(cotpd: Run, tmp_path: Path) -> None:
+    row = {"id": "1", "text": "梅西在北京", "entities": [{"start": 0, "end": 2, "label": "PER"}]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    done = cotpd("convert", tmp_path / "a.jsonl", "-", "--to", "jsonl")
+    assert json.loads(done.out)["words"] == ["梅", "西", "在", "北", "京"]
+    assert "warnings" not in done.err

@@ -25,7 +25,9 @@ class EntityDisplay:
         for entity in answer.get("entities", ()):
             marked.append(printable(text[end : entity["start"]]))
             marked.append(f"[{printable(entity['word'])} ", style="bold")
-            marked.append(f"{entity['entity_group']} {entity['score']:.2f}", style="cyan").append("]", style="bold")
+            marked.append(f"{printable(entity['entity_group'])} {entity['score']:.2f}", style="cyan").append(
+                "]", style="bold"
+            )
             end = entity["end"]
         return marked.append(printable(text[end:]))
 

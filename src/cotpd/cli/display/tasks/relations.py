@@ -25,7 +25,7 @@ class RelationDisplay:
         marked = EntityDisplay().marked_text(answer)
         for pair in answer["relations"]:
             marked.append(f"\n  {printable(pair['head']['word'])} → {printable(pair['tail']['word'])}  ")
-            marked.append(f"{pair['label']} {pair['score']:.2f}", style="cyan")
+            marked.append(f"{printable(pair['label'])} {pair['score']:.2f}", style="cyan")
         return marked
 
     def demo_lines(self, extraction: RelationExtraction) -> Iterator[str]:

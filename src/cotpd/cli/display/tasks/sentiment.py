@@ -25,7 +25,7 @@ class SentimentDisplay:
         marked = EntityDisplay().marked_text(answer)
         for sentiment in answer["sentiments"]:
             marked.append(f"\n  {printable(sentiment['target']['word'])}  ")
-            marked.append(f"{sentiment['label']} {sentiment['score']:.2f}", style="cyan")
+            marked.append(f"{printable(sentiment['label'])} {sentiment['score']:.2f}", style="cyan")
         return marked
 
     def demo_lines(self, extraction: SentimentExtraction) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cotpd.cli.display.asking_report import check_rejected_share, report_values, summary_lines
+from cotpd.cli.display.terminal import echo
 from cotpd.cli.options.model_options import AskingOptions, ModelOptions
 from cotpd.cli.options.option_group import with_groups
 from cotpd.core.errors import DataError
@@ -85,7 +86,7 @@ def augment(
             how = Asking(store, policy, display.show_asking, answer_tokens=asking.answer_tokens)
             report = vary(train, model, held_out=held_out, settings=settings, out=target, asking=how)
     lines = summary_lines(report, target, noun="variants")
-    typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))
+    echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))
     advice = f"see {target.with_suffix('.rejections.jsonl')}, use a stronger model"
     check_rejected_share(report, max_rejected, noun="variants", advice=advice)
 
@@ -102,6 +103,6 @@ def _print_plan(train: Sequence[Example], settings: AugmentationSettings, model:
     checks = list(check_requests(train, settings, answer_tokens=tokens))
     print_questions({request.about.subject.kind: request for request in reversed(requests)})
     num_planned = sum(1 for _ in drafts(train, settings))
-    typer.echo(f"{num_planned:,} variants of {len(train):,} posts")
+    echo(f"{num_planned:,} variants of {len(train):,} posts")
     print_plan(plan_requests(requests, model, asking.store, asking.policy, follow_ups=checks))
-    typer.echo(f"the price includes up to {len(checks):,} more calls that check whether a new name is possible")
+    echo(f"the price includes up to {len(checks):,} more calls that check whether a new name is possible")

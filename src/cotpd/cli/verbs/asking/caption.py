@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cotpd.cli.display.asking_report import check_rejected_share, report_values, summary_lines
+from cotpd.cli.display.terminal import echo
 from cotpd.cli.options.model_options import AskingOptions
 from cotpd.cli.options.option_group import with_groups
 from cotpd.core.errors import DataError, UsageError
@@ -95,7 +96,7 @@ def caption(
             how = Asking(store, policy, display.show_asking)
             report = describe(image_ids, folder, captioner, out=target, asking=how)
     lines = summary_lines(report, target, noun="captions")
-    typer.echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))
+    echo(json.dumps(report_values(report)) if as_json else "\n".join(lines))
     advice = f"see {target.with_suffix('.rejections.jsonl')}, correct the images"
     check_rejected_share(report, max_rejected, noun="images", advice=advice)
 
@@ -158,7 +159,7 @@ def _print_plan(
     if isinstance(captioner, VisionCaptioner):
         print_questions({captioner.id.name: captioner.request_for_content("")})
     num_open = report.num_total - report.num_answered
-    typer.echo(
+    echo(
         f"{num_open:,} of {report.num_total:,} images to describe with {captioner.id.name}; "
         f"{len(report.results):,} have a caption, {len(report.rejections):,} are unusable"
     )

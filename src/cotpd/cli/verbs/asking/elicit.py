@@ -12,7 +12,7 @@ import typer
 
 from cotpd.cli.display.answers_report import quality_line
 from cotpd.cli.display.asking_report import check_rejected_share, report_values, summary_lines
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo, printable
 from cotpd.cli.options.model_options import AskingOptions, ModelOptions
 from cotpd.cli.options.option_group import with_groups
 from cotpd.core.errors import UsageError
@@ -114,14 +114,14 @@ def elicit(
             returned = _read_batch(all_questions, from_batch, model, store)
             how = Asking(store, store_only=True, answer_tokens=asking.answer_tokens)
         elif num_in_batch := _num_in_batch(all_questions, store):
-            typer.echo(f"{num_in_batch:,} questions are in a batch; they are asked and paid for again", err=True)
+            echo(f"{num_in_batch:,} questions are in a batch; they are asked and paid for again", err=True)
         with LiveDisplay("elicit") as display:
             how = replace(how, listener=display.show_asking)
             report = ask_about(examples, model, grains=grains, wording=wording, out=target, asking=how)
     report.failures += returned.reasons if returned else []
     quality = measure(report.results, report.rejections, (example.post for example in examples))
     lines = [*summary_lines(report, target, noun="answers"), *_details(report, quality, model.name)]
-    typer.echo(json.dumps(_values(report, quality)) if as_json else "\n".join(lines))
+    echo(json.dumps(_values(report, quality)) if as_json else "\n".join(lines))
     advice = f"see {target.with_name('rejections.jsonl')}, use a stronger model"
     check_rejected_share(report, max_rejected, noun="answers", advice=advice)
 
@@ -155,7 +155,7 @@ def _print_plan(
     shown = reversed(first_of_grain.values())
     print_questions({f"{each.template}, {each.post.id}": each.request for each in shown})
     num_posts = len({question.post.id for question in all_questions})
-    typer.echo(f"{len(open_):,} of {len(all_questions):,} questions to ask about {num_posts:,} posts")
+    echo(f"{len(open_):,} of {len(all_questions):,} questions to ask about {num_posts:,} posts")
     print_plan(plan_requests((each.request for each in open_), model, asking.store, asking.policy))
 
 
@@ -172,11 +172,11 @@ def _write_batch(
     if counts := write_batch(requests, path, source=Source(model.name, model.endpoint), store=store):
         which = "it" if len(counts) == 1 else "each file as a batch of its own"
         files = "\n".join(f"{file}: {count:,} questions" for file, count in counts.items())
-        return typer.echo(f"{files}; submit {which}, then run again with --from-batch and the files that come back")
+        return echo(f"{files}; submit {which}, then run again with --from-batch and the files that come back")
     in_batch = _num_in_batch(all_questions, store)
     advice = f"`cotpd store {store.path}` lists batches, --forget-batch forgets one"
     reason = f"{in_batch:,} are in a batch; {advice}" if in_batch else "all are answered"
-    typer.echo(f"{path} was not written: no question is left to ask, {reason}")
+    echo(f"{path} was not written: no question is left to ask, {reason}")
 
 
 def _read_batch(
@@ -187,7 +187,7 @@ def _read_batch(
     requests = (question.request for question in all_questions)
     report = read_batch(requests, paths, source=Source(model.name, model.endpoint), store=store)
     counts = ((name, value) for name, value in asdict(report).items() if isinstance(value, int) and value)
-    typer.echo(f"batch: {', '.join(f'{value:,} {name}' for name, value in counts) or 'no results'}", err=True)
+    echo(f"batch: {', '.join(f'{value:,} {name}' for name, value in counts) or 'no results'}", err=True)
     return report
 
 

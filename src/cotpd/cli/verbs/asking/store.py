@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo, printable
 
 if TYPE_CHECKING:
     from cotpd.llm.store.request_store import RequestStore
@@ -48,31 +48,31 @@ def store(
         raise UsageError(f"{export} exists and is never overwritten; choose another name or remove it")
     with RequestStore(path, read_only=not (repair or import_ or forget_batch)) as opened:
         if opened.salvaged is not None:
-            typer.echo(f"{path} was damaged; {opened.salvaged:,} of its answers were recovered", err=True)
+            echo(f"{path} was damaged; {opened.salvaged:,} of its answers were recovered", err=True)
         if import_:
-            typer.echo(f"{import_answers(opened, import_):,} answers imported", err=True)
+            echo(f"{import_answers(opened, import_):,} answers imported", err=True)
         if forget_batch:
             count = opened.forget_batch(forget_batch) or opened.forget_batch(str(Path(forget_batch).absolute()))
-            typer.echo(f"{count:,} questions of {forget_batch} are open again", err=True)
+            echo(f"{count:,} questions of {forget_batch} are open again", err=True)
         if export:
-            typer.echo(f"{export}: {export_answers(opened, export):,} answers", err=True)
+            echo(f"{export}: {export_answers(opened, export):,} answers", err=True)
         _print(opened, as_json=as_json)
 
 
 def _print(opened: RequestStore, *, as_json: bool) -> None:
     rows, counts = _statistics(opened)
     if as_json:
-        typer.echo(json.dumps({"models": rows, **counts}))
+        echo(json.dumps({"models": rows, **counts}))
         return
     for row in rows:
-        typer.echo(
+        echo(
             f"{printable(row['model'])} at {printable(row['endpoint'])}: {row['answers']:,} answers, "
             f"{row['rejected']:,} of them rejected; {row['prompt_tokens']:,} prompt tokens, "
             f"{row['completion_tokens']:,} completion tokens"
         )
     for batch, num_questions in counts["batches"].items():
-        typer.echo(f"{printable(batch)}: {num_questions:,} open questions in this batch")
-    typer.echo(f"{counts['failed_attempts']:,} rejected or failed attempts; {counts['damaged']:,} damaged rows")
+        echo(f"{printable(batch)}: {num_questions:,} open questions in this batch")
+    echo(f"{counts['failed_attempts']:,} rejected or failed attempts; {counts['damaged']:,} damaged rows")
 
 
 def _statistics(opened: RequestStore) -> tuple[list[dict[str, Any]], dict[str, Any]]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cotpd.cli.display.answers_report import AnswersReport
+from cotpd.cli.display.terminal import echo, echo_json, plain_console, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from cotpd.corpus.defects import Defect
@@ -43,20 +43,17 @@ def check(
 
         cotpd check posts.jsonl --json | jq '.defects[] | select(.severity == "error")'
     """
-    from rich.console import Console
-
     from cotpd.corpus.inspection import inspect
 
     inspection = inspect(data)
     measured = AnswersReport.of(inspection.corpus) if answers else None
     if as_json:
         report = _to_dict(inspection) | (measured.to_dict() if measured else {})
-        typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+        echo_json(json.dumps(report, ensure_ascii=False, indent=2))
     else:
-        console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-        _print(inspection, limit, console)
+        _print(inspection, limit)
         for line in measured.lines() if measured else ():
-            console.print(line)
+            echo(line)
     if inspection.num_errors:
         raise typer.Exit(5)
 
@@ -73,21 +70,21 @@ def _to_dict(inspection: Inspection) -> dict[str, Any]:
     }
 
 
-def _print(inspection: Inspection, limit: int, console: Console) -> None:
+def _print(inspection: Inspection, limit: int) -> None:
     statistics = inspection.statistics
     if statistics.splits:
-        console.print(_split_table(statistics))
+        plain_console().print(_split_table(statistics))
     for what, sidecar in (("captions", statistics.captions), ("knowledge", statistics.knowledge)):
         if sidecar:
-            console.print(_sidecar_line(what, sidecar))
+            echo(_sidecar_line(what, sidecar))
     for file, version in inspection.versions.items():
-        console.print(f"{file}: {version}")
+        echo(f"{file}: {version}")
     for file, scheme in inspection.schemes.items():
-        console.print(f"{file}: tags {scheme}")
+        echo(f"{file}: tags {scheme}")
     for line in _defect_lines(inspection.defects, limit):
-        console.print(line)
+        echo(line)
     warnings = len(inspection.defects) - inspection.num_errors
-    console.print(f"\n{inspection.num_errors} errors, {warnings} warnings")
+    echo(f"\n{inspection.num_errors} errors, {warnings} warnings")
 
 
 def _split_table(statistics: Statistics) -> Table:
@@ -99,7 +96,7 @@ def _split_table(statistics: Statistics) -> Table:
         table.add_column(split, justify="right")
     columns = [_rows(counts, statistics) for counts in statistics.splits.values()]
     for name in columns[0]:
-        table.add_row(name, *(f"{column[name]:,}" for column in columns))
+        table.add_row(printable(name), *(f"{column[name]:,}" for column in columns))
     return table
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from cotpd.cli.display.terminal import echo, echo_json
 from cotpd.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,12 +37,20 @@ def convert(
         Literal["IOB1", "BIO", "BIOES", "BILOU"] | None, typer.Option(help="Tag scheme of IN, detected by default.")
     ] = None,
     columns: Annotated[
-        str, typer.Option(help="Columns of word and tag in CoNLL files, counted from 0; -1 is the last column.")
-    ] = "0,-1",
+        str | None,
+        typer.Option(help="Columns of word and tag, counted from 0; -1 is the last column. Default: 0,-1."),
+    ] = None,
+    repair: Annotated[
+        Literal["conlleval", "drop", "strict"],
+        typer.Option(help="Entities whose tags break their scheme: keep them, drop them, or stop with an error."),
+    ] = "conlleval",
     words: Annotated[
-        Literal["fine", "coarse", "spaces"],
-        typer.Option(help="Tokenisation of running text; spaces if it is tokenised already."),
-    ] = "fine",
+        Literal["fine", "coarse", "characters", "spaces"] | None,
+        typer.Option(
+            help="Tokenisation of running text; spaces if it is tokenised already. Default: characters for scripts "
+            "without spaces (Chinese, Japanese, Thai, …), else fine."
+        ),
+    ] = None,
     posts: Annotated[
         list[str] | None,
         typer.Option(help="Number of posts to select at random from a split, such as train=600; repeatable."),
@@ -67,18 +76,33 @@ def convert(
         cotpd convert data/twitter2017 data/twitter2017-600 --to jsonl --posts train=600 --posts dev=200
     """
     from cotpd.cli.input.pipes import piped
+    from cotpd.core.labels import Repair
     from cotpd.corpus.conversion import Subsample
     from cotpd.corpus.conversion import convert as write
     from cotpd.corpus.defects import RaiseOnError
     from cotpd.corpus.formats.parsing.reading import Reading
 
     handler = RaiseOnError()
-    reading = Reading(handler, scheme=scheme, columns=_columns(columns), splitting=_splitting(words), format=read_as)
+    reading = Reading(
+        handler,
+        Repair(repair),
+        scheme=scheme,
+        columns=_columns(columns),
+        splitting=_splitting(words),
+        format=read_as,
+    )
     with piped(source, target, read_as=read_as, to=to) as paths:
         files = write(paths.source, paths.target, reading, to=to, subsample=Subsample(_sizes(posts or []), seed))
     text = json.dumps(_to_dict(files, handler.warnings), ensure_ascii=False, indent=2)
     text = text if as_json else "\n".join(_lines(files, handler.warnings))
-    typer.echo(paths.name_pipes(text), err=paths.to_stdout)
+    _print(paths.name_pipes(text), as_json=as_json, err=paths.to_stdout)
+
+
+def _print(text: str, *, as_json: bool, err: bool) -> None:
+    if as_json and not err:
+        echo_json(text)
+    else:
+        echo(text, err=err)
 
 
 def _sizes(texts: list[str]) -> dict[str, int]:
@@ -87,7 +111,9 @@ def _sizes(texts: list[str]) -> dict[str, int]:
     return {split: int(number) for split, _, number in (text.partition("=") for text in texts)}
 
 
-def _columns(text: str) -> tuple[int, int]:
+def _columns(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
     try:
         word, tag = (int(number) for number in text.split(","))
     except ValueError as error:
@@ -95,9 +121,11 @@ def _columns(text: str) -> tuple[int, int]:
     return word, tag
 
 
-def _splitting(words: str) -> Splitting:
+def _splitting(words: str | None) -> Splitting | None:
     from cotpd.core.splitting import Rule
 
+    if words is None:
+        return None
     return "spaces" if words == "spaces" else Rule(words)
 
 
@@ -112,10 +140,17 @@ def _to_dict(files: Mapping[str, WrittenFile], defects: list[Defect]) -> dict[st
 
 
 def _lines(files: Mapping[str, WrittenFile], defects: list[Defect]) -> Iterator[str]:
+    from cotpd.corpus.defects import DROPPED, SKIPPED
+
+    kinds = Counter(defect.kind for defect in defects)
+    dropped = [defect.kind for defect in defects if defect.kind in SKIPPED or defect.message.endswith(DROPPED)]
+    skipped = ", ".join(f"{number:,} {kind}" for kind, number in sorted(Counter(dropped).items()))
     for split, file in files.items():
         losses = ", ".join(f"{count:,} {kind}" for kind, count in sorted(file.losses.items()))
-        yield f"{split}: {file.posts:,} posts to {file.path}; lost: {losses or 'nothing'}"
-    kinds = Counter(defect.kind for defect in defects)
+        nothing = "nothing while writing" if skipped else "nothing"
+        yield f"{split}: {file.posts:,} posts to {file.path}; lost: {losses or nothing}"
+    if skipped:
+        yield f"skipped while reading (warnings, see below): {skipped}"
     shown: Counter[str] = Counter()
     for defect in sorted(defects, key=lambda defect: defect.kind):
         if not shown[defect.kind]:

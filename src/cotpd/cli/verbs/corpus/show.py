@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from cotpd.cli.display.example_page import example_page
+from cotpd.cli.display.terminal import echo
 
 
 def show(
@@ -33,6 +34,6 @@ def show(
 
     report = show_example(data, id, run=run)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2))
+        echo(json.dumps(report.to_dict(), indent=2))
     else:
         Console(markup=False, emoji=False, highlight=False).print(example_page(report))

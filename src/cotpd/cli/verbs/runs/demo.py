@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cotpd.cli.display.tasks import DISPLAYS
+from cotpd.cli.display.terminal import echo
 from cotpd.cli.display.training_bar import TrainingBar
 from cotpd.core.config import Task
 
@@ -41,10 +42,10 @@ def demo(
     bars = _Bars()
     for event in run_demo(out, encoder=encoder, epochs=epochs, task=task, listener=bars.show):
         bars.close()
-        typer.echo("\n".join(_lines(event, task)))
-    typer.echo(f"\nThe runs are in {out}. Try next:")
+        echo("\n".join(_lines(event, task)))
+    echo(f"\nThe runs are in {out}. Try next:")
     for command in DISPLAYS[task].commands_after_demo(out):
-        typer.echo(f"  {command}")
+        echo(f"  {command}")
 
 
 class _Bars:

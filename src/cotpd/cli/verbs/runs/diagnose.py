@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from cotpd.cli.display.counting_bar import CountingBar
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo
 
 
 def diagnose(
@@ -42,6 +42,6 @@ def diagnose(
     with CountingBar("measurements") as bar:
         findings = measure(run, data, split=split, against=against or (), progress=bar.show)
     if as_json:
-        typer.echo(json.dumps([finding.to_dict() for finding in findings], indent=2))
+        echo(json.dumps([finding.to_dict() for finding in findings], indent=2))
     else:
-        typer.echo(printable("\n\n".join([summarise(findings), *map(str, findings)])))
+        echo("\n\n".join([summarise(findings), *map(str, findings)]))

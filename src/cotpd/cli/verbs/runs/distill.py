@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cotpd.cli.display.tasks import DISPLAYS
+from cotpd.cli.display.terminal import echo
 from cotpd.cli.display.training_bar import TrainingBar
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def distill(
         train(read_corpus(experiment), config=experiment, out=run, resume=resume, listener=bar.show_training)
     if is_main_process:
         hint = DISPLAYS[experiment.task].command_after_training(run, path)
-        typer.echo(f"{run}: {_dev_score(run, experiment.task)}\ntry: {shlex.join(hint)}")
+        echo(f"{run}: {_dev_score(run, experiment.task)}\ntry: {shlex.join(hint)}")
 
 
 def _config_file(config: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from cotpd.cli.display.counting_bar import CountingBar
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo, printable
 from cotpd.core.errors import UsageError
 from cotpd.core.files import write_atomic
 
@@ -60,8 +60,8 @@ def evaluate(
     """
     from cotpd.distillation.runs.run_evaluation import evaluate_run
 
-    if out and out.is_dir():
-        raise UsageError(f"--out: {out} is a directory; give a file for the JSON")
+    if out:
+        _require_report(out)
     with CountingBar("examples") as bar:
         report = evaluate_run(
             run,
@@ -75,9 +75,23 @@ def evaluate(
             progress=bar.show,
         )
     text = json.dumps(report.to_dict(), indent=2)
-    typer.echo(text if as_json else printable(str(report)))
+    echo(text if as_json else printable(str(report)))
     if out:
         _write(out, text + "\n")
+
+
+def _require_report(out: Path) -> None:
+    """Raise `UsageError` if ``out`` is a directory, or a file that is not a report and would be lost."""
+    if out.is_dir():
+        raise UsageError(f"--out: {out} is a directory; give a file for the JSON")
+    if not out.is_file() or not out.stat().st_size:
+        return
+    try:
+        report = json.loads(out.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        report = None
+    if not (isinstance(report, dict) and report.keys() >= {"run", "data"}):
+        raise UsageError(f"--out: {out} is no report of `cotpd evaluate` and would be lost; choose another file")
 
 
 def _write(out: Path, text: str) -> None:

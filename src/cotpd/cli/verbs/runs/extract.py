@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from cotpd.cli.display.counting_bar import CountingBar
 from cotpd.cli.display.tasks import DISPLAYS
+from cotpd.cli.display.terminal import echo_json, plain_console
 from cotpd.cli.input.pipes import stdin
 from cotpd.core.errors import UsageError
 from cotpd.core.files import json_line
@@ -85,9 +85,9 @@ def extract(
     with CountingBar("texts", shown=not sys.stdout.isatty()) as bar:
         for number, (row, answer) in enumerate(extract_rows(student, rows, options), 1):
             if human:
-                Console(soft_wrap=True).print(display.marked_text(answer))
+                plain_console().print(display.marked_text(answer))
             else:
-                typer.echo(json_line(row.fields | answer), nl=False)
+                echo_json(json_line(row.fields | answer).rstrip())
             bar.show(number, num_rows)
 
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from cotpd.cli.display.stderr import print_line, stderr_console
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo, printable
 from cotpd.core.errors import CotpdError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _print_report(results: Results, out: Path, *, as_json: bool) -> None:
 
     if processes().is_main_process:
         text = json.dumps(json_report(results), indent=2) if as_json else markdown_report(results)
-        typer.echo(printable(text.rstrip()))
+        echo(text.rstrip())
         if "report.html" not in results.failures:
             hint = f"report with plots: {out / 'report.html'}"
             print_line(hint)
@@ -97,19 +97,19 @@ def _print_states(plan: Plan, out: Path, *, as_json: bool) -> None:
     runs = resolve_plan(plan, out).runs
     states = {run.id: (state_of(run).value, run.needs) for run in runs}
     if as_json:
-        typer.echo(json.dumps({name: {"state": state, "needs": needs} for name, (state, needs) in states.items()}))
+        echo(json.dumps({name: {"state": state, "needs": needs} for name, (state, needs) in states.items()}))
         return
     width, state_width = max(map(len, states)), max(len(state) for state, _ in states.values())
     for name, (state, needs) in states.items():
         needed = f"needs {', '.join(needs)}" if needs else ""
-        typer.echo(f"{name.ljust(width)}  {state.ljust(state_width)}  {needed}".rstrip())
+        echo(f"{name.ljust(width)}  {state.ljust(state_width)}  {needed}".rstrip())
     counts = Counter(state for state, _ in states.values())
-    typer.echo(f"\n{len(states)} runs: " + ", ".join(f"{number} {state}" for state, number in counts.items()))
+    echo(f"\n{len(states)} runs: " + ", ".join(f"{number} {state}" for state, number in counts.items()))
     corpora = {corpus_config(run.config).path for run in runs}
     corpora |= {path for run in runs for path in run.config.training_set.unlabelled_paths}
     corpora |= {score.corpus for run in runs for score in run.scores if score.corpus}
     for path in sorted(path for path in corpora if not located(path).exists()):
-        typer.echo(f"not found: {path}; change the plan or its base, or use --set corpus.path=PATH")
+        echo(f"not found: {path}; change the plan or its base, or use --set corpus.path=PATH")
 
 
 class StudyBar:
@@ -142,7 +142,7 @@ class StudyBar:
         training, left = progress.training, format_time_left(progress.seconds_left)
         done = progress.num_done + progress.num_failed
         share = training.step / training.num_steps if training else 0.0
-        run = progress.run + (f", update {training.step} of {training.num_steps}" if training else "")
+        run = printable(progress.run) + (f", update {training.step} of {training.num_steps}" if training else "")
         self._bar.update(self._task, completed=round(done + share, 2), total=progress.num_runs, run=run, left=left)
         moment = (progress.run, training.epoch if training and training.dev_f1 is not None else None)
         if self._console.is_terminal or moment == self._printed or (training and training.dev_f1 is None):
@@ -150,7 +150,7 @@ class StudyBar:
         self._printed = moment
         f1 = f"  epoch {training.epoch + 1}, dev F1 {100 * (training.dev_f1 or 0):.2f}" if training else ""
         failed = f", {progress.num_failed} failed" if progress.num_failed else ""
-        line = f"run {done + 1} of {progress.num_runs}{failed}  {progress.run}{f1}  {left}"
+        line = f"run {done + 1} of {progress.num_runs}{failed}  {printable(progress.run)}{f1}  {left}"
         print_line(line.rstrip())
 
 

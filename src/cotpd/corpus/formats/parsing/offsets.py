@@ -11,7 +11,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from cotpd.core.records import Example, Span
-from cotpd.core.splitting import Rule, Word, split_words
+from cotpd.core.splitting import Rule, Word, rule_of_text, split_words
 from cotpd.corpus.defects import quote
 from cotpd.corpus.formats.parsing.reading import Reading, Splitting
 from cotpd.corpus.formats.parsing.writing import count_losses
@@ -37,7 +37,7 @@ class TextMention:
 
 
 def locate_mentions(
-    text: str, mentions: Sequence[TextMention], reading: Reading
+    text: str, mentions: Sequence[TextMention], reading: Reading, *, from_browser: bool = False
 ) -> tuple[tuple[str, ...], list[Span | None]]:
     """Split a text into words and convert mentions to spans of words.
 
@@ -45,12 +45,17 @@ def locate_mentions(
     are errors: offsets outside the text, a mention whose text differs (ignoring case and white space), and a mention
     of white space only.
 
+    Offsets in UTF-16 units, as browsers count, are converted and reported if only then the mentions fit the text. Only
+    with ``from_browser`` this is also tried for mentions that claim a text.
+
     Returns:
         The words, and the span of each mention or None after an error.
     """
+    whole = split_text(text, reading.splitting)
+    if from_browser or all(mention.text is None for mention in mentions):
+        mentions = _in_code_points(text, mentions, whole, reading)
     valid = [_check_mention(text, mention, reading) for mention in mentions]
     borders = {border for mention, ok in zip(mentions, valid, strict=True) if ok for border in _borders(mention)}
-    whole = split_text(text, reading.splitting)
     words = list(_split_at(whole, borders))
     for mention, ok in zip(mentions, valid, strict=True):
         if ok:
@@ -59,11 +64,29 @@ def locate_mentions(
     return tuple(word.text for word in words), spans
 
 
-def split_text(text: str, splitting: Splitting) -> list[Word]:
-    """Split running text into words with the chosen rule."""
+def split_text(text: str, splitting: Splitting | None) -> list[Word]:
+    """Split running text into words with the chosen rule, by default with that of `rule_of_text`."""
     if splitting == "spaces":
         return [Word(match[0], *match.span()) for match in _BETWEEN_SPACES.finditer(text)]
-    return split_words(text, Rule(splitting))
+    return split_words(text, Rule(splitting) if splitting else rule_of_text(text))
+
+
+def counts_utf16(text: str, mentions: Sequence[TextMention], words: Sequence[Word]) -> bool:
+    """Return True if all mentions fit the text only if their offsets count UTF-16 units, as browsers do.
+
+    A mention fits if it covers the text that it claims, or if it claims none, if it begins and ends at words.
+    """
+    if text.isascii() or max(text, default="") <= "\uffff" or all(_fits(text, mention, words) for mention in mentions):
+        return False
+    return all(_fits(text, _from_units(text, mention), words) for mention in mentions)
+
+
+def from_utf16(text: str, units: int) -> int:
+    """Convert an offset in UTF-16 units to one in code points. Offsets outside the text stay outside."""
+    encoded = text.encode("utf-16-le", "surrogatepass")
+    if not 0 <= units <= len(encoded) // 2:
+        return -1 if units < 0 else len(text) + units
+    return len(encoded[: 2 * units].decode("utf-16-le", "replace"))
 
 
 def words_within(words: Sequence[Word], start: int, end: int) -> Span | None:
@@ -100,7 +123,7 @@ def fit_to_running_text(example: Example, losses: Counter[str]) -> Example:
     example = replace(example, entities=entities, relations=relations)
     count_losses(losses, example, "orphans")
     borders = {border for span in collect_spans(example) for border in character_offsets(example, span)}
-    words = tuple(word.text for word in _split_at(split_text(example.text, Rule.FINE), borders))
+    words = tuple(word.text for word in _split_at(split_text(example.text, None), borders))
     losses["words"] += words != example.words
     return example
 
@@ -109,6 +132,42 @@ def collect_spans(example: Example) -> list[Span]:
     """Return the distinct spans of an example: those of its entities, then those of its relations."""
     arguments = [span for relation in example.relations for span in (relation.head, relation.tail)]
     return list(dict.fromkeys([*(entity.span for entity in example.entities), *arguments]))
+
+
+def _in_code_points(
+    text: str, mentions: Sequence[TextMention], words: Sequence[Word], reading: Reading
+) -> Sequence[TextMention]:
+    """Convert mentions whose offsets count UTF-16 units: all of them, or those whose own text shows it."""
+    if text.isascii() or max(text, default="") <= "\uffff":
+        return mentions
+    are_all = counts_utf16(text, mentions, words)
+    settled = []
+    for mention in mentions:
+        converted = _from_units(text, mention)
+        shows_it = mention.text is not None and not _fits(text, mention, words) and _fits(text, converted, words)
+        if converted != mention and (are_all or shows_it):
+            message = f"read the offsets [{mention.start}, {mention.end}) as UTF-16 units because only then do they fit"
+            reading.warn("utf16-offsets", mention.where, f"{message} the text")
+            mention = converted
+        elif converted != mention and mention.text is None and _fits(text, converted, words):
+            message = f"nothing confirms the offsets [{mention.start}, {mention.end}); read them as code points"
+            reading.warn("unconfirmed-offsets", mention.where, f"{message}, but browsers count emoji as two")
+        settled.append(mention)
+    return settled
+
+
+def _from_units(text: str, mention: TextMention) -> TextMention:
+    return replace(mention, start=from_utf16(text, mention.start), end=from_utf16(text, mention.end))
+
+
+def _fits(text: str, mention: TextMention, words: Sequence[Word]) -> bool:
+    start, end = mention.start, mention.end
+    if not 0 <= start < end <= len(text):
+        return False
+    if mention.text is not None:
+        return _comparable(mention.text) == _comparable(text[start:end])
+    touched = words_touched(words, start, end)
+    return touched is not None and words[touched.start].start >= start and words[touched.end - 1].end <= end
 
 
 def _check_mention(text: str, mention: TextMention, reading: Reading) -> bool:

@@ -23,11 +23,12 @@ from cotpd.core.labels import (
     describe_defect,
     from_iob1,
     is_tag,
+    names_several_types,
     to_entities,
 )
 from cotpd.core.records import Entity, Example
 from cotpd.core.splitting import Rule
-from cotpd.corpus.defects import Defect, DefectHandler, Severity, quote
+from cotpd.corpus.defects import DROPPED, Defect, DefectHandler, Severity, quote
 
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 """An id in JSON: a string, or an integer that is converted to one."""
@@ -71,8 +72,10 @@ class Reading:
         repair: What to do with entities whose tags break their scheme.
         label_map: New names of entity types.
         scheme: The tag scheme. It is detected by default.
-        columns: The columns of word and tag in CoNLL files, from 0. Negative numbers count from the right.
-        splitting: How running text is split into words.
+        columns: The columns of word and tag in files of columns, from 0. Negative numbers count from the right. By
+            default the first and the last column.
+        splitting: How running text is split into words. By default by characters if most of its letters are of scripts
+            without spaces, such as Chinese, Japanese and Thai, and else by the rule ``fine``.
         format: The name of the format. It is detected by default.
     """
 
@@ -80,9 +83,14 @@ class Reading:
     repair: Repair = Repair.CONLLEVAL
     label_map: Mapping[str, str] = field(default_factory=dict)
     scheme: TagScheme | None = None
-    columns: tuple[int, int] = (0, -1)
-    splitting: Splitting = Rule.FINE
+    columns: tuple[int, int] | None = None
+    splitting: Splitting | None = None
     format: str | None = None
+
+    @property
+    def word_and_tag(self) -> tuple[int, int]:
+        """Return the columns of word and tag."""
+        return self.columns or (0, -1)
 
     def warn(self, kind: str, where: str, message: str) -> None:
         """Report a problem that does not prevent reading."""
@@ -152,11 +160,15 @@ class Reading:
         self.fail("empty-label", where, f"blank label {label!r} of an entity or relation; give a label or remove it")
         return False
 
-    def check_tag(self, tag: str, where: str, *, allow_spaces: bool = True) -> str:
-        """Return a valid tag; report an error for an invalid one and return ``O``."""
+    def check_tag(self, tag: str, where: str, *, allow_spaces: bool = True, hint: str = "") -> str:
+        """Return a valid tag; report an error for an invalid one, with a hint, and return ``O``."""
+        if names_several_types(tag):
+            message = f"the tag {quote(tag)} holds several tags; give each word one type"
+            self.fail("several-labels", where, message)
+            return OUTSIDE
         if is_tag(tag) and (allow_spaces or " " not in tag):
             return tag
-        self.fail("unknown-tag", where, f"invalid tag {quote(tag)}; {EXPECTED_TAG}")
+        self.fail("unknown-tag", where, "; ".join(filter(None, [f"invalid tag {quote(tag)}", EXPECTED_TAG, hint])))
         return OUTSIDE
 
     def check_not_empty(self, words: Sequence[str], where: str) -> bool:
@@ -207,7 +219,7 @@ class Reading:
         if self.repair is Repair.STRICT:
             self.fail("orphan-tag", where, f"{defect}; set repair to 'conlleval' (keep it) or 'drop' (skip it)")
         elif self.repair is Repair.DROP:
-            self.warn("orphan-tag", where, f"{defect}; skipped the entity")
+            self.warn("orphan-tag", where, f"{defect}{DROPPED}")
         else:
             self.warn("orphan-tag", where, f"{defect}; kept the entity (strict scoring does not count it)")
         return self.repair is not Repair.DROP
