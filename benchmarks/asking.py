@@ -5,7 +5,7 @@ The last line is one JSON object:
 
     efficiency       questions per second, divided by the maximum that the latency allows (concurrency / latency)
     cpu_ratio        CPU time per question, divided by that of a plain loop over httpx2 with as many threads
-    cpu_ms           CPU time per question in milliseconds
+    cpu_ms           CPU time per question in milliseconds; "close" is the plain loop with a new connection per request
     plain_efficiency efficiency of the plain loop
     memory_ratio     peak memory of a run of ``--many`` questions, divided by that of ``--few``, with a store on disk
 
@@ -89,7 +89,11 @@ def server(latency: float) -> Iterator[str]:
 
 def compare(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
     """Ask the same questions with a plain loop and with `ask`, in turn, and return the medians over all repetitions."""
-    runs: dict[str, Callable[[int, str, int], None]] = {"plain": ask_plainly, "ask": ask_library}
+    runs: dict[str, Callable[[int, str, int], None]] = {
+        "plain": ask_plainly,
+        "close": lambda *settings: ask_plainly(*settings, keep=False),
+        "ask": ask_library,
+    }
     costs: dict[str, list[Cost]] = {name: [] for name in runs}
     for repetition in range(arguments.repetitions):
         for name, run in runs.items():
@@ -120,9 +124,9 @@ def measure(run: Callable[[int, str, int], None], num_questions: int, url: str, 
     return Cost(time.perf_counter() - begun, time.process_time() - cpu)
 
 
-def ask_plainly(num_questions: int, url: str, concurrency: int) -> None:
-    """Ask with httpx2 in a thread pool over kept connections, without a store, checks or limits."""
-    limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
+def ask_plainly(num_questions: int, url: str, concurrency: int, *, keep: bool = True) -> None:
+    """Ask with httpx2 in a thread pool, without a store, checks or limits; ``keep`` is whether connections are kept."""
+    limits = httpx2.Limits(max_connections=concurrency, max_keepalive_connections=concurrency if keep else 0)
     with httpx2.Client(timeout=60, limits=limits) as client:
 
         def one(number: int) -> str:
