@@ -70,8 +70,8 @@ class ExaminedRun:
         training_corpus = corpora.scored(config, training_path)
         if training_path != saved_path and _has_changed(config, run, corpora):
             message = (
-                "%s: the training corpus %s was not found, and %s has other examples, captions or knowledge, so figures "
-                "on training examples are unreliable"
+                "%s: the training corpus %s was not found, and %s has other examples, captions or knowledge, so "
+                "figures on training examples are unreliable"
             )
             logger.warning(message, run, saved_path, corpus)
         path = corpus or training_path
