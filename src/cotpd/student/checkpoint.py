@@ -105,6 +105,8 @@ def describe(student: Student) -> dict[str, Any]:
 def _build(path: Path, values: dict[str, Any], tokenizer: Tokenizer, design: Design) -> Student:
     try:
         student = Student(TextEncoder.from_config(values["encoder_config"]), tokenizer, design)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path / 'config.json'}: {error}") from error
     except _BUILDING_ERRORS as error:
         raise CheckpointError(f"{path / 'config.json'}: {type(error).__name__}: {error}") from error
     pieces, num_rows = student.reader.pieces, len(student.encoder.embeddings.weight)

@@ -95,14 +95,14 @@ class TextEncoder(nn.Module):
             CheckpointError: If transformers cannot build an encoder from the values.
         """
         try:
-            config = _safe_config(values)
+            config = _safe_config(values, where="encoder_config")
             model = AutoModel.from_config(  # type: ignore[no-untyped-call]
                 config, dtype=torch.float32, trust_remote_code=False
             )
             return cls(model)
         except _LOADING_ERRORS as error:
             reason = str(error).split(" Should contain one of")[0]
-            raise CheckpointError(f"config.json: encoder_config describes no known encoder: {reason}") from error
+            raise CheckpointError(f"encoder_config describes no known encoder: {reason}") from error
 
     @property
     def config(self) -> PretrainedConfig:
@@ -209,7 +209,7 @@ _WORD = re.compile(r"[\w .,|+-]{0,100}", re.ASCII)
 def _load(source: Path) -> tuple[Any, PreTrainedModel]:
     """Load tokenizer and encoder of a directory. Nothing in it is run, and nothing else is fetched."""
     require_safe_directory(source)
-    config = _safe_config(read_settings(source / "config.json"))
+    config = _safe_config(read_settings(source / "config.json"), where="config.json")
     tokenizer = AutoTokenizer.from_pretrained(source, config=config, use_fast=True, trust_remote_code=False)
     model, report = AutoModel.from_pretrained(
         source,
@@ -224,13 +224,13 @@ def _load(source: Path) -> tuple[Any, PreTrainedModel]:
     return tokenizer, model
 
 
-def _safe_config(values: dict[str, Any]) -> PretrainedConfig:
+def _safe_config(values: dict[str, Any], *, where: str) -> PretrainedConfig:
     """Build a configuration from the settings that its class declares, and from others that are numbers or words.
 
     Raises:
         ValueError: If the type is not that of a text encoder, or a setting would run or fetch something.
     """
-    require_safe_settings(values, "config.json")
+    require_safe_settings(values, where)
     kind = values.get("model_type")
     if not isinstance(kind, str) or kind not in _ENCODER_TYPES:
         raise ValueError(f"model_type {kind!r} is not that of a text encoder in transformers")
