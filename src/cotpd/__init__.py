@@ -12,7 +12,17 @@ if TYPE_CHECKING:
     from cotpd.core.config import ExperimentConfig
     from cotpd.core.errors import CotpdError
     from cotpd.core.methods import Method
-    from cotpd.core.records import Caption, Entity, Example, Grain, Knowledge, Prediction, Relation, Span, TargetSentiment
+    from cotpd.core.records import (
+        Caption,
+        Entity,
+        Example,
+        Grain,
+        Knowledge,
+        Prediction,
+        Relation,
+        Span,
+        TargetSentiment,
+    )
     from cotpd.corpus.corpus import Corpus
     from cotpd.distillation.recipe import distill
     from cotpd.distillation.runs.corpora import read_corpus
