@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,6 +33,13 @@ def test_an_example_runs_and_prints(
     monkeypatch.setattr(sys, "argv", [path.name, *([str(tiny_encoder)] if takes_encoder else [])])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out.strip()
+
+
+def test_make_alone_lists_every_target_with_its_comment(root: Path) -> None:
+    targets = re.findall(r"^([a-z-]+):.*## (.+)$", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    ended = subprocess.run(["make"], cwd=root, capture_output=True, text=True, check=True)
+    assert len(targets) > 5
+    assert all(f"make {name}" in ended.stdout and comment in ended.stdout for name, comment in targets)
 
 
 def test_the_output_in_the_docstring_of_ask_is_what_it_prints(capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,11 +106,13 @@ def test_python_code_runs(name: str, chat_server: Any, tiny_encoder: Path) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_COMMANDS)
 @pytest.mark.usefixtures("workplace")
-def test_commands_run(name: str, chat_server: Any, cotpd: Callable[..., Any]) -> None:
+def test_commands_run(name: str, chat_server: Any, tiny_encoder: Path, cotpd: Callable[..., Any]) -> None:
     arguments = [words[1:] for words in commands(ROOT / name) if words[0] == "cotpd"]
     assert arguments, f"{name} has no cotpd command"
     chat_server.script = deterministic_reply
     for words in arguments:
+        short = ("--set", f"student.encoder={tiny_encoder}", "--set", "optimisation.epochs=2")
+        words += short if words[:2] == ["distill", "sample"] else ()
         result = cotpd(*(_shortened(word, chat_server.url) for word in words))
         assert result.code == 0, f"{words}: {result.err}"
 

@@ -55,6 +55,26 @@ def test_entities_are_those_of_the_extractor(student: Student) -> None:
     assert any(answer["entities"] for _, answer in answers)
 
 
+def test_a_smallest_score_hides_what_is_less_probable(student: Student, relation_student: Student) -> None:
+    pair = {"text": TEXT, "head": ANNA, "tail": AJAX}
+    for each, key, source in ((student, "entities", texts(*TEXTS)), (relation_student, "relations", [*rows(pair)])):
+        scores = sorted(found["score"] for _, answer in extract_rows(each, source) for found in answer[key])
+        middle = scores[len(scores) // 2]
+        answers = extract_rows(each, source, RowOptions(min_score=middle))
+        assert sorted(found["score"] for _, answer in answers for found in answer[key]) == [
+            score for score in scores if score >= middle
+        ]
+        answers = extract_rows(each, source, RowOptions(min_score=1.0))
+        assert [answer[key] for _, answer in answers] == [[]] * len(source)
+
+
+def test_the_precision_reaches_the_student(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("cotpd.inference.decoding.resolved", lambda precision, device: asked.append(precision))
+    list(extract_rows(student, texts(*TEXTS), RowOptions(precision="bfloat16")))
+    assert set(asked) == {"bfloat16"}
+
+
 def test_rows_before_a_defective_one_are_answered(student: Student, relation_student: Student) -> None:
     pair = {"text": TEXT, "head": ANNA, "tail": AJAX}
     long_pair = {"text": "ab " * 400, "head": {"start": 0, "end": 2}, "tail": {"start": 1197, "end": 1199}}

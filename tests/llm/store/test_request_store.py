@@ -210,7 +210,7 @@ def test_a_file_of_another_kind_stays_unchanged(content: bytes, path: Path) -> N
 
 
 def test_another_database_stays_unchanged(path: Path) -> None:
-    with sqlite3.connect(path) as other:
+    with closing(sqlite3.connect(path)) as other, other:
         other.execute("CREATE TABLE answers (mine TEXT)")
     other.close()
     before = path.read_bytes()
@@ -221,7 +221,7 @@ def test_another_database_stays_unchanged(path: Path) -> None:
 
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_store_of_a_newer_version_stays_unchanged(read_only: bool, full: Path) -> None:
-    with sqlite3.connect(full) as newer:
+    with closing(sqlite3.connect(full)) as newer, newer:
         newer.execute("PRAGMA user_version = 2")
     newer.close()
     before = full.read_bytes()
