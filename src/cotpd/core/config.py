@@ -55,7 +55,7 @@ class AugmentationConfig(Section):
     kinds: tuple[VariantKind, ...] = ()
     """Any of `style`, `entity`, `image`. Default: none."""
     share: float = Field(default=1.0, ge=0.0)
-    """The largest number of variants for each training example; 0.5 adds at most half as many."""
+    """The maximum number of variants for each training example; 0.5 adds at most half as many."""
 
 
 class TrainingSetConfig(Section):
@@ -79,10 +79,10 @@ class TrainingSetConfig(Section):
     augmentation: AugmentationConfig = AugmentationConfig()
     """Variants from augmented.jsonl to train on."""
     corruption: Literal["none", "shuffled", "truncated", "noised", "missing"] = "none"
-    """A control: damage the captions and the knowledge of the training examples, never those of dev and test.
+    """A control: corrupt the captions and the knowledge of the training examples, never those of dev and test.
 
     `shuffled`: use those of another example; `missing`: remove them; `truncated`: cut the end of each text; `noised`:
-    replace words by words from other examples' knowledge.
+    replace words with words from other examples' knowledge.
     """
     corruption_share: float = Field(default=1.0, gt=0.0, le=1.0)
     """The share of examples that are shuffled or missing, or the share of words that are cut or replaced."""
@@ -140,9 +140,9 @@ class ViewConfig(Section):
     parts: tuple[Part, ...] = ("caption", "noun", "sentence", "multimodality")
     """The parts of the knowledge-enhanced view, in their order after the text."""
     knowledge_pieces: int = Field(default=96, ge=0, le=1_000_000)
-    """The largest number of knowledge pieces. Longer knowledge is cut and counted; the text is never cut."""
+    """The maximum number of knowledge pieces. Longer knowledge is cut and counted; the text is never cut."""
     part_dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """The probability that training leaves a part out of an example's knowledge-enhanced view."""
+    """The probability that training omits a part of an example's knowledge-enhanced view."""
 
 
 class ObjectiveConfig(Section):
@@ -156,7 +156,7 @@ class ObjectiveConfig(Section):
     `recorded`: read it from finished runs; `none`: train one view only.
     """
     target_runs: tuple[Path, ...] = ()
-    """Finished runs that give the recorded targets. Default for a method with a teacher: train one.
+    """Finished runs that provide the recorded targets. Default for a method with a teacher: train one.
 
     A run with `training_set.fold` teaches only the examples of that fold. The targets of several runs are averaged.
     """
@@ -194,7 +194,7 @@ class OptimisationConfig(Section):
     """How the weights are trained."""
 
     epochs: int = Field(default=6, ge=1, le=1_000_000)
-    """The largest number of epochs."""
+    """The maximum number of epochs."""
     batch_size: int = Field(default=16, ge=1, le=1_000_000)
     """Examples in one update, over all devices."""
     learning_rate: float = Field(default=2e-4, gt=0.0)

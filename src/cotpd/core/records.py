@@ -261,7 +261,7 @@ class Example:
     sentiments: tuple[TargetSentiment, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
-        """Return the text that fingerprints hash; without sentiments it is that of version 0.1.0."""
+        """Return the text that fingerprints hash. It is the repr, followed by the sentiments if there are any."""
         return f"{self!r}{self.sentiments or ''}"
 
     @property

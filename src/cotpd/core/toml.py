@@ -116,7 +116,8 @@ def _describe(detail: Any, section: type[Section]) -> str:
     if location == ["format_version"]:
         return f"format_version is {detail['input']!r}, written by a newer CoTPD; upgrade cotpd"
     if detail["type"] != "extra_forbidden":
-        return f"{'.'.join(location)}: {detail['msg']}".removeprefix(": ")
+        message = detail["msg"].removeprefix("Value error, ")
+        return f"{'.'.join(location)}: {message}".removeprefix(": ")
     similar = difflib.get_close_matches(location[-1], _keys_at(section, location[:-1]), n=1)
     return f"unknown key {'.'.join(location)}" + (f"; did you mean {similar[0]}?" if similar else "")
 

@@ -192,7 +192,8 @@ def _read_config(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path.parent}: {error}") from error
     if values.get("model_type") != MODEL_TYPE:
-        raise CheckpointError(f"{path}: not a CoTPD model (model_type is not {MODEL_TYPE!r})")
+        found = values.get("model_type")
+        raise CheckpointError(f"{path}: not a CoTPD model: model_type is {found!r}, expected {MODEL_TYPE!r}")
     version = values.get("format_version", 0)
     if not isinstance(version, int):
         raise CheckpointError(f"{path}: format_version must be a number, got {version!r}; use another checkpoint")

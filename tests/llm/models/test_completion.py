@@ -29,7 +29,7 @@ def error_of(content: bytes, **settings: Any) -> CallError:
     return raised.value
 
 
-NO_JSON = "the body is not JSON; does the address end in /v1"
+NO_JSON = "the body is not JSON; check that the address ends in /v1"
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ WRONG_PLANS = [
     ("[runs.a]\nobjective = 3", "run a: objective: "),
     (f"[runs.a]\n{STUDENT}'objective.target_runs' = 'b'\n[runs.b]", "run a: objective.target_runs: "),
     ("[runs.a]\nchanges = 3", "run a: unknown key changes"),
-    ("seeds = [1, 1]\n[runs.a]", "seeds: Value error, a seed occurs twice"),
+    ("seeds = [1, 1]\n[runs.a]", "seeds: a seed occurs twice"),
     ("[runs.a]\nseeds = [5]", "write seeds ="),
     ("seeds = []\n[runs.a]", "seeds: "),
     (

@@ -125,7 +125,7 @@ class Pace:
         self._refusals += 1
         if self._refusals >= _MAX_REFUSALS:
             raise LanguageModelError(
-                f"{error}; the endpoint refused {self._refusals} requests in a row: check the model and its settings"
+                f"{error}; the endpoint rejected {self._refusals} requests in a row: check the model and its settings"
             ) from error
         return now
 

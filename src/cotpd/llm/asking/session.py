@@ -211,7 +211,7 @@ class AskingSession:
                 self.failures.append(end.reason)
 
     def add(self, answers: Sequence[StoredAnswer]) -> None:
-        """Store answers of a model that is not asked through `answers`, in one transaction."""
+        """Store answers that did not come from `answers`, such as those of a captioner, in one transaction."""
         self.store.add(answers)
         for stored in answers:
             self._counter.asked += 1

@@ -80,7 +80,7 @@ def read_body(content: bytes, context: ResponseContext) -> Answer:
             raise _failed(context, ServerError(error_in_text(content))) from None
         if content.startswith((b"data:", b"event:")):
             raise _malformed(context, 'the server streams it although the request says "stream": false') from None
-        raise _malformed(context, "the body is not JSON; does the address end in /v1?") from None
+        raise _malformed(context, "the body is not JSON; check that the address ends in /v1") from None
     if context.status != 200:
         return _read_error(error_in_object(body) or ServerError(""), context)
     return read_completion(body, context)
