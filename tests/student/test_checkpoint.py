@@ -75,7 +75,7 @@ def test_only_safetensors_and_json_are_written(saved: Path) -> None:
         ({"labels": ["PER"]}, "the labels give O, B-PER, I-PER"),
         ({"labels": ["PER", "ORG", "LOC"]}, "the labels give O, B-PER, I-PER, B-ORG, I-ORG, B-LOC, I-LOC"),
         ({"deployed_view": "picture"}, "picture"),
-        ({"encoder_config": {"model_type": "nothing"}}, "no known encoder"),
+        ({"encoder_config": {"model_type": "nothing"}}, "a supported encoder"),
         ({"labels": ["", "LOC", "PER"]}, "O, B-, I-, B-LOC"),
         ({"labels": [""], "id2label": {"0": "O", "1": "B-", "2": "I-"}}, r"config\.json: DataError"),
         (
@@ -97,7 +97,7 @@ def test_an_inconsistent_config_is_a_checkpoint_error(saved: Path, values: dict[
 def test_an_invalid_encoder_shape_is_a_checkpoint_error(saved: Path, values: dict[str, Any]) -> None:
     shape = json.loads((saved / "config.json").read_text())["encoder_config"]
     change_config(saved, encoder_config=shape | values)
-    with pytest.raises(CheckpointError, match="no known encoder"):
+    with pytest.raises(CheckpointError, match="a supported encoder"):
         checkpoint.load(saved)
 
 
@@ -196,7 +196,7 @@ def change_encoder(directory: Path, **values: Any) -> None:
         ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config"),
         ({"hidden_act": "someone/activation"}, "hidden_act must hold numbers and words only"),
         ({"num_hidden_layers": 10**9}, "num_hidden_layers must be at most"),
-        ({"hidden_act": "nothing"}, "no known encoder"),
+        ({"hidden_act": "nothing"}, "a supported encoder"),
     ],
 )
 def test_an_encoder_that_runs_or_fetches_something_is_refused(

@@ -100,7 +100,7 @@ def _grounded(lines: list[str], post: _PostWords) -> list[str]:
 
 
 def _is_grounded(line: str, post: _PostWords) -> bool:
-    """Return True if the post contains the name that the line explains, or shares a content word with a line without one."""
+    """Return True if the post contains the name that a line explains. Without a name, one common word suffices."""
     if _NAMED.match(line):
         return bool(name := _name(line)) and name in post.text
     return not post.content_words.isdisjoint(comparable_words(line))

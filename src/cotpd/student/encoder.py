@@ -102,7 +102,7 @@ class TextEncoder(nn.Module):
             return cls(model)
         except _LOADING_ERRORS as error:
             reason = str(error).split(" Should contain one of")[0]
-            raise CheckpointError(f"encoder_config is not the configuration of a supported encoder: {reason}") from error
+            raise CheckpointError(f"encoder_config does not describe a supported encoder: {reason}") from error
 
     @property
     def config(self) -> PretrainedConfig:
