@@ -65,6 +65,7 @@ def test_a_run_directory_holds_config_metrics_model_and_predictions(
     seen: list[Progress] = []
     extractor = distill(corpus, config=configure(), out=str(tmp_path / "run"), listener=seen.append)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        ".lock",
         "config.toml",
         "environment.json",
         "metrics.jsonl",
@@ -569,3 +570,17 @@ def test_variants_are_added_to_the_training_examples_only(
     assert summary["num_train"] == len(corpus.train) + 1
     predicted = (tmp_path / "with" / "predictions.dev.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["id"] for line in predicted] == [post.id for post in corpus.dev]
+
+
+def test_every_file_of_a_run_follows_the_umask(
+    corpus: Corpus, configure: Callable[..., ExperimentConfig], tmp_path: Path
+) -> None:
+    """Weights that only their owner can read are useless in a shared directory."""
+    before = os.umask(0o002)
+    try:
+        distill(corpus, config=configure(), out=tmp_path / "run")
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in files if file.stat().st_mode & 0o777 != 0o664} == {}

@@ -110,7 +110,10 @@ class StudentConfig(Section):
     """The encoder."""
 
     encoder: str = "bert-base-uncased"
-    """A Hugging Face name, a directory, or `minilm` (the weights of the extra `offline`)."""
+    """A directory, a Hugging Face name, or `minilm` (the weights of the extra `offline`).
+
+    Write `hf:owner/name` if a local directory is called `owner`. An encoder with code of its own is refused.
+    """
     revision: str | None = None
     """The revision of a Hugging Face name. Pin it to reproduce a run."""
     layers: int | None = Field(default=None, ge=1, le=1_000)

@@ -189,7 +189,7 @@ def test_a_line_beyond_the_limit_is_refused_before_it_is_parsed(monkeypatch: pyt
     monkeypatch.setattr(mnre, "MAX_LINE", 100)
     fits = "'" + "x" * 98 + "'"
     assert mnre.parse(fits) == "x" * 98
-    monkeypatch.setattr(mnre.ast, "parse", lambda *_, **__: pytest.fail("it is parsed"))
+    monkeypatch.setattr(mnre, "ast", None)  # parsing would fail in another way
     with pytest.raises(DataError, match="the line has 101 characters, at most 100 are allowed"):
         mnre.parse(fits + " ")
 
