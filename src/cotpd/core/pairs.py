@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from cotpd.core.records import NO_RELATION, Example, Relation, Span
@@ -52,14 +52,10 @@ def group_by_post(examples: Iterable[Example]) -> tuple[Example, ...]:
 
     A merged example has the first id and all distinct entities and relations.
     """
-    posts: dict[_PostKey, Example] = {}
+    posts: dict[_PostKey, list[Example]] = {}
     for example in examples:
-        first = posts.setdefault(_post_key(example), example)
-        if first is not example:
-            entities = tuple(dict.fromkeys((*first.entities, *example.entities)))
-            relations = tuple(dict.fromkeys((*first.relations, *example.relations)))
-            posts[_post_key(first)] = replace(first, entities=entities, relations=relations)
-    return tuple(posts.values())
+        posts.setdefault(_post_key(example), []).append(example)
+    return tuple(map(_merged, posts.values()))
 
 
 def post_numbers(examples: Iterable[Example]) -> tuple[int, ...]:
@@ -85,6 +81,14 @@ def _nearby_pairs(spans: Iterable[Span], reach: int) -> list[tuple[Span, Span]]:
                 break
             nearby += [(first, second), (second, first)]
     return sorted(nearby, key=lambda pair: (positions[pair[0]], positions[pair[1]]))
+
+
+def _merged(examples: Sequence[Example]) -> Example:
+    if len(examples) == 1:
+        return examples[0]
+    entities = dict.fromkeys(entity for example in examples for entity in example.entities)
+    relations = dict.fromkeys(relation for example in examples for relation in example.relations)
+    return replace(examples[0], entities=tuple(entities), relations=tuple(relations))
 
 
 def _post_key(example: Example) -> _PostKey:

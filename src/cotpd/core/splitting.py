@@ -152,10 +152,16 @@ def _combining_marks() -> str:
 
 
 def _word_offsets(words: Iterable[str], text: str) -> set[tuple[int, int]]:
-    """Return the offsets of each word in the text. A word with a space in it may be missing from a typed text."""
-    offsets, end = set(), 0
+    """Return the offsets of each word in a text that differs from the words in its spaces only.
+
+    A word with a space in it may be missing from a typed text.
+    """
+    places = [place for place, character in enumerate(text) if character != " "]
+    offsets, first = set(), 0
     for word in words:
-        if (start := text.find(word, end)) >= 0:
-            end = start + len(word)
-            offsets.add((start, end))
+        if length := len(word.replace(" ", "")):
+            start, end = places[first], places[first + length - 1] + 1
+            first += length
+            if text[start:end] == word:
+                offsets.add((start, end))
     return offsets

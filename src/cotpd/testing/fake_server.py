@@ -22,7 +22,7 @@ from cotpd.core.files import hash_text
 Question = dict[str, Any]
 """The JSON body of a request, with the keys ``path``, ``authorization`` and ``headers`` (lower case) added."""
 
-_POST = re.compile(r"<post[^>]*>\n(.*)\n</post", re.DOTALL)
+_POST = re.compile(r"<post[^<>]{0,99}>\n")
 _MAX_REQUEST_BYTES = 64 << 20
 
 
@@ -73,8 +73,8 @@ def deterministic_reply(number: int, question: Question) -> str:
     """Return an answer that depends only on the question and names the capitalized words of the post."""
     last = question["messages"][-1]["content"]
     text = last if isinstance(last, str) else last[-1]["text"]
-    match = _POST.search(text)
-    post = match.group(1) if match else text
+    opened, closed = _POST.search(text), text.rfind("\n</post")
+    post = text[opened.end() : closed] if opened and closed >= opened.end() else text
     names = list(dict.fromkeys(word for word in post.split() if word[:1].isupper() and word.isalnum()))[:4]
     lines = [f"{name}: work, as question {hash_text(text, name)[:8]} has it" for name in names]
     return "\n".join(lines) or f"none: only ordinary words ({hash_text(text)[:8]})"

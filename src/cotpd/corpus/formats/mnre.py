@@ -32,7 +32,8 @@ MAX_LINE, MAX_DEPTH = 500_000, 8
 LABELS = "rel2id.json"
 """The file that lists the relation labels of the corpus. If it is present, labels are checked against it."""
 
-_STRING = re.compile(r"""[uUrR]?(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")""")
+_STRING = re.compile(r"""[uUrR]?(?:'(?:[^'\\]|\\.)*+(?:'|\\?\Z)|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))""", re.DOTALL)
+"""A string, also one that does not end, because a search for the end from each of its quotes would be quadratic."""
 _PLAIN = re.compile(r"(?:[,:\[(]\s*+-(?=\d)|[\d\s,:\[\]{}()]|None|True|False)*+")
 
 
