@@ -161,7 +161,7 @@ def _describe_missing(columns: list[str], reading: Reading) -> str:
 
 
 def _checked_tag(tag: str, columns: list[str], where: str, reading: Reading) -> str:
-    others = [number for number, column in enumerate(columns) if number and is_tag(column)]
+    others = [] if is_tag(tag) else [number for number, column in enumerate(columns) if number and is_tag(column)]
     hint = f"if column {others[0]} holds the tags, convert the file with --columns WORD,{others[0]}" if others else ""
     return reading.check_tag(tag, where, allow_spaces=False, hint=hint)
 
