@@ -2,7 +2,7 @@
 
 It prints the difference in micro F1 with its confidence interval and p-values. After one epoch this says only which
 student begins to learn faster, even where the p-value is small: after ten epochs (`cotpd demo`), the difference is
-gone. For a real comparison, train on your corpus until both stop improving, with several seeds (docs/guides/studies.md).
+gone. For a real comparison, train on your corpus until both stop improving, with seeds (docs/guides/studies.md).
 """
 
 import sys
