@@ -54,7 +54,7 @@ for verb in (
 _log = logging.getLogger("cotpd")
 
 _EXTRAS = {
-    **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
+    **dict.fromkeys(("accelerate", "huggingface_hub", "jinja2", "safetensors", "torch", "transformers"), "train"),
     **dict.fromkeys(("httpx2", "openai", "xllamacpp"), "llm"),
     "PIL": "captions",
     **dict.fromkeys(("datasets", "spacy"), "formats"),
