@@ -1,8 +1,8 @@
 """Mutation testing: change one operator, number or statement at a time, and run the tests that must notice.
 
 `make mutation` runs every mutant of the modules in `TARGETS`; `docs/research/mutation-testing.md` explains the
-survivors. Each mutant runs in a forked child, so that torch is imported once. A mutant that exceeds the time limit
-counts as detected.
+survivors. Each mutant runs in a forked child, so that torch is imported once, and replaces the code of functions in
+memory, so that no file is changed. A mutant that exceeds the time limit counts as detected.
 """
 
 from __future__ import annotations
@@ -10,16 +10,20 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import gc
 import os
-import shutil
+import random
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType, FunctionType
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,7 +64,7 @@ _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change of a module. ``index`` is the number of the changed node in the order of `mutable_nodes`."""
+    """One change of a module. ``index`` is the number of the changed node in `mutable_nodes`."""
 
     line: int
     change: str
@@ -68,15 +72,20 @@ class Mutant:
     apply: Callable[[ast.AST], ast.AST | None]
 
 
-def mutable_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes that run, parents first: no annotations, no docstrings, no assignments to ``__all__``."""
-    for name, value in ast.iter_fields(tree):
-        if name in ("annotation", "returns"):
-            continue
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield child
-                yield from mutable_nodes(child)
+def mutable_nodes(tree: ast.AST) -> list[ast.AST]:
+    """Return the nodes inside the bodies of functions, without annotations, parents first."""
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    nodes = [node for function in functions for statement in function.body for node in _running(statement)]
+    return list(dict.fromkeys(nodes))
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns", "decorator_list"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _running(child)
 
 
 def mutants(tree: ast.AST) -> Iterator[Mutant]:
@@ -135,25 +144,42 @@ def _negate(node: ast.AST) -> ast.AST:
     return changed
 
 
-def mutate(tree: ast.AST, mutant: Mutant) -> str:
-    """Return the source of a module with one change."""
+def mutate(tree: ast.AST, mutant: Mutant) -> CodeType:
+    """Compile a module with one change."""
     changed = copy.deepcopy(tree)
-    target = list(mutable_nodes(changed))[mutant.index]
-    for parent in [changed, *mutable_nodes(changed)]:
+    target = mutable_nodes(changed)[mutant.index]
+    for parent in ast.walk(changed):
         for name, value in ast.iter_fields(parent):
             if value is target:
                 setattr(parent, name, mutant.apply(target))
             elif isinstance(value, list) and any(child is target for child in value):
                 setattr(parent, name, [mutant.apply(child) if child is target else child for child in value])
-    return ast.unparse(ast.fix_missing_locations(changed))
+    return compile(ast.fix_missing_locations(changed), "mutant", "exec")
 
 
-def outcome(source: Path, tests: list[str], limit: float) -> str:
+def install(code: CodeType, path: Path) -> None:
+    """Give the functions of an imported module the code of the mutant, wherever they are referenced."""
+    by_name = {each.co_qualname: each for each in _functions_of(code)}
+    for function in [each for each in gc.get_objects() if isinstance(each, FunctionType)]:
+        if function.__code__.co_filename == str(path) and function.__code__.co_qualname in by_name:
+            function.__code__ = by_name[function.__code__.co_qualname]
+
+
+def _functions_of(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _functions_of(constant)
+
+
+def outcome(code: CodeType | None, path: Path, tests: list[str], limit: float) -> str:
     """Run the tests of one module in a forked child; return ``killed``, ``survived``, ``timeout`` or ``error``."""
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        _run_tests(source, tests)
+        if code is not None:
+            install(code, path)
+        os._exit(_run_pytest(tests, "-x"))
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -165,68 +191,42 @@ def outcome(source: Path, tests: list[str], limit: float) -> str:
     return "timeout"
 
 
-def _run_tests(source: Path, tests: list[str]) -> None:
-    """Run pytest on a copy of the package in this process, silently, and exit."""
-    import pytest
-
-    silent = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(silent, stream)
-    sys.path.insert(0, str(source))
-    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(source / "hypothesis")
-    sys.dont_write_bytecode = True
-    paths = [str(ROOT / "tests" / name) for name in tests]
-    options = [
-        "-x",
-        "-m",
-        "not slow",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(ROOT),
-        "-c",
-        str(ROOT / "pyproject.toml"),
-    ]
-    os._exit(int(pytest.main([*options, *paths])))
+def _run_pytest(tests: list[str], *options: str) -> int:
+    """Run pytest silently in this process."""
+    with open(os.devnull, "w", encoding="utf-8") as silent, redirect_stdout(silent), redirect_stderr(silent):
+        quiet = ["-m", "not slow", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        return int(pytest.main([*quiet, *options, *(str(ROOT / "tests" / name) for name in tests)]))
 
 
 def main() -> None:
     """Run the mutants of the chosen modules and print the survivors."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="*", choices=[*TARGETS, []], help="default: all")
+    parser.add_argument("modules", nargs="*", help="modules of TARGETS; default: all")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for the tests of one mutant")
-    parser.add_argument("--minutes", type=float, default=60.0, help="stop after this time")
-    parser.add_argument("--lines", type=int, nargs=2, default=(0, 10**9), help="only mutants of these lines")
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop a module after this time")
+    parser.add_argument("--sample", type=float, default=1.0, help="share of the mutants that are run, drawn at random")
     options = parser.parse_args()
-    import torch  # noqa: F401  # once, before the forks
-    import typer  # noqa: F401
-
-    end = time.monotonic() + 60 * options.minutes
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT / "src"))
     for module in options.modules or TARGETS:
-        with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder)
-            shutil.copytree(ROOT / "src" / "cotpd", source / "cotpd", ignore=shutil.ignore_patterns("__pycache__"))
-            _run_module(module, source, options, end)
+        _run_module(module, options)
 
 
-def _run_module(module: str, source: Path, options: argparse.Namespace, end: float) -> None:
-    path = source / "cotpd" / module
-    original = path.read_text(encoding="utf-8")
-    tree, counts = ast.parse(original), Counter[str]()
-    if (first := outcome(source, TARGETS[module], 5 * options.limit)) != "survived":
+def _run_module(module: str, options: argparse.Namespace) -> None:
+    path, counts = ROOT / "src" / "cotpd" / module, Counter[str]()
+    tree, draw = ast.parse(path.read_text(encoding="utf-8")), random.Random(0)
+    _run_pytest(TARGETS[module], "--collect-only")  # imports everything once, before the forks
+    if (first := outcome(None, path, TARGETS[module], 5 * options.limit)) != "survived":
         sys.exit(f"{module}: the tests fail without a mutation ({first})")
-    for mutant in mutants(tree):
-        if not options.lines[0] <= mutant.line <= options.lines[1]:
-            continue
+    end = time.monotonic() + 60 * options.minutes
+    for mutant in [each for each in mutants(tree) if draw.random() < options.sample]:
         if time.monotonic() > end:
             print(f"{module}: stopped by the time limit", flush=True)
             break
-        path.write_text(mutate(tree, mutant), encoding="utf-8")
-        result = outcome(source, TARGETS[module], options.limit)
+        result = outcome(mutate(tree, mutant), path, TARGETS[module], options.limit)
         counts[result] += 1
-        if result == "survived":
-            print(f"{module}:{mutant.line}: survived: {mutant.change}", flush=True)
-    path.write_text(original, encoding="utf-8")
+        if result in ("survived", "error"):
+            print(f"{module}:{mutant.line}: {result}: {mutant.change}", flush=True)
     print(f"{module}: {sum(counts.values())} mutants, {dict(counts)}", flush=True)
 
 
