@@ -28,6 +28,7 @@ from cotpd.cli.verbs.corpus.show import show
 from cotpd.cli.verbs.runs.demo import demo
 from cotpd.cli.verbs.runs.diagnose import diagnose
 from cotpd.cli.verbs.runs.distill import distill
+from cotpd.cli.verbs.runs.doctor import doctor
 from cotpd.cli.verbs.runs.evaluate import evaluate
 from cotpd.cli.verbs.runs.extract import extract
 from cotpd.cli.verbs.runs.study import study
@@ -42,6 +43,7 @@ for verb in (
     demo,
     diagnose,
     distill,
+    doctor,
     elicit,
     evaluate,
     extract,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from huggingface_hub import ModelCard, ModelCardData
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -199,14 +200,18 @@ def _design(values: dict[str, Any]) -> Design:
 
 def _header(design: Design) -> str:
     output = OUTPUTS[design.task]
-    return f"""---
-library_name: cotpd
-pipeline_tag: {output.pipeline_tag}
-base_model: {design.encoder}
-tags: [{output.tag}, text-only, distillation]
----
+    metadata = ModelCardData(
+        library_name="cotpd",
+        pipeline_tag=output.pipeline_tag,
+        base_model=design.encoder,
+        tags=[output.tag, "text-only", "distillation"],
+    )
+    card = ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{_CARD_TEXT.format(title=output.title(design))}")
+    return str(card)
 
-# {output.title(design)}
+
+_CARD_TEXT = """\
+# {title}
 
 Trained with CoTPD (chain-of-thought prompt distillation, arXiv 2306.14122). The model reads only text: it needs neither
 an image nor a language model. See `cotpd extract --help`.
