@@ -159,7 +159,7 @@ def mutate(tree: ast.AST, mutant: Mutant) -> CodeType:
 def install(code: CodeType, path: Path) -> None:
     """Give the functions of an imported module the code of the mutant, wherever they are referenced."""
     by_name = {each.co_qualname: each for each in _functions_of(code)}
-    for function in [each for each in gc.get_objects() if isinstance(each, FunctionType)]:
+    for function in [each for each in gc.get_objects() if type(each) is FunctionType]:
         if function.__code__.co_filename == str(path) and function.__code__.co_qualname in by_name:
             function.__code__ = by_name[function.__code__.co_qualname]
 

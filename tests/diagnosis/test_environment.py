@@ -3,6 +3,9 @@
 import importlib.metadata
 import shutil
 import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,27 @@ from cotpd.core.errors import UsageError
 from cotpd.diagnosis import environment
 from cotpd.diagnosis.environment import EnvironmentStatus, check_environment
 from cotpd.student import encoder
-from cotpd.testing.fake_server import FakeServer
 
 OK, ABSENT, BROKEN = EnvironmentStatus
+
+
+class Models(BaseHTTPRequestHandler):
+    """Lists models to everybody without a key, and has nothing else."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/v1/models" and "Authorization" not in self.headers else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Models) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{http.server_port}/v1"
+        http.shutdown()
 
 
 def found(**options: object) -> dict[str, tuple[EnvironmentStatus, str, str]]:
@@ -83,10 +104,9 @@ def test_a_nearly_full_disk_and_another_encoding_are_broken(monkeypatch: pytest.
         check_environment(directory=tmp_path / "missing")
 
 
-def test_a_server_that_answers_is_told_from_one_that_does_not(
-    chat_server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert found(base_url=chat_server.url)["language model"][0] is OK
+def test_a_server_that_answers_is_told_from_one_that_does_not(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, detail, _ = found(base_url=server)["language model"]
+    assert (status, detail) == (OK, "127.0.0.1 answered with status 200")
     monkeypatch.setenv("HF_ENDPOINT", "http://someone:hunter2@127.0.0.1:9")
     status, detail, _ = found(online=True)["Hugging Face hub"]
     assert (status, "hunter2" in detail) == (BROKEN, False)

@@ -90,7 +90,7 @@ def check_environment(
     if online:
         checks.append(_server("Hugging Face hub", os.environ.get("HF_ENDPOINT") or _HUB))
     if base_url:
-        checks.append(_server("language model", base_url))
+        checks.append(_server("language model", f"{base_url.rstrip('/')}/models"))
     return EnvironmentReport(tuple(checks))
 
 
@@ -223,7 +223,7 @@ def _server(name: str, address: str) -> EnvironmentCheck:
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(host, port, timeout=_SECONDS)
     try:
-        connection.request("HEAD", parts.path or "/")
+        connection.request("GET", parts.path or "/")
         detail = f"{host} answered with status {connection.getresponse().status}"
         return EnvironmentCheck(name, EnvironmentStatus.OK, detail)
     except (OSError, HTTPException) as error:
