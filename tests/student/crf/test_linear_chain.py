@@ -197,9 +197,9 @@ def test_kl_equals_divergence_over_all_paths(case: Case, is_same_crf: bool, seed
 
 
 @settings(max_examples=40, deadline=None)
-@given(cases())
-def test_detached_kl_equals_kl_and_has_no_gradient_in_the_target(case: Case) -> None:
-    p_emissions = case.emissions.roll(1, -1).requires_grad_()
+@given(cases(), st.sampled_from([0.0, 1.0]))
+def test_detached_kl_equals_kl_and_has_no_gradient_in_the_target(case: Case, scale: float) -> None:
+    p_emissions = (scale * case.emissions.roll(1, -1)).requires_grad_()
     q_emissions = case.emissions.clone().requires_grad_()
     detached = case.crf.kl_detached(p_emissions, q_emissions, case.mask)
     expected = case.crf.kl(p_emissions.detach(), q_emissions, case.mask)
