@@ -31,6 +31,7 @@ RUN_LABELS: dict[Task, tuple[str, ...]] = {
 }
 
 settings.register_profile("no deadline", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fuzz", settings.get_profile("no deadline"), max_examples=20_000)
 settings.load_profile("no deadline")
 
 

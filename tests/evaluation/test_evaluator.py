@@ -1,17 +1,17 @@
 """Scores agree with seqeval, nervaluate and manual counts, and mismatched predictions are rejected."""
 
+import importlib.util
+import json
 import warnings
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nervaluate import Evaluator
 from nervaluate.entities import EvaluationResult
-from seqeval.metrics import sequence_labeling, v1
-from seqeval.scheme import IOB2
 
 from cotpd.core.errors import DataError, UsageError
 from cotpd.core.labels import to_entities, to_tags
@@ -53,20 +53,30 @@ def score(gold: list[Tags], predicted: list[Tags], mode: Mode = "conlleval", rul
     return evaluate(predictions, examples, mode=mode, rule=rule, resamples=0)
 
 
-@deterministic
-@given(tagged_posts(), st.sampled_from(["conlleval", "strict"]))
-def test_exact_scores_agree_with_seqeval(posts: tuple[list[Tags], list[Tags]], mode: Mode) -> None:
-    gold, predicted = posts
-    scores = score(gold, predicted, mode)
-    assume(scores.types)
-    count, options = (v1, {"scheme": IOB2}) if mode == "strict" else (sequence_labeling, {})
-    seqeval = partial(count.precision_recall_fscore_support, gold, predicted, zero_division=0, **options)
-    per_type = seqeval(average=None)
-    for number, counts in enumerate(scores.by_type.values()):
-        assert counts.rates == pytest.approx([column[number] for column in per_type[:3]])
-        assert counts.support == per_type[3][number]
-    for average, rates in (("micro", scores.micro), ("macro", scores.macro)):
-        assert rates == pytest.approx(seqeval(average=average)[:3])
+DATA = Path(__file__).with_name("data")
+SEQEVAL: dict[str, list[dict[str, Any]]] = json.loads((DATA / "seqeval.json").read_text(encoding="utf-8"))
+
+
+def test_exact_scores_agree_with_seqeval() -> None:
+    assert len(SEQEVAL["scores"]) > 100
+    for case in SEQEVAL["scores"]:
+        scores = score(case["gold"], case["predicted"], case["mode"])
+        assert [counts.support for counts in scores.by_type.values()] == [row[3] for row in case["types"]]
+        for counts, row in zip(scores.by_type.values(), case["types"], strict=True):
+            assert counts.rates == pytest.approx(row[:3])
+        assert scores.micro == pytest.approx(case["micro"])
+        assert scores.macro == pytest.approx(case["macro"])
+
+
+def test_the_expected_values_are_those_of_the_installed_seqeval() -> None:
+    """seqeval is optional: see data/make_seqeval.py."""
+    pytest.importorskip("seqeval")
+    spec = importlib.util.spec_from_file_location("make_seqeval", DATA / "make_seqeval.py")
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    assert json.loads(json.dumps(maker.expected_values())) == SEQEVAL
 
 
 def nervaluated(gold: list[Tags], predicted: list[Tags], strategy: str) -> EvaluationResult:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
 from cotpd.core.config import Task
@@ -46,6 +47,18 @@ def test_a_loaded_student_equals_the_saved_one(make_student: Callable[..., Stude
         torch.testing.assert_close(loaded.state_dict()[name], weight, rtol=0, atol=0)
     assert loaded.reader.pieces.of(["hi"]) == student.reader.pieces.of(["hi"])
     assert "A card." in (saved / "README.md").read_text()
+
+
+def test_the_name_of_an_encoder_stays_one_value_of_the_model_card(
+    make_student: Callable[..., Student], tmp_path: Path
+) -> None:
+    student = make_student()
+    student.design = student.design._replace(encoder="mine: x\n---\nlicense: other")
+    checkpoint.save(student, tmp_path / "model")
+    card = ModelCard.load(tmp_path / "model" / "README.md")
+    assert card.data.base_model == student.design.encoder
+    assert card.data.library_name == "cotpd"
+    assert "license" not in card.data.to_dict()
 
 
 def test_loading_accepts_an_edited_or_missing_model_card(saved: Path) -> None:

@@ -29,6 +29,7 @@ from cotpd.cli.verbs.corpus.show import show
 from cotpd.cli.verbs.runs.demo import demo
 from cotpd.cli.verbs.runs.diagnose import diagnose
 from cotpd.cli.verbs.runs.distill import distill
+from cotpd.cli.verbs.runs.doctor import doctor
 from cotpd.cli.verbs.runs.evaluate import evaluate
 from cotpd.cli.verbs.runs.extract import extract
 from cotpd.cli.verbs.runs.study import study
@@ -44,6 +45,7 @@ for verb in (
     demo,
     diagnose,
     distill,
+    doctor,
     elicit,
     evaluate,
     extract,
@@ -56,7 +58,7 @@ for verb in (
 _log = logging.getLogger("cotpd")
 
 _EXTRAS = {
-    **dict.fromkeys(("accelerate", "huggingface_hub", "safetensors", "torch", "transformers"), "train"),
+    **dict.fromkeys(("accelerate", "huggingface_hub", "jinja2", "safetensors", "torch", "transformers"), "train"),
     **dict.fromkeys(("httpcore2", "httpx2", "xllamacpp"), "llm"),
     "PIL": "captions",
     **dict.fromkeys(("datasets", "spacy"), "formats"),

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, get_args
 
 import torch
+from huggingface_hub import ModelCard, ModelCardData
 from pydantic import ValidationError
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -240,14 +241,18 @@ def _check_types(values: dict[str, Any]) -> None:
 
 def _header(design: Design) -> str:
     output = OUTPUTS[design.task]
-    return f"""---
-library_name: cotpd
-pipeline_tag: {output.pipeline_tag}
-base_model: {design.encoder}
-tags: [{output.tag}, text-only, distillation]
----
+    metadata = ModelCardData(
+        library_name="cotpd",
+        pipeline_tag=output.pipeline_tag,
+        base_model=design.encoder,
+        tags=[output.tag, "text-only", "distillation"],
+    )
+    card = ModelCard(f"---\n{metadata.to_yaml()}\n---\n\n{_CARD_TEXT.format(title=output.title(design))}")
+    return str(card)
 
-# {output.title(design)}
+
+_CARD_TEXT = """\
+# {title}
 
 Trained with CoTPD (chain-of-thought prompt distillation, arXiv 2306.14122). The model reads only text: it needs neither
 an image nor a language model. See `cotpd extract --help`.

@@ -281,6 +281,11 @@ def _locate(name: str, revision: str | None) -> Path:
         if not (Path(name) / "config.json").is_file():
             raise UsageError(f"{name}: no encoder in this directory (config.json is missing)")
         return Path(name)
+    return offline_weights(name)
+
+
+def offline_weights(name: str) -> Path:
+    """Return the directory of an offline package. Raises `MissingExtraError` if it is missing or its hash differs."""
     package, sha256 = _OFFLINE_PACKAGES[name]
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:

@@ -337,3 +337,16 @@ def test_a_loop_of_links_is_no_store(path: Path) -> None:
     path.symlink_to(path)
     with pytest.raises(StoreError, match="cannot be opened"):
         RequestStore(path)
+
+
+def test_the_first_transaction_of_each_second_waits_for_the_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a loss of power costs at most the answers of one second."""
+    now = [100.0]
+    monkeypatch.setattr("cotpd.llm.store.request_store.time.monotonic", lambda: now[0])
+    modes = []
+    with RequestStore(path) as store:
+        for now[0] in (100.0, 100.5, 101.0, 101.5, 101.99, 102.0):
+            store.add([stored(1)])
+            modes += store._connection.execute("PRAGMA synchronous").fetchone()
+    full, normal = 2, 1
+    assert modes == [full, normal, full, normal, normal, full]

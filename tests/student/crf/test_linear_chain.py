@@ -196,6 +196,20 @@ def test_kl_equals_divergence_over_all_paths(case: Case, is_same_crf: bool, seed
         torch.testing.assert_close(divergence[row], (p.scores.softmax(0) * gap).sum(), atol=1e-7, rtol=1e-6)
 
 
+@settings(max_examples=40, deadline=None)
+@given(cases(), st.sampled_from([0.0, 1.0]))
+def test_detached_kl_equals_kl_and_has_no_gradient_in_the_target(case: Case, scale: float) -> None:
+    p_emissions = (scale * case.emissions.roll(1, -1)).requires_grad_()
+    q_emissions = case.emissions.clone().requires_grad_()
+    detached = case.crf.kl_detached(p_emissions, q_emissions, case.mask)
+    expected = case.crf.kl(p_emissions.detach(), q_emissions, case.mask)
+    torch.testing.assert_close(detached, expected, atol=1e-7, rtol=1e-6)
+    both = torch.autograd.grad(expected.sum(), q_emissions)[0]
+    mine, none = torch.autograd.grad(detached.sum(), [q_emissions, p_emissions], allow_unused=True)
+    assert none is None
+    torch.testing.assert_close(mine, both, atol=1e-7, rtol=1e-6)
+
+
 def test_gradients_equal_finite_differences(recursion: str) -> None:
     crf, emissions, mask = make_case(SCHEMES["BIOES"], [3, 1])
     assert scaled_space.can_represent(crf._chain(emissions, mask)) == (recursion == "scaled")

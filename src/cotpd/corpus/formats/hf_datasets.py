@@ -106,7 +106,15 @@ def _posts(path: Path, reading: Reading) -> Iterator[tuple[str, _DatasetRow]]:
 def _load(path: Path) -> Any:
     try:
         dataset = _datasets().load_from_disk(str(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:  # IndexError: no rows
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,  # no rows
+        RecursionError,  # deeply nested JSON
+    ) as error:
         raise DataError(
             f"cannot load a dataset with rows ({error}); save it with `Dataset.save_to_disk`", where=str(path)
         ) from error

