@@ -43,3 +43,11 @@ def test_every_dependency_of_the_package_has_a_lowest_version(project: dict[str,
 def test_every_test_has_a_time_limit(pytestconfig: pytest.Config, project: dict[str, Any]) -> None:
     assert project["tool"]["pytest"]["ini_options"]["timeout"] <= 300
     assert pytestconfig.pluginmanager.has_plugin("timeout")
+
+
+def test_only_versions_of_python_that_were_tested_are_declared(root: Path, project: dict[str, Any]) -> None:
+    """The limits in the README say which versions were tested."""
+    declared = {name.split(" :: ")[-1] for name in project["project"]["classifiers"] if "Python :: 3." in name}
+    (line,) = re.findall(r"^- Tested on .*$", (root / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert declared == set(re.findall(r"\b3\.\d+\b", line))
+    assert project["project"]["requires-python"] == f">={min(declared, key=lambda text: int(text[2:]))}"
