@@ -197,7 +197,7 @@ class Refused(OSError): pass
 class NoSocket(socket.socket):
     def __init__(self, *_, **__): raise Refused("a socket was opened")
 
-for name in ("PIL", "httpcore2", "accelerate", "cotpd.knowledge", "cotpd.llm", "cotpd.captions"):
+for name in ("PIL", "xllamacpp", "accelerate", "cotpd.knowledge", "cotpd.llm", "cotpd.captions"):
     sys.modules[name] = None
 socket.socket = NoSocket
 

@@ -16,7 +16,7 @@ from cotpd.knowledge.augmentation.reading import parse_verdict
 from cotpd.llm.answer_text import UnusableAnswerError
 from cotpd.llm.call_error import CallError
 from cotpd.llm.language_model import Answer
-from cotpd.llm.models.completion import read_body
+from cotpd.llm.models.completion import ResponseContext, read_body
 
 bounded = settings(max_examples=settings.default.max_examples, derandomize=settings.default.max_examples <= 100)
 """100 examples from a fixed seed by default."""
@@ -91,7 +91,7 @@ def completions(draw: st.DrawFn) -> bytes:
 @given(completions(), st.sampled_from([200, 400, 429, 500]))
 @bounded
 def test_a_response_is_an_answer_or_a_classified_error(content: bytes, status: int) -> None:
-    answer, reason = value_or_reason(partial(read_body, content, model="m", status=status))
+    answer, reason = value_or_reason(partial(read_body, content, ResponseContext("m", status)))
     if reason:
         return
     assert isinstance(answer, Answer)

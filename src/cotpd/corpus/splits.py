@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cotpd.core.errors import DataError
+from cotpd.core.files import real_path
 from cotpd.corpus.formats import SUFFIXES
 from cotpd.corpus.formats.brat import ANNOTATIONS
 from cotpd.corpus.formats.hf_datasets import MARK
@@ -101,7 +102,7 @@ def sidecar_path(path: Path, name: str) -> Path:
 def output_path(path: Path, name: str) -> Path:
     """Return the path of a new sidecar file: as `sidecar_path`, but in the working directory for the sample corpus."""
     beside = sidecar_path(path, name)
-    return Path(name) if beside.resolve().parent == sample_path().resolve() else beside
+    return Path(name) if real_path(beside).parent == real_path(sample_path()) else beside
 
 
 def _candidates(path: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import cotpd
 from cotpd.core.errors import MissingExtraError, UsageError
+from cotpd.core.files import real_path
 
 _HUB = "https://huggingface.co"
 _SECONDS = 5.0
@@ -197,7 +198,7 @@ def _disk(directory: Path) -> EnvironmentCheck:
         free = shutil.disk_usage(directory).free
     except OSError as error:
         raise UsageError(f"{directory}: {error.strerror}; give the directory where runs will be saved") from error
-    detail = f"{free / (1 << 30):,.1f} GiB free in {directory.resolve()}"
+    detail = f"{free / (1 << 30):,.1f} GiB free in {real_path(directory)}"
     if free < _MIN_FREE:
         return EnvironmentCheck("disk", EnvironmentStatus.BROKEN, detail, "free at least 1 GiB")
     return EnvironmentCheck("disk", EnvironmentStatus.OK, detail)

@@ -70,7 +70,7 @@ def test_a_smallest_score_hides_what_is_less_probable(student: Student, relation
 
 def test_the_precision_reaches_the_student(student: Student, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr("cotpd.inference.decoding.resolved", lambda precision, device: asked.append(precision))
+    monkeypatch.setattr("cotpd.inference.decoding.resolve_precision", lambda precision, device: asked.append(precision))
     list(extract_rows(student, texts(*TEXTS), RowOptions(precision="bfloat16")))
     assert set(asked) == {"bfloat16"}
 

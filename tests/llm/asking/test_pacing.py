@@ -123,7 +123,7 @@ def test_a_hundred_refusals_in_a_row_stop_the_run() -> None:
     pace = Pace(POLICY, None)
     for _ in range(99):
         fail(pace, Fault.REFUSED, now=0.0)
-    with pytest.raises(LanguageModelError, match="refused 100 requests in a row"):
+    with pytest.raises(LanguageModelError, match="rejected 100 requests in a row"):
         fail(pace, Fault.REFUSED, now=0.0)
 
 

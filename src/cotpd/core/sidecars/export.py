@@ -85,7 +85,7 @@ def require_own_file(path: Path, kind: type[SidecarRow]) -> None:
     if foreign:
         what = kind.__name__.removesuffix("Row").lower()
         raise UsageError(
-            f"{foreign} is no {what}, so this output file would be damaged; choose another file with --out"
+            f"{foreign}: not a {what}; writing here would damage it, so choose another file with --out"
         )
 
 

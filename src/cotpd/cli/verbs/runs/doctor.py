@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cotpd.cli.display.terminal import printable
+from cotpd.cli.display.terminal import echo
 from cotpd.core.errors import MissingExtraError
 
 
@@ -34,7 +34,7 @@ def doctor(
     from cotpd.diagnosis.environment import EnvironmentStatus, check_environment
 
     report = check_environment(directory=directory, online=online, base_url=base_url)
-    typer.echo(json.dumps(report.to_dict(), indent=2) if as_json else printable(str(report)))
+    echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))
     if report.is_broken:
         broken = [check.name for check in report.checks if check.status is EnvironmentStatus.BROKEN]
         raise MissingExtraError(f"to be repaired: {', '.join(broken)}; each line above says how")
