@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError
 
 from cotpd.distillation import recipe, targets
-from cotpd.student import checkpoint
+from cotpd.student import weight_file
 from cotpd.studies.plan.plan import Plan
 from cotpd.studies.report.verdict import remarks, verdict_of
 from cotpd.studies.study import study
@@ -148,7 +148,7 @@ def test_a_full_disk_or_exhausted_memory_fails_only_one_run(
         "objective.weight" = 2
         """
     )
-    save, update = checkpoint.save_file, recipe.Trainer._update
+    save, update = weight_file.save_file, recipe.Trainer._update
 
     def save_to_full_disk(tensors: Any, path: Path, **options: Any) -> None:
         if "text-seed1" in str(path):
@@ -163,7 +163,7 @@ def test_a_full_disk_or_exhausted_memory_fails_only_one_run(
     def fail_to_record(*_: object, **__: object) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(checkpoint, "save_file", save_to_full_disk)
+    monkeypatch.setattr(weight_file, "save_file", save_to_full_disk)
     monkeypatch.setattr(recipe.Trainer, "_update", update_large)
     monkeypatch.setattr(targets, "in_precision", fail_to_record)
     failures = study(plan, out=tmp_path / "out").failures
