@@ -275,3 +275,39 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+SMALL_RUN = """
+[corpus]
+path = "{data}"
+[student]
+encoder = "{encoder}"
+[optimisation]
+epochs = 1
+batch_size = 8
+precision = "float32"
+"""
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus of 24 training, 10 dev and 10 test examples of the sample, with captions and knowledge."""
+    path, sample = tmp_path_factory.mktemp("data"), Path(str(files("cotpd") / "sample"))
+    for split, number in (("train", 24), ("dev", 10), ("test", 10)):
+        lines = (sample / f"{split}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        (path / f"{split}.jsonl").write_text("".join(lines[:number]), encoding="utf-8")
+    for name in ("captions.jsonl", "knowledge.jsonl"):
+        (path / name).write_bytes((sample / name).read_bytes())
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_base(data: Path, tiny_encoder: Path) -> Callable[[Path], Path]:
+    """Write base.toml into a directory: the tiny encoder on the small corpus for one epoch."""
+
+    def write(directory: Path) -> Path:
+        path = directory / "base.toml"
+        path.write_text(SMALL_RUN.format(data=data, encoder=tiny_encoder), encoding="utf-8")
+        return path
+
+    return write

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from importlib.resources import files
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,16 +14,6 @@ from cotpd.student.student import Student
 from cotpd.studies.plan.plan import Plan
 from cotpd.studies.study import study
 
-BASE = """
-[corpus]
-path = "{data}"
-[student]
-encoder = "{encoder}"
-[optimisation]
-epochs = 1
-batch_size = 8
-precision = "float32"
-"""
 PLAN = """
 base = "base.toml"
 [runs.both]
@@ -40,22 +30,10 @@ base = "base.toml"
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of 24 training, 10 dev and 10 test examples of the sample, with captions and knowledge."""
-    path, sample = tmp_path_factory.mktemp("data"), Path(str(files("cotpd") / "sample"))
-    for split, number in (("train", 24), ("dev", 10), ("test", 10)):
-        lines = (sample / f"{split}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-        (path / f"{split}.jsonl").write_text("".join(lines[:number]), encoding="utf-8")
-    for name in ("captions.jsonl", "knowledge.jsonl"):
-        (path / name).write_bytes((sample / name).read_bytes())
-    return path
-
-
-@pytest.fixture(scope="session")
-def finished(data: Path, tiny_encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(write_base: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a joint run, a knowledge-only run and a two-stage run."""
     path = tmp_path_factory.mktemp("finished")
-    (path / "base.toml").write_text(BASE.format(data=data, encoder=tiny_encoder), encoding="utf-8")
+    write_base(path)
     (path / "plan.toml").write_text(PLAN, encoding="utf-8")
     assert not study(Plan.read(path / "plan.toml"), out=path).failures
     return path

@@ -78,9 +78,9 @@ def test_rows_mark_one_target_or_all_entities(sentiment: SentimentExtractor) -> 
         TextRow("Anna joins", {"text": "Anna joins", "target": {"start": 0, "end": 4}}, "a:1"),
         TextRow("Anna joins", {"words": ["Anna", "joins"], "entities": [{"start": 0, "end": 1}]}, "a:2"),
     ]
-    answers = [answer for _, answer in extract_rows(sentiment.student, rows)]
-    assert answers[0] == answers[1]
-    assert answers[0]["sentiments"][0]["target"] == {"word": "Anna", "start": 0, "end": 4}
+    first, second = (answer["sentiments"][0] for _, answer in extract_rows(sentiment.student, rows))
+    assert first["target"] == second["target"] == {"word": "Anna", "start": 0, "end": 4}
+    assert (first["label"], first["score"]) == (second["label"], pytest.approx(second["score"]))
     with pytest.raises(DataError, match=r"^a:3: the row has no marks; .* `target`"):
         list(extract_rows(sentiment.student, [TextRow("Anna", {"text": "Anna"}, "a:3")]))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import get_args
 
@@ -18,16 +17,6 @@ from cotpd.studies.plan.design import PlannedRun, PlannedScore, StudyDesign
 from cotpd.studies.plan.plan import Plan
 from cotpd.studies.plan.resolution import resolve_plan
 
-BASE = """
-[corpus]
-path = "{data}"
-[student]
-encoder = "{encoder}"
-[optimisation]
-epochs = 1
-batch_size = 8
-precision = "float32"
-"""
 ONE_VIEW = """
 "objective.target" = "none"
 "objective.task_loss" = "student"
@@ -35,34 +24,10 @@ ONE_VIEW = """
 """
 
 
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of 24 training, 10 dev and 10 test examples of the sample, with captions and knowledge."""
-    path, sample = tmp_path_factory.mktemp("data"), Path(str(files("cotpd") / "sample"))
-    for split, number in (("train", 24), ("dev", 10), ("test", 10)):
-        lines = (sample / f"{split}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-        (path / f"{split}.jsonl").write_text("".join(lines[:number]), encoding="utf-8")
-    for name in ("captions.jsonl", "knowledge.jsonl"):
-        (path / name).write_bytes((sample / name).read_bytes())
-    return path
-
-
 @pytest.fixture
 def other_data(data: Path, tmp_path: Path) -> Path:
     """A copy of the corpus that a test may change."""
     return Path(shutil.copytree(data, tmp_path / "other-data"))
-
-
-@pytest.fixture(scope="session")
-def write_base(data: Path, tiny_encoder: Path) -> Callable[[Path], Path]:
-    """Write base.toml into a directory: the tiny encoder on the small corpus for one epoch."""
-
-    def write(directory: Path) -> Path:
-        path = directory / "base.toml"
-        path.write_text(BASE.format(data=data, encoder=tiny_encoder), encoding="utf-8")
-        return path
-
-    return write
 
 
 @pytest.fixture

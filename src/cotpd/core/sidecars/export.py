@@ -84,9 +84,7 @@ def require_own_file(path: Path, kind: type[SidecarRow]) -> None:
         foreign = error.where
     if foreign:
         what = kind.__name__.removesuffix("Row").lower()
-        raise UsageError(
-            f"{foreign}: not a {what}; writing here would damage it, so choose another file with --out"
-        )
+        raise UsageError(f"{foreign}: not a {what}; writing here would damage it, so choose another file with --out")
 
 
 def variant_subject(row: JsonObject) -> Subject | None:
