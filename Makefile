@@ -6,6 +6,9 @@ TORCH ?= torch==2.13.0
 # The index of torch, such as https://download.pytorch.org/whl/cpu for the build without CUDA. Empty: the default index.
 TORCH_INDEX ?=
 BIN := .venv/bin
+# Two processes of one thread each are faster than one process of two threads.
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-fast test-oldest fuzz mutation check fix bench docs build lock
@@ -20,10 +23,10 @@ demo: .venv/user ## The whole method on the embedded sample, in minutes.
 	@echo 'The command is $(BIN)/cotpd; to call it cotpd: source $(BIN)/activate'
 
 test: .venv/dev ## Every test.
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: .venv/dev ## The tests that train nothing and start no processes.
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-oldest: .venv/oldest/done ## The fast tests with the lowest declared version of each dependency, except torch.
 	PYTHONPATH=src .venv/oldest/bin/python -m pytest -m "not slow"
@@ -45,8 +48,8 @@ fix: .venv/dev ## Mend what a tool can mend.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/dev ## Side-by-side measurements; minutes to an hour.
-	for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python $$program || exit 1; done
+bench: .venv/dev ## Side-by-side measurements on the sample; minutes to an hour. Those of a finished run need its path.
+	for program in $(addprefix benchmarks/, asking.py crf.py inference.py intervals.py stages.py training.py); do echo "== $$program"; $(BIN)/python $$program || exit 1; done
 
 docs: .venv/dev ## The generated pages: docs/reference, docs/knowledge-examples.md.
 	$(BIN)/python docs/reference.py
