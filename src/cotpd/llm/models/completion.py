@@ -210,7 +210,7 @@ def _count(usage: object, key: str) -> int:
 
 
 def _malformed(context: ResponseContext, what: str, body: object = None) -> CallError:
-    """Return the error for a body that is no completion, with the reason that the body names."""
+    """Return the error for a body that is not a completion, with the reason that it gives."""
     error = error_in_object(body)
     reason = clean_server_text(context.redact(error.message), _MAX_MESSAGE) if error else ""
     said = f" (the server says: {reason})" if reason else ""
