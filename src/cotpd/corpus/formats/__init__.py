@@ -177,7 +177,7 @@ def _has_columns(line: str) -> bool:
 
 
 def _first_line(path: Path) -> str:
-    """Return the first line that is not blank, skipping comments if another kind of line follows soon."""
+    """Return the first line that is not blank. Comments are skipped if another line follows soon."""
     lines = (line for _, line in read_lines(path, on_defect=lambda error: None) if line.strip())
     first = next(lines, "")
     if first.startswith(_WEBANNO) or not _is_comment(first):

@@ -1,4 +1,4 @@
-"""Answers as JSON values, read with a check of every type and number, because a store from elsewhere may hold anything."""
+"""Answers as JSON values. Reading checks every type and number, because a store from elsewhere may hold anything."""
 
 from __future__ import annotations
 
