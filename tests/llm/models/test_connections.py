@@ -161,8 +161,19 @@ DRIPS = {
 }
 
 
+THREADS_BEFORE: set[threading.Thread] = set()
+"""The threads of earlier tests, some of whose models never answer."""
+
+
+@pytest.fixture(autouse=True)
+def _remember_threads() -> None:
+    THREADS_BEFORE.clear()
+    THREADS_BEFORE.update(threading.enumerate())
+
+
 def asking_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("asking-")]
+    threads = set(threading.enumerate()) - THREADS_BEFORE
+    return [thread for thread in threads if thread.name.startswith("asking-")]
 
 
 def wait_for_release(num_files: int) -> tuple[int, int]:
